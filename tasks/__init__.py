@@ -1,0 +1,5 @@
+"""The producers' contract: what may be enqueued, and how. See README.md beside this file."""
+
+from tasks.cancel import submit
+
+__all__ = ["submit"]

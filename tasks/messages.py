@@ -1,0 +1,219 @@
+"""What may a producer ask for, and in exactly which words?
+
+Frozen models of every message, field names as the contract spells them, and `parse_cancel_orders` for Python
+producers, which names every bad row before anything is enqueued. `tasks/reading.py` reads messages from
+elsewhere and keeps what is good in them. Nothing here imports `worker`.
+"""
+
+import re
+import uuid
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Literal, NoReturn, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+MAX_ORDERS = 100_000
+ORDER_FIELDS = ("instId", "ordId", "clOrdId")
+
+_INST_ID = re.compile(r"[A-Z0-9]+(?:[_.][A-Z0-9]+)*(?:-[A-Z0-9]+(?:[_.][A-Z0-9]+)*)+")
+_INST_ID_LENGTH = 64
+_ORD_ID = re.compile(r"[0-9]{1,20}")
+_ORD_ID_END = 10**20
+_CL_ORD_ID = re.compile(r"[A-Za-z0-9]{1,32}")
+_ACCOUNT = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_BATCH_ID = re.compile(r"[\x21-\x7e]{1,128}")
+_ROUNDED = re.compile(r"[0-9]+[.,][0-9]*(?:[eE]\+?[0-9]+)?|[0-9]+[eE]\+?[0-9]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_BLANK = " \t\r\n"
+
+
+class InvalidOrders(ValueError):  # noqa: N818 (a finding about the input, not a failure of ours)
+    """A batch that cannot be accepted as it is; `errors` has one line per fault, bad rows by their index."""
+
+    def __init__(self, errors: list[str]) -> None:
+        super().__init__("\n".join(errors))
+        self.errors = errors
+
+
+def _refuse(words: str) -> NoReturn:
+    raise PydanticCustomError("contract", "{words}", {"words": words})
+
+
+def _inst_id(value: object) -> str:
+    # ASCII first: upper() turns some letters beyond it into ASCII ones
+    text = value.strip(_BLANK).upper() if isinstance(value, str) and value.isascii() else ""
+    if len(text) > _INST_ID_LENGTH or not _INST_ID.fullmatch(text):
+        _refuse("should be an instrument such as BTC-USDT or BTC-USDT-SWAP")
+    return text
+
+
+def _ord_id(value: object) -> str | None:
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value) if 0 < value < _ORD_ID_END else "-"
+    if value is not None and not isinstance(value, str):
+        _refuse("should be text of 1 to 20 digits; as a JSON number it may have lost digits")
+    text = (value or "").strip(_BLANK)
+    if _ROUNDED.fullmatch(text):
+        _refuse("was rounded, most likely by a spreadsheet; export it again with the column as text")
+    if text and not _ORD_ID.fullmatch(text):
+        _refuse("should be 1 to 20 digits")
+    return text or None
+
+
+def _cl_ord_id(value: object) -> str | None:
+    if value is not None and not isinstance(value, str):
+        _refuse("should be text of 1 to 32 letters and digits")
+    text = (value or "").strip(_BLANK)
+    if text and not _CL_ORD_ID.fullmatch(text):
+        _refuse("should be 1 to 32 letters and digits")
+    return text or None
+
+
+def _account(value: object) -> str:
+    text = value.strip(_BLANK).lower() if isinstance(value, str) else ""
+    if not _ACCOUNT.fullmatch(text):
+        _refuse("should be an account's name: 1 to 64 of a-z 0-9 _ -")
+    return text
+
+
+def _batch_id(value: object) -> str:
+    text = str(value) if type(value) is int and abs(value) < _ORD_ID_END else value
+    if not isinstance(text, str) or not _BATCH_ID.fullmatch(text):
+        _refuse("should be 1 to 128 visible ASCII characters without spaces")
+    return text
+
+
+def _sized(value: object) -> object:
+    if not isinstance(value, list | tuple) or not 0 < len(value) <= MAX_ORDERS:
+        _refuse(f"should be a list of 1 to {MAX_ORDERS:,} orders")
+    return value
+
+
+def _number_as_text(value: object) -> object:
+    return str(value) if type(value) is int else value
+
+
+def _printable(value: str) -> str:
+    if _CONTROL.search(value):
+        _refuse("should hold no control characters")
+    return value
+
+
+InstId = Annotated[str, BeforeValidator(_inst_id)]
+AccountName = Annotated[str, BeforeValidator(_account)]
+BatchId = Annotated[str, BeforeValidator(_batch_id)]
+Text = Annotated[str, Field(max_length=256), AfterValidator(_printable)]
+LabelName = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_printable)]
+LabelValue = Annotated[
+    str, Field(max_length=256), AfterValidator(_printable), BeforeValidator(_number_as_text)
+]
+InstType = Literal["SPOT", "MARGIN", "SWAP", "FUTURES", "OPTION", "EVENTS"]
+
+
+def new_batch_id() -> str:
+    """A batch_id nobody has used: 32 hex digits. A producer that may send again has to keep it."""
+    return uuid.uuid4().hex
+
+
+class Order(BaseModel):
+    """One order to cancel; `ordId` wins when both ids are given. Fields beyond these three are ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    instId: InstId
+    ordId: Annotated[str | None, BeforeValidator(_ord_id)] = None
+    clOrdId: Annotated[str | None, BeforeValidator(_cl_ord_id)] = None
+
+    @model_validator(mode="after")
+    def _has_an_id(self) -> Self:
+        if self.ordId is None and self.clOrdId is None:
+            _refuse("ordId or clOrdId is required")
+        return self
+
+
+class Envelope(BaseModel):
+    """What every message may say besides its orders. `deadline_s` None: the runner's own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    batch_id: BatchId = Field(default_factory=new_batch_id)
+    account: AccountName
+    urgent: bool = False
+    reason: Text = ""
+    requested_by: Text = ""
+    deadline_s: Annotated[int, Field(ge=1, le=86_400)] | None = None
+    labels: Annotated[dict[LabelName, LabelValue], Field(max_length=16)] = Field(default_factory=dict)
+
+
+class CancelOrders(Envelope):
+    """`tasks.cancel_orders`: cancel these orders of this account, as one batch."""
+
+    orders: Annotated[tuple[Order, ...], BeforeValidator(_sized)]
+
+
+class CancelAll(Envelope):
+    """`tasks.cancel_all`: cancel what is open and fits every filter, again for `until_flat_s`."""
+
+    instType: InstType | None = None
+    instFamily: InstId | None = None
+    instId: InstId | None = None
+    side: Literal["buy", "sell"] | None = None
+    until_flat_s: Annotated[float, Field(gt=0, le=3600)] | None = None
+
+
+def parse_cancel_orders(
+    *,
+    account: str,
+    orders: Iterable[Order | Mapping[str, object]],
+    batch_id: str | None = None,
+    urgent: bool = False,
+    reason: str = "",
+    requested_by: str = "",
+    deadline_s: int | None = None,
+    labels: Mapping[str, str] | None = None,
+) -> CancelOrders:
+    """The batch as a message, or every reason why it is none.
+
+    Raises:
+        InvalidOrders: one line per fault; rows as `orders[3].ordId: …`, counted from 0.
+    """
+    said = {"account": account, "urgent": urgent, "reason": reason, "requested_by": requested_by}
+    said |= {"deadline_s": deadline_s, "labels": dict(labels or {}), "orders": tuple(orders)}
+    if batch_id is not None:
+        said["batch_id"] = batch_id
+    try:
+        return CancelOrders.model_validate(said)
+    except ValidationError as error:
+        raise InvalidOrders(faults_in(error)) from None
+
+
+def faults_in(error: ValidationError, *, within: str = "") -> list[str]:
+    """One line per validation error: `orders[3].ordId: should be 1 to 20 digits`; values are not shown."""
+    found = error.errors(include_input=False, include_url=False, include_context=False)
+    return [f"{_place(within, detail['loc'])}: {_words(detail)}" for detail in found]
+
+
+def _place(within: str, loc: tuple[int | str, ...]) -> str:
+    # a label's name may be anything, so a name that is no plain word is quoted
+    steps = "".join(f".{step}" if str(step).isidentifier() else f"[{step!r:.40}]" for step in loc)
+    return (within + steps).lstrip(".") or "message"
+
+
+def _words(detail: ErrorDetails) -> str:
+    match detail["type"]:
+        case "missing":
+            return "is required"
+        case "extra_forbidden":
+            return "is no field of this message"
+        case "model_type":
+            return "should be an object with instId and ordId or clOrdId"
+    return detail["msg"].removeprefix("Value error, ").removeprefix("Input ")

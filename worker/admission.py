@@ -1,0 +1,208 @@
+"""How do orders get into their lanes? One batch, in chunks, each taken by one run of the verb `admit`."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from threading import Lock
+from typing import Any, Final
+
+from redis import Redis
+
+from tasks.messages import CancelOrders, Order
+from worker.directory import AccountInfo, Directory
+from worker.instruments import meter_of
+from worker.keys import JobId
+from worker.scripts import Scripts
+from worker.window import LaneLoad, earliest_s
+
+CHUNK: Final = 500
+"""Orders per run of `admit`: a few milliseconds of Redis."""
+
+BYTES_PER_ORDER: Final = 2_000
+"""What an order may cost Redis from admission to outcome, with room to spare."""
+
+FULL_AT: Final = 0.9
+"""Share of `maxmemory` above which no batch is taken, so that every outcome can still be recorded."""
+
+
+class AdmissionError(Exception):
+    """The batch was not taken as asked; the message says why and what to do."""
+
+
+class BatchConflictError(AdmissionError):
+    """The batch id is known, with other orders."""
+
+
+class RedisFullError(AdmissionError):
+    """Redis has no room for the batch; nothing of it was taken."""
+
+
+class NotReplicatedError(AdmissionError):
+    """Fewer replicas than `WAIT_REPLICAS` confirmed the batch in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of a batch at the door.
+
+    `size` orders, of which `new` opened a job, `joined` one that was live already, `remembered` were known to be off
+    the book, and `known` were in the batch from an earlier call; `repeated` came more than once in this one.
+    `earliest_done_at` is when the exchange's limits allow the last of them to be sent.
+    """
+
+    batch_id: str
+    account: str
+    size: int
+    lanes: int
+    new: int
+    joined: int
+    remembered: int
+    known: int
+    repeated: int
+    sealed: bool
+    waiting: int
+    created_at: datetime
+    earliest_done_at: datetime
+
+    @property
+    def duplicates(self) -> int:
+        """Orders that needed no job of their own."""
+        return self.joined + self.remembered + self.repeated
+
+
+class Admission:
+    """Takes batches. `redis` must be one connection when `wait_replicas` is set: WAIT speaks of its own writes."""
+
+    def __init__(
+        self,
+        redis: Redis,
+        scripts: Scripts,
+        directory: Directory,
+        *,
+        deadline_s: int,
+        retention_s: int,
+        wait_replicas: int,
+    ) -> None:
+        self._redis = redis
+        self._scripts = scripts
+        self._directory = directory
+        self._deadline_s = deadline_s
+        self._retention_s = retention_s
+        self._wait_replicas = wait_replicas
+        self._lock = Lock()
+
+    def admit(self, asked: CancelOrders) -> Receipt:
+        """Takes every order of `asked`, all in Redis when this returns.
+
+        Raises UnknownAccountError, AdmissionError (nothing taken), NotReplicatedError, or redis-py's errors: then the
+        same batch id again completes it.
+        """
+        account = self._directory.find(asked.account)
+        orders = _orders(asked.orders, account.uid)
+        self._refuse_when_full(len(orders))
+        batch = self._batch(asked, orders)
+        replies = [self._admit_chunk(batch, chunk) for chunk in _chunks(list(orders.values()))]
+        return _receipt(asked, account, replies, repeated=len(asked.orders) - len(orders))
+
+    def _batch(self, asked: CancelOrders, orders: dict[str, dict[str, object]]) -> dict[str, object]:
+        named = {"reason": asked.reason, "requested_by": asked.requested_by}
+        meta = {name: value for name, value in named.items() if value} | {
+            "labels": json.dumps(dict(asked.labels))
+        }
+        return {
+            "id": asked.batch_id,
+            "digest": _digest(asked.account, orders),
+            "size": len(orders),
+            "urgent": asked.urgent,
+            "account": asked.account,
+            "deadline_s": asked.deadline_s or self._deadline_s,
+            "retention_s": self._retention_s,
+            "meta": meta,
+        }
+
+    def _admit_chunk(self, batch: dict[str, object], chunk: Sequence[dict[str, object]]) -> dict[str, Any]:
+        with self._lock:
+            reply = json.loads(self._scripts.run("admit", {"batch": batch, "orders": chunk}))
+            self._wait()
+        if reply["status"] == "conflict":
+            raise BatchConflictError(
+                f"batch {batch['id']!r} is known with {reply['size']} other orders; choose another batch_id"
+            )
+        return dict(reply)
+
+    def _wait(self) -> None:
+        if not self._wait_replicas:
+            return
+        have = int(self._redis.wait(self._wait_replicas, 1000))
+        if have < self._wait_replicas:
+            raise NotReplicatedError(
+                f"{have} of {self._wait_replicas} replicas confirmed; the primary has the batch, submit the same "
+                "batch_id again until this passes"
+            )
+
+    def _refuse_when_full(self, orders: int) -> None:
+        memory: dict[str, Any] = self._redis.info("memory")
+        limit, used = int(memory["maxmemory"]), int(memory["used_memory"])
+        if limit and used + orders * BYTES_PER_ORDER > limit * FULL_AT:
+            raise RedisFullError(
+                f"Redis uses {used / limit:.0%} of maxmemory ({limit >> 20} MiB) and {orders} orders may need "
+                f"{orders * BYTES_PER_ORDER / 2**20:.1f} MiB; nothing was taken. Raise maxmemory or submit fewer"
+            )
+
+
+def _orders(orders: Sequence[Order], uid: str) -> dict[str, dict[str, object]]:
+    """The distinct orders by job id, in the order given, as the verb takes them."""
+    found: dict[str, dict[str, object]] = {}
+    for order in orders:
+        job = str(JobId(uid, order.instId, order.ordId, order.clOrdId))
+        client = order.clOrdId or ""
+        found.setdefault(job, {"job": job, "lane": lane_of(uid, order.instId), "n": len(found), "cl": client})
+    return found
+
+
+def lane_of(uid: str, inst_id: str) -> str:
+    """The lane in which an order of this instrument waits: what the exchange meters."""
+    return f"{uid}/{meter_of(inst_id)}"
+
+
+def _digest(account: str, orders: dict[str, dict[str, object]]) -> str:
+    return hashlib.sha256("\n".join([account, *sorted(orders)]).encode()).hexdigest()[:32]
+
+
+def _chunks(orders: list[dict[str, object]]) -> Iterator[list[dict[str, object]]]:
+    return (orders[start : start + CHUNK] for start in range(0, len(orders), CHUNK))
+
+
+def _receipt(
+    asked: CancelOrders, account: AccountInfo, replies: list[dict[str, Any]], *, repeated: int
+) -> Receipt:
+    last = replies[-1]
+    lanes = {
+        lane: LaneLoad(q, s, b, held / 1e6)
+        for reply in replies
+        for lane, (q, s, b, held) in reply["lanes"].items()
+    }
+    wait_s = max(
+        earliest_s(load, account.limits, account.batch_size, account.window_s) for load in lanes.values()
+    )
+    counts = {
+        name: sum(reply[name] for reply in replies) for name in ("new", "joined", "remembered", "known")
+    }
+    return Receipt(
+        batch_id=asked.batch_id,
+        account=asked.account,
+        size=last["size"],
+        lanes=len(lanes),
+        repeated=repeated,
+        sealed=last["sealed"],
+        waiting=last["waiting"],
+        created_at=_time(last["created"]),
+        earliest_done_at=_time(last["now"]) + timedelta(seconds=wait_s),
+        **counts,
+    )
+
+
+def _time(us: int) -> datetime:
+    return datetime.fromtimestamp(us / 1e6, UTC)

@@ -1,0 +1,210 @@
+"""What became of a batch? Reads its state and one row per order; waits until it is complete."""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from redis import Redis
+
+from worker.keys import JobId, Keys
+
+DEAD: Final = ("rejected", "exhausted")
+"""Outcomes after which the order may still be live."""
+
+
+class UnknownBatchError(LookupError):
+    """No batch has this id: never submitted, or past its retention."""
+
+    def __init__(self, batch_id: str) -> None:
+        super().__init__(f"unknown batch {batch_id!r}: never submitted here, or kept no longer (RETENTION_S)")
+
+
+@dataclass(frozen=True, slots=True)
+class BatchState:
+    """One batch as it stands; `counts` has the ended orders by outcome, `waiting` those without one."""
+
+    batch_id: str
+    account: str
+    size: int
+    waiting: int
+    sealed: bool
+    urgent: bool
+    counts: Mapping[str, int]
+    created_at: datetime
+    deadline_at: datetime
+    completed_at: datetime | None
+    reason: str
+    requested_by: str
+    labels: Mapping[str, str]
+
+    @property
+    def complete(self) -> bool:
+        """Every order that was handed in has its outcome."""
+        return self.sealed and self.waiting == 0
+
+    @property
+    def dead(self) -> int:
+        """Orders that ended without being known to be off the book."""
+        return sum(self.counts.get(status, 0) for status in DEAD)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One order of a batch, in the words of the contract; times in µs since the epoch, None where not (yet) so."""
+
+    batch_id: str
+    account: str
+    instId: str
+    ordId: str | None
+    clOrdId: str | None
+    status: str
+    sCode: str | None
+    sMsg: str | None
+    attempts: int
+    enqueued_at: int
+    first_sent_at: int | None
+    accepted_at: int | None
+    finished_at: int | None
+    place: int
+    log: tuple[Mapping[str, object], ...]
+
+
+class Batches:
+    """Reads batches of one runner; raises UnknownBatchError and redis-py's errors."""
+
+    def __init__(self, redis: Redis, keys: Keys) -> None:
+        self._redis = redis
+        self._keys = keys
+
+    def state(self, batch_id: str) -> BatchState:
+        """The batch as it stands now."""
+        raw: dict[str, str] = self._redis.hgetall(self._keys.of("batch", batch_id))
+        if not raw:
+            raise UnknownBatchError(batch_id)
+        return _state(batch_id, raw)
+
+    def rows(self, batch_id: str) -> list[Row]:
+        """Every order of the batch, in the order in which it was handed in."""
+        state = self.state(batch_id)
+        raw = dict(self._redis.hscan_iter(self._keys.of("rows", batch_id), count=1000))
+        waiting = self._live([job for job, row in raw.items() if not row.startswith("{")])
+        rows = (_row(state, job, text, waiting.get(job)) for job, text in raw.items())
+        return sorted(rows, key=lambda row: row.place)
+
+    def recent(self, count: int) -> list[BatchState]:
+        """Batches with waiting orders, the earliest deadline first."""
+        ids: list[str] = self._redis.zrange(self._keys.of("deadlines"), 0, count - 1)
+        states = ((batch_id, self._redis.hgetall(self._keys.of("batch", batch_id))) for batch_id in ids)
+        return [_state(batch_id, raw) for batch_id, raw in states if raw]
+
+    def wait(self, batch_id: str, *, timeout_s: float | None) -> Iterator[BatchState]:
+        """The batch's state whenever outcomes came in, at least once a second; ends when complete or timed out."""
+        ends = None if timeout_s is None else time.monotonic() + timeout_s
+        seen = self._newest()
+        while True:
+            state = self.state(batch_id)
+            yield state
+            left = 1.0 if ends is None else min(1.0, ends - time.monotonic())
+            if state.complete or left <= 0:
+                return
+            self._redis.xread({self._keys.of("outcomes"): seen}, count=1, block=max(1, round(left * 1000)))
+            seen = self._newest()
+
+    def _newest(self) -> str:
+        newest: list[tuple[str, object]] = self._redis.xrevrange(self._keys.of("outcomes"), count=1)
+        return newest[0][0] if newest else "0-0"
+
+    def _live(self, jobs: list[str]) -> dict[str, dict[str, Any]]:
+        fields = ("state", "attempts", "sent", "log")
+        found: dict[str, dict[str, Any]] = {}
+        for start in range(0, len(jobs), 1000):
+            part = jobs[start : start + 1000]
+            with self._redis.pipeline(transaction=False) as pipe:
+                for job in part:
+                    pipe.hmget(self._keys.of("job", job), fields)
+                values = pipe.execute()
+            found |= {
+                job: dict(zip(fields, read, strict=True)) for job, read in zip(part, values, strict=True)
+            }
+        return found
+
+
+def _state(batch_id: str, raw: Mapping[str, str]) -> BatchState:
+    counts = Counter({name[7:]: int(value) for name, value in raw.items() if name.startswith("status:")})
+    return BatchState(
+        batch_id=batch_id,
+        account=raw["account"],
+        size=int(raw["size"]),
+        waiting=int(raw["waiting"]),
+        sealed=raw["sealed"] == "1",
+        urgent=raw["urgent"] == "1",
+        counts=counts,
+        created_at=_time(raw["created"]),
+        deadline_at=_time(raw["deadline_wall"]),
+        completed_at=_time(raw["completed"]) if "completed" in raw else None,
+        reason=raw.get("reason", ""),
+        requested_by=raw.get("requested_by", ""),
+        labels=json.loads(raw.get("labels", "{}")),
+    )
+
+
+def _time(us: str) -> datetime:
+    return datetime.fromtimestamp(int(us) / 1e6, UTC)
+
+
+def _row(state: BatchState, job: str, text: str, live: Mapping[str, Any] | None) -> Row:
+    if not text.startswith("{"):
+        return _waiting_row(state, job, text, live or {})
+    ended = json.loads(text)
+    return _build_row(
+        state,
+        job,
+        ended["clOrdId"],
+        status=ended["status"],
+        sCode=ended["sCode"],
+        sMsg=ended["sMsg"],
+        attempts=ended["attempts"],
+        enqueued_at=ended["enqueued"],
+        first_sent_at=ended["first_sent"],
+        accepted_at=ended["accepted"],
+        finished_at=ended["finished"],
+        place=ended["n"],
+        log=tuple(ended["log"]),
+    )
+
+
+def _waiting_row(state: BatchState, job: str, text: str, live: Mapping[str, Any]) -> Row:
+    place, enqueued, client = (*text.split(" "), "")[:3]
+    log = tuple(json.loads(line) for line in (live.get("log") or "").splitlines())
+    last = log[-1] if log else {}
+    return _build_row(
+        state,
+        job,
+        client,
+        status=live.get("state") or "queued",
+        sCode=last.get("sCode"),
+        sMsg=last.get("sMsg"),
+        attempts=int(live.get("attempts") or 0),
+        enqueued_at=int(enqueued),
+        first_sent_at=int(live["sent"]) if live.get("sent") else None,
+        accepted_at=None,
+        finished_at=None,
+        place=int(place),
+        log=log,
+    )
+
+
+def _build_row(state: BatchState, job: str, client: str, **fields: Any) -> Row:
+    order = JobId.parse(job)
+    return Row(
+        batch_id=state.batch_id,
+        account=state.account,
+        instId=order.inst_id,
+        ordId=order.ord_id,
+        clOrdId=order.cl_ord_id or client or None,
+        **fields,
+    )

@@ -1,0 +1,106 @@
+"""Which lanes are due? The waker's view of the board, and the upkeep that keeps its promises about once a second."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from redis import Redis
+
+from worker.admission import lane_of
+from worker.keys import JobId, Keys
+from worker.scripts import Scripts
+
+LANES_PER_ROUND: Final = 100
+POSTPONE_US: Final = 1_000_000
+"""A drain that never runs is published again after this."""
+
+IDLE_US: Final = 86_400_000_000
+SWEPT: Final = 1000
+WORKER_GONE_S: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Lanes to drain now, urgent ones first, and the seconds until the next is due (None: the board is empty)."""
+
+    lanes: tuple[str, ...]
+    next_s: float | None
+
+
+class Board:
+    """The board of one runner; raises redis-py's errors."""
+
+    def __init__(self, redis: Redis, scripts: Scripts, keys: Keys, *, retention_s: int) -> None:
+        self._redis = redis
+        self._scripts = scripts
+        self._keys = keys
+        self._retention_s = retention_s
+
+    def wake(self) -> Due:
+        """Takes the lanes that are due; nobody else gets them for a second."""
+        reply = json.loads(self._scripts.run("wake", {"count": LANES_PER_ROUND, "postpone_us": POSTPONE_US}))
+        return Due(tuple(reply["lanes"]), None if reply["next"] < 0 else reply["next"] / 1e6)
+
+    def listen(self, timeout_s: float) -> None:
+        """Returns when the bell rings, or after `timeout_s` (at least 1 ms: Redis takes 0 for ever)."""
+        self._redis.blpop([self._keys.of("bell")], timeout=max(0.001, timeout_s))
+
+    def beat(self, worker: str, facts: Mapping[str, object]) -> None:
+        """Says that this worker lives, and forgets those that have not said so for long."""
+        key, now = self._keys.of("workers"), self._redis.time()[0]
+        self._redis.hset(key, worker, json.dumps({**facts, "at": now}))
+        gone = [
+            name
+            for name, beat in self._redis.hgetall(key).items()
+            if now - json.loads(beat)["at"] > WORKER_GONE_S
+        ]
+        if gone:
+            self._redis.hdel(key, *gone)
+
+    def may_sweep(self) -> bool:
+        """True for one worker of the runner each second."""
+        return bool(self._redis.set(self._keys.of("sweep"), "1", nx=True, px=950))
+
+    def sweep(self) -> int:
+        """Ends what is past its deadline, puts lost lanes back; returns how many jobs it ended."""
+        self._repair()
+        return sum(self._expire(batch) for batch in self._overdue())
+
+    def _repair(self) -> None:
+        lanes: list[str] = [lane for lane, _ in self._redis.zscan_iter(self._keys.of("lanes"), count=SWEPT)]
+        for start in range(0, len(lanes), SWEPT):
+            self._scripts.run("repair", {"lanes": lanes[start : start + SWEPT], "idle_us": IDLE_US})
+
+    def _overdue(self) -> list[str]:
+        now = self._redis.hget(self._keys.of("clock"), "last") or "0"
+        found: list[str] = self._redis.zrangebyscore(self._keys.of("deadlines"), "-inf", now, start=0, num=20)
+        return found
+
+    def _expire(self, batch: str) -> int:
+        ended = 0
+        for jobs in self._waiting(batch):
+            argument = {
+                "batch": batch,
+                "jobs": jobs,
+                "again_us": POSTPONE_US,
+                "retention_s": self._retention_s,
+            }
+            ended += int(self._scripts.run("expire", argument))
+        return ended
+
+    def _waiting(self, batch: str) -> Iterator[list[dict[str, str]]]:
+        """The batch's waiting jobs with their lanes, in parts; one empty part at least, so that it is looked at again."""
+        part: list[dict[str, str]] = []
+        for job, row in self._redis.hscan_iter(self._keys.of("rows", batch), count=SWEPT):
+            if not row.startswith("{"):
+                part.append(_place(job))
+            if len(part) == SWEPT:
+                yield part
+                part = []
+        yield part
+
+
+def _place(job: str) -> dict[str, str]:
+    order = JobId.parse(job)
+    return {"id": job, "lane": lane_of(order.uid, order.inst_id)}

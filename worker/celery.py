@@ -1,0 +1,45 @@
+"""The composition root of a worker: `celery -A worker worker` finds `app` here."""
+
+import sys
+
+from celery import Celery
+from celery.signals import setup_logging
+
+from worker.broker import RefusePool, celery_config
+from worker.logs import configure_logs
+from worker.runtime import current
+from worker.settings import Settings, SettingsError, load_settings
+from worker.step import RunnerStep
+
+
+def create_app(settings: Settings) -> Celery:
+    """The Celery app that runs doors and drains under these settings."""
+    app = Celery("bulk-cancel")
+    broker = settings.broker_url.get_secret_value()
+    app.config_from_object(celery_config(broker_url=broker, key_prefix=settings.key_prefix))
+    app.conf.imports = ("tasks.cancel", "tasks.lanes")
+    app.settings = settings
+    app.refuse = _refuse
+    app.steps["worker"].add(RefusePool)
+    app.steps["worker"].add(RunnerStep)
+    setup_logging.connect(lambda **_: configure_logs(settings.log_level), weak=False)
+    return app
+
+
+def _refuse(payload: str, errors: list[str], *, source: str) -> None:
+    """The sink of the consumer; raises when the state Redis is away, so that the message stays where it is."""
+    runtime = current()
+    if runtime is None:
+        raise RuntimeError("the worker is still starting")
+    runtime.store.refusals.add(payload, errors, source=source)
+
+
+def _settings() -> Settings:
+    try:
+        return load_settings(require_accounts=True)
+    except SettingsError as error:
+        print(f"bulk-cancel worker refuses to start:\n{error}", file=sys.stderr)  # noqa: T201 (no logging yet)
+        raise SystemExit(2) from None
+
+
+app = create_app(_settings())

@@ -1,0 +1,84 @@
+"""What happens to a message at the door? Valid orders are admitted, everything else is kept as refused; nothing is dropped."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+import structlog
+from celery.exceptions import Reject
+from redis.exceptions import RedisError
+
+from tasks.messages import CancelOrders
+from tasks.reading import Refusal, read_cancel_order, read_cancel_orders
+from worker.admission import AdmissionError, NotReplicatedError, RedisFullError
+from worker.directory import UnknownAccountError
+from worker.runtime import current
+from worker.store import Store
+
+log = structlog.get_logger(__name__)
+
+PAUSE_S: Final = 0.5
+"""How long a message waits in hand before it goes back to the queue while Redis is away or full."""
+
+Read = tuple[CancelOrders | None, list[Refusal]]
+
+
+def take_cancel_orders(
+    args: Sequence[object], kwargs: Mapping[str, object], *, message_id: str, urgent_queue: bool
+) -> None:
+    """Admits a `tasks.cancel_orders` message."""
+    read = read_cancel_orders(args, kwargs, message_id=message_id)
+    _take(read, source="tasks.cancel_orders", urgent_queue=urgent_queue)
+
+
+def take_cancel_order(
+    args: Sequence[object], kwargs: Mapping[str, object], *, message_id: str, urgent_queue: bool
+) -> None:
+    """Admits a `tasks.cancel_order` message."""
+    read = read_cancel_order(args, kwargs, message_id=message_id)
+    _take(read, source="tasks.cancel_order", urgent_queue=urgent_queue)
+
+
+def _take(read: Read, *, source: str, urgent_queue: bool) -> None:
+    asked, refusals = read
+    if asked and urgent_queue:
+        asked = asked.model_copy(update={"urgent": True})
+    _or_requeue(lambda store: _admit(store, asked, refusals, source))
+
+
+def _admit(store: Store, asked: CancelOrders | None, refusals: Sequence[Refusal], source: str) -> None:
+    if asked:
+        try:
+            receipt = store.admission.admit(asked)
+            log.info(
+                "batch_admitted",
+                batch=receipt.batch_id,
+                account=receipt.account,
+                orders=receipt.size,
+                new=receipt.new,
+            )
+        except (UnknownAccountError, AdmissionError) as error:
+            if isinstance(error, RedisFullError | NotReplicatedError):
+                raise
+            refusals = [*refusals, _whole(asked, str(error))]
+    for refusal in refusals:
+        store.refusals.add(
+            refusal.payload, refusal.errors, source=source, batch_id=refusal.batch_id, account=refusal.account
+        )
+
+
+def _whole(asked: CancelOrders, why: str) -> Refusal:
+    return Refusal(asked.model_dump_json(), (why,), batch_id=asked.batch_id, account=asked.account)
+
+
+def _or_requeue(work: Callable[[Store], None]) -> None:
+    """The message goes back to its queue when the state cannot take it now."""
+    runtime = current()
+    try:
+        if runtime is None:
+            raise RedisError("the worker is still starting")
+        work(runtime.store)
+    except (RedisError, RedisFullError, NotReplicatedError) as error:
+        log.warning("message_goes_back", error=str(error))
+        time.sleep(PAUSE_S)
+        raise Reject(str(error), requeue=True) from error

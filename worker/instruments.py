@@ -1,0 +1,28 @@
+"""By which key does the exchange meter the cancels of an instrument?
+
+By the instrument itself, except options, which share one meter per instrument family. Spot and margin
+orders of a pair have the same `instId` and so the same meter. Pure.
+"""
+
+_OPTION_PARTS = 5
+_OPTION_MARK = ":option"
+
+
+def family_of(inst_id: str) -> str | None:
+    """The family of an option, `BTC-USD` of `BTC-USD-191227-12500-C`; None for everything else.
+
+    An option has five dash parts and ends in C or P; event contracts have as many, but never that end.
+    """
+    parts = inst_id.split("-")
+    if len(parts) != _OPTION_PARTS or parts[-1] not in {"C", "P"}:
+        return None
+    return "-".join(parts[:2])
+
+
+def meter_of(inst_id: str) -> str:
+    """What the exchange counts by: `BTC-USDT-SWAP` for itself, `BTC-USD:option` for all options of BTC-USD.
+
+    The mark keeps a family apart from an instrument of the same name; no canonical instId holds a colon.
+    """
+    family = family_of(inst_id)
+    return f"{family}{_OPTION_MARK}" if family else inst_id

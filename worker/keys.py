@@ -1,0 +1,203 @@
+"""Which keys exist in Redis? Every name, with its type, meaning, time to live and writers; the only module that builds one.
+
+The Lua verbs use the same catalogue: `lua_preamble` turns each entry into a function of the table `K`, so that a
+template is written once. Windows and the clock carry no runner's prefix: the exchange does not know prefixes.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final, Self
+
+from worker.okx.orders import OrderRef
+
+EXCHANGE_WIDE: Final = "bulk-cancel"
+"""Root of the keys that all runners on one Redis share, whatever their prefix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One kind of key: `template` has `{}` for its id; `writers` are verbs (Lua) or modules."""
+
+    name: str
+    template: str
+    type: str
+    meaning: str
+    ttl: str
+    writers: str
+    shared: bool = False
+
+
+CATALOGUE: Final[tuple[Entry, ...]] = (
+    Entry(
+        "clock",
+        "clock",
+        "hash",
+        "last µs, skew µs, run_id, blocked_until µs",
+        "none",
+        "all verbs",
+        shared=True,
+    ),
+    Entry(
+        "window",
+        "window:{}",
+        "zset",
+        "slot → µs at which it is free again",
+        "last slot",
+        "claim, record",
+        shared=True,
+    ),
+    Entry(
+        "accounts",
+        "accounts",
+        "hash",
+        "account → JSON: uid, endpoints, share (no secret)",
+        "none",
+        "worker start",
+    ),
+    Entry(
+        "identity",
+        "identity",
+        "hash",
+        "fingerprint of a key → its User ID at the exchange",
+        "none",
+        "identity",
+    ),
+    Entry(
+        "asking",
+        "asking:{}",
+        "string",
+        "a worker asks the exchange for this key's User ID",
+        "2 s",
+        "identity",
+    ),
+    Entry(
+        "batch",
+        "batch:{}",
+        "hash",
+        "what was asked, counters, sealed, completed",
+        "RETENTION_S",
+        "admit, finish",
+    ),
+    Entry(
+        "rows",
+        "rows:{}",
+        "hash",
+        "job → waiting: 'n enqueued clOrdId'; ended: JSON",
+        "RETENTION_S",
+        "admit, finish",
+    ),
+    Entry(
+        "job",
+        "job:{}",
+        "hash",
+        "state, generation, attempts, place in line, batches",
+        "RETENTION_S",
+        "the mover",
+    ),
+    Entry("ready", "ready:{}", "zset", "job of the lane → place in line (urgent first)", "none", "the mover"),
+    Entry("later", "later:{}", "zset", "job of the lane → µs of its next attempt", "none", "the mover"),
+    Entry(
+        "claimed", "claimed:{}", "zset", "job of the lane → µs at which its claim ends", "none", "the mover"
+    ),
+    Entry(
+        "lane",
+        "lane:{}",
+        "hash",
+        "slot_at µs, held µs, counters sent, refused",
+        "7 days idle",
+        "claim, record",
+    ),
+    Entry(
+        "claim", "claim:{}", "hash", "the grant as given; which calls are recorded", "120 s", "claim, record"
+    ),
+    Entry(
+        "rest",
+        "rest:{}",
+        "hash",
+        "scope at rest: until µs, level, since µs, reason",
+        "1 day",
+        "claim, record",
+    ),
+    Entry("waiting", "waiting:{}", "set", "lanes that wait for the end of a rest", "1 day", "claim, record"),
+    Entry("strikes", "strikes:{}", "string", "calls in a row that got no answer", "60 s", "record"),
+    Entry("urgent", "board:urgent", "zset", "lane with an urgent job in front → due µs", "none", "board"),
+    Entry("board", "board:normal", "zset", "any other lane with work → due µs", "none", "board"),
+    Entry("bell", "bell", "list", "at most one element: the board is due earlier", "none", "board"),
+    Entry("lanes", "lanes", "zset", "every lane → µs of its last admission", "none", "admit, sweep"),
+    Entry("seq", "seq", "string", "counter behind the place in line", "none", "admit"),
+    Entry("deadlines", "deadlines", "zset", "batch with waiting rows → deadline µs", "none", "admit, expire"),
+    Entry("outcomes", "outcomes", "stream", "one entry per ended job", "RETENTION_S", "finish"),
+    Entry(
+        "refused",
+        "refused",
+        "stream",
+        "messages and rows that could not be admitted",
+        "RETENTION_S",
+        "the doors",
+    ),
+    Entry("workers", "workers", "hash", "worker → JSON heartbeat", "pruned after 10 s", "waker"),
+    Entry("sweep", "sweep", "string", "whoever set it sweeps this second", "1 s", "waker"),
+)
+
+_BY_NAME: Final = {entry.name: entry for entry in CATALOGUE}
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Builds the keys of one runner; `prefix` is `KEY_PREFIX`."""
+
+    prefix: str
+
+    def of(self, name: str, ident: str | None = None) -> str:
+        """The key of catalogue entry `name`, for `ident` where its template has a place for one."""
+        entry = _BY_NAME[name]
+        if ("{}" in entry.template) != (ident is not None):
+            raise ValueError(f"key {name!r}: {'needs an' if ident is None else 'takes no'} id")
+        return f"{self._root(entry)}:{entry.template.format(ident)}"
+
+    def _root(self, entry: Entry) -> str:
+        return EXCHANGE_WIDE if entry.shared else self.prefix
+
+
+def lua_preamble() -> str:
+    """The Lua table `K` of functions, one per catalogue entry; `KEYS[1]` is the runner's prefix."""
+    return "\n".join(["local K = {}", *(_lua_function(entry) for entry in CATALOGUE)]) + "\n"
+
+
+def _lua_function(entry: Entry) -> str:
+    root = f"'{EXCHANGE_WIDE}:'" if entry.shared else "KEYS[1] .. ':'"
+    head, found, _ = entry.template.partition("{}")
+    argument, tail = ("id", " .. id") if found else ("", "")
+    return f"function K.{entry.name}({argument}) return {root} .. '{head}'{tail} end"
+
+
+_JOB = re.compile(r"(?P<uid>[^/]+)/(?P<inst_id>[^/]+)/(?P<kind>[oc])(?P<ident>.+)")
+
+
+@dataclass(frozen=True, slots=True)
+class JobId:
+    """Which order a job cancels: the exchange's User ID, the instrument, and one id. Its text is the job's id in Redis."""
+
+    uid: str
+    inst_id: str
+    ord_id: str | None
+    cl_ord_id: str | None
+
+    def __str__(self) -> str:
+        """The id in Redis, such as `446/BTC-USDT/o2510789768709120`."""
+        return f"{self.uid}/{self.inst_id}/" + (f"o{self.ord_id}" if self.ord_id else f"c{self.cl_ord_id}")
+
+    @property
+    def ref(self) -> OrderRef:
+        """The order as the exchange is told of it."""
+        return OrderRef(self.inst_id, self.ord_id, self.cl_ord_id)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The inverse of `str`; raises ValueError for anything else."""
+        match = _JOB.fullmatch(text)
+        if match is None:
+            raise ValueError(f"not a job id: {text!r}")
+        by_ord_id = match["kind"] == "o"
+        ident = match["ident"]
+        return cls(match["uid"], match["inst_id"], ident if by_ord_id else None, None if by_ord_id else ident)

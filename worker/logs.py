@@ -1,0 +1,43 @@
+"""How do log lines look? Structured: readable in a terminal, one JSON object a line everywhere else."""
+
+import logging
+import sys
+from typing import Final
+
+import structlog
+
+QUIET: Final = ("celery.app.trace", "celery.worker.strategy", "kombu", "urllib3", "amqp")
+"""Loggers that have a line per message at INFO, or show too much at DEBUG."""
+
+
+def configure_logs(level: str) -> None:
+    """Sends every logger of this process, Celery's too, through one formatter to stderr."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_formatter(shared))
+    logging.basicConfig(handlers=[handler], level=level, force=True)
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _formatter(shared: list[structlog.typing.Processor]) -> logging.Formatter:
+    terminal = sys.stderr.isatty()
+    renderer: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer()
+    )
+    exceptions: list[structlog.typing.Processor] = [] if terminal else [structlog.processors.format_exc_info]
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *exceptions, renderer],
+    )

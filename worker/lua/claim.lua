@@ -1,0 +1,177 @@
+-- claim: takes jobs of a lane together with the slots to send them.
+--
+-- Guarantee: a job leaves its place only with its slot; of limit + 1 slots of a meter one is always granted later than
+-- one window after another's arrival; the same claim id gets the same grant. Nothing is granted while the lane, its
+-- accounts or the exchange's address rest, nor until slots forgotten by a restarted Redis must have ended.
+--
+-- KEYS[1]  the runner's prefix
+-- ARGV[1]  JSON: lane, claim (id, chosen by the caller), permits (calls), accounts [scope, best first], exchange (scope),
+--          batch_size (0: single endpoint only), limits {single, batch}, window_us, hold_us (a claim ends by itself),
+--          open_us (an open slot ends), blackout_us, max_attempts, retention_s
+-- return   JSON: {account (index from 0) or null, probes [scope], due (µs from now, -1: no work), reason,
+--          calls [{id, meter, jobs [{id, account, attempts, generation, left (µs to deadline), batches}]}]}
+
+local input = cjson.decode(ARGV[1])
+local lane, now, wall = input.lane, clock()
+local scopes = { 'lane:' .. lane, input.exchange }
+local meter = { single = K.window(lane .. ':single'), batch = K.window(lane .. ':batch') }
+
+local given = redis.call('HGET', K.claim(input.claim), 'grant')
+if given then return given end
+
+-- Slots may have been forgotten by another life of this Redis: nobody sends until they must have ended.
+local function blocked_until()
+  local run_id = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+  local saved = redis.call('HMGET', K.clock(), 'run_id', 'blocked_until')
+  if saved[1] == run_id then return number(saved[2]) or 0 end
+  local ends = now + input.blackout_us
+  redis.call('HSET', K.clock(), 'run_id', run_id, 'blocked_until', text(ends))
+  return ends
+end
+
+local function exhausted(job, message)
+  finish(lane, job, { status = 'exhausted', code = '', message = message }, wall, input.retention_s)
+end
+
+-- Claims that ran out: whether their jobs were sent is unknown, so each counts as an attempt and goes again.
+local function take_back()
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', K.claimed(lane), '-inf', text(now), 'LIMIT', 0, 200)) do
+    local job = job_read(id)
+    job.sent = job.sent or text(wall - input.hold_us)
+    note(job, '{"at":' .. text(wall) .. ',"call":"' .. job.call .. '","sCode":null,"sMsg":"claim ran out"}')
+    redis.call('HSET', K.job(id), 'log', job.log, 'sent', job.sent)
+    redis.call('HDEL', K.job(id), 'call')
+    if job.attempts >= input.max_attempts then exhausted(job, 'attempts used up; the last claim ran out')
+    else move(lane, job, 'queued', tonumber(job.place)) end
+  end
+end
+
+local function take_due()
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', K.later(lane), '-inf', text(now), 'LIMIT', 0, 500)) do
+    local job = job_read(id)
+    move(lane, job, 'queued', tonumber(job.place))
+  end
+end
+
+-- The rest that forbids sending: returns until µs, scope, reason; or nil and the scopes to probe.
+local function resting()
+  local probes, worst, why = {}, 0, nil
+  for _, scope in ipairs(scopes) do
+    local ends = rest_until(scope)
+    if ends and ends > worst then worst, why = ends, scope end
+    if ends and ends <= now then probes[#probes + 1] = scope end
+  end
+  if worst > now then return worst, why end
+  return nil, probes
+end
+
+-- The first account that does not rest, else one that is due a probe, else nil and when the first will be.
+local function choose_account()
+  local probe, soonest = nil, INF
+  for index, scope in ipairs(input.accounts) do
+    local ends = rest_until(scope)
+    if not ends then return index, false end
+    if ends <= now then probe = probe or index end
+    soonest = math.min(soonest, ends)
+  end
+  return probe, true, soonest
+end
+
+local function used(name) return window_used(meter[name], now) end
+
+-- plan: which calls `count` jobs could fill: batch calls while 2 jobs and 2 slots are there, then single ones.
+local function plan(count, permits, batch_size, single_free, batch_free)
+  local sizes, jobs = {}, 0
+  while permits > 0 and count > jobs do
+    local size = math.min(batch_size, count - jobs, batch_free)
+    if size >= 2 then batch_free = batch_free - size
+    elseif single_free > 0 then size, single_free = 1, single_free - 1
+    else break end
+    sizes[#sizes + 1] = size
+    jobs, permits = jobs + size, permits - 1
+  end
+  return sizes, jobs
+end
+
+-- gather: the next jobs in line; those past their deadline end here instead of being sent.
+local function gather(count)
+  local jobs = {}
+  for _, id in ipairs(redis.call('ZRANGE', K.ready(lane), 0, count - 1)) do
+    local job = job_read(id)
+    if job.deadline <= now then exhausted(job, 'deadline passed before it could be sent') else jobs[#jobs + 1] = job end
+  end
+  return jobs
+end
+
+local function job_json(job)
+  return '{"id":' .. cjson.encode(job.id) .. ',"account":' .. cjson.encode(job.account) .. ',"attempts":' .. job.attempts ..
+    ',"generation":' .. job.generation .. ',"left":' .. text(job.deadline - now) .. ',"batches":' ..
+    cjson.encode(job.batches) .. '}'
+end
+
+local function hand_out(job, call)
+  job.attempts = job.attempts + 1
+  move(lane, job, 'sending', now + input.hold_us)
+  redis.call('HSET', K.job(job.id), 'call', call, 'attempts', job.attempts)
+  return job_json(job)
+end
+
+local function make_calls(sizes, jobs)
+  local calls, taken = {}, 0
+  for index, size in ipairs(sizes) do
+    local call, name, parts = input.claim .. ':' .. index, size > 1 and 'batch' or 'single', {}
+    window_set(meter[name], call, size, now + input.open_us + input.window_us, now)
+    for slot = 1, size do parts[slot] = hand_out(jobs[taken + slot], call) end
+    taken = taken + size
+    calls[index] = '{"id":"' .. call .. '","meter":"' .. name .. '","jobs":[' .. table.concat(parts, ',') .. ']}'
+  end
+  return calls
+end
+
+local function strings(list)
+  local parts = {}
+  for index, value in ipairs(list) do parts[index] = cjson.encode(value) end
+  return table.concat(parts, ',')
+end
+
+local function answer(account, probes, calls, reason)
+  slots_note(lane, input.limits, input.batch_size, now)
+  redis.call('EXPIRE', K.lane(lane), 604800)
+  local due = board(lane)
+  return '{"account":' .. (account and account - 1 or 'null') .. ',"probes":[' .. strings(probes) .. '],"due":' ..
+    (due == INF and '-1' or text(math.max(0, due - now))) .. ',"reason":' .. cjson.encode(reason) .. ',"calls":[' ..
+    table.concat(calls, ',') .. ']}'
+end
+
+local function wait_for(until_us, waited, reason)
+  rest_hold(lane, waited, until_us)
+  return answer(nil, {}, {}, reason)
+end
+
+take_back()
+take_due()
+local block_ends = blocked_until()
+if block_ends > now then return wait_for(block_ends, {}, 'redis restarted') end
+local rest_ends, found = resting()
+if rest_ends then return wait_for(rest_ends, { found }, found) end
+local account, account_rests, soonest = choose_account()
+if not account then return wait_for(soonest, input.accounts, input.accounts[1]) end
+
+local probes = found
+if account_rests then probes[#probes + 1] = input.accounts[account] end
+local batch_size = input.batch_size
+if #probes > 0 then input.permits, batch_size = 1, 0 end
+
+local single_free, batch_free = input.limits.single - used('single'), input.limits.batch - used('batch')
+local _, count = plan(redis.call('ZCARD', K.ready(lane)), input.permits, batch_size, single_free, batch_free)
+local jobs = count > 0 and gather(count) or {}
+local calls = make_calls(plan(#jobs, input.permits, batch_size, single_free, batch_free), jobs)
+if #calls > 0 then
+  for _, scope in ipairs(probes) do rest_lease(scope, now + input.hold_us) end
+end
+local grant = answer(account, probes, calls, '')
+if #calls > 0 then
+  redis.call('HSET', K.claim(input.claim), 'grant', grant)
+  redis.call('EXPIRE', K.claim(input.claim), 120)
+end
+return grant

@@ -1,0 +1,22 @@
+-- expire: ends jobs past their deadline wherever they wait; one that is being sent ends with its record.
+--
+-- Guarantee: a job whose deadline has not passed is not touched.
+--
+-- KEYS[1]  the runner's prefix
+-- ARGV[1]  JSON: batch, jobs [{id, lane}], again_us (a batch that still waits is looked at again then), retention_s
+-- return   jobs ended
+
+local input = cjson.decode(ARGV[1])
+local now, wall = clock()
+local ended = 0
+
+for _, asked in ipairs(input.jobs) do
+  local job = job_read(asked.id)
+  if job and job.live and job.state ~= 'sending' and job.deadline <= now then
+    finish(asked.lane, job, { status = 'exhausted', code = '', message = 'deadline passed' }, wall, input.retention_s)
+    board(asked.lane)
+    ended = ended + 1
+  end
+end
+redis.call('ZADD', K.deadlines(), 'XX', text(now + input.again_us), input.batch)
+return ended

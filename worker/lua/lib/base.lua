@@ -1,0 +1,29 @@
+-- What every verb needs: exact numbers as text, the one clock, the state names.
+
+local INF = 9e15
+
+-- Integers above 1e14 lose digits when Lua concatenates or cjson encodes them.
+local function text(number) return string.format('%.0f', number) end
+
+local function number(value) return value and tonumber(value) or nil end
+
+-- now: µs that never run backwards (a step back is absorbed in a stored skew); wall: µs as the server shows them.
+local function clock()
+  local time = redis.call('TIME')
+  local wall = time[1] * 1000000 + time[2]
+  local saved = redis.call('HMGET', K.clock(), 'last', 'skew')
+  local last, skew = number(saved[1]) or 0, number(saved[2]) or 0
+  local now = wall + skew
+  if now < last then
+    now = last
+    redis.call('HSET', K.clock(), 'skew', text(last - wall))
+  end
+  redis.call('HSET', K.clock(), 'last', text(now))
+  return now, wall
+end
+
+-- first(zset): member and score of its smallest element, or nil.
+local function first(zset)
+  local found = redis.call('ZRANGE', zset, 0, 0, 'WITHSCORES')
+  return found[1], number(found[2])
+end

@@ -1,0 +1,53 @@
+-- The board: every lane with work, by the µs at which it is due; the bell rings when that becomes earlier.
+
+local URGENT_BELOW = 2 ^ 51 -- places in line: urgent below, normal above
+
+local function board_first()
+  local _, urgent = first(K.urgent())
+  local _, normal = first(K.board())
+  return math.min(urgent or INF, normal or INF)
+end
+
+local function ring()
+  if redis.call('LLEN', K.bell()) == 0 then redis.call('LPUSH', K.bell(), '1') end
+end
+
+-- slots: remembers in the lane when its next slots are free, for whoever boards it without knowing the limits.
+-- A batch call needs two; batch_size 0 means that the lane has no use for that meter.
+local function slots_note(lane, limits, batch_size, now)
+  local single, batch = K.window(lane .. ':single'), K.window(lane .. ':batch')
+  local single_at = window_free_at(single, limits.single, 1, window_used(single, now))
+  local batch_at = batch_size < 2 and INF or window_free_at(batch, limits.batch, 2, window_used(batch, now))
+  redis.call('HSET', K.lane(lane), 'single_at', text(single_at), 'batch_at', text(batch_at))
+end
+
+-- due(lane): µs at which the lane needs a turn (nil: no work), and whether an urgent job is in front.
+local function lane_due(lane)
+  local read = redis.call('HMGET', K.lane(lane), 'single_at', 'batch_at', 'held')
+  local slot_at, rest_at = number(read[1]) or 0, number(read[3]) or 0
+  local job, place = first(K.ready(lane))
+  if redis.call('ZCARD', K.ready(lane)) > 1 then slot_at = math.min(slot_at, number(read[2]) or INF) end
+  local _, retry_at = first(K.later(lane))
+  local _, claim_ends = first(K.claimed(lane))
+  local due = INF
+  if job then due = math.max(slot_at, rest_at) end
+  if retry_at then due = math.min(due, math.max(retry_at, slot_at, rest_at)) end
+  if claim_ends then due = math.min(due, claim_ends) end
+  if due == INF and not (job or retry_at or claim_ends) then return nil end
+  return due, job and place < URGENT_BELOW
+end
+
+-- board(lane): puts the lane where its work belongs; returns its due µs (INF: no work).
+local function board(lane)
+  local due, urgent = lane_due(lane)
+  if not due then
+    redis.call('ZREM', K.urgent(), lane)
+    redis.call('ZREM', K.board(), lane)
+    return INF
+  end
+  local before = board_first()
+  redis.call('ZREM', urgent and K.board() or K.urgent(), lane)
+  redis.call('ZADD', urgent and K.urgent() or K.board(), text(due), lane)
+  if due < before then ring() end
+  return due
+end

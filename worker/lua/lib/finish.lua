@@ -1,0 +1,58 @@
+-- How a job ends: a row and a count for every batch that waits, one entry in the outcome stream, once.
+
+-- A batch is complete when it is sealed and nothing of it waits; it is kept for its retention from then on.
+local function batch_settle(batch, wall)
+  local read = redis.call('HMGET', K.batch(batch), 'waiting', 'sealed', 'retention')
+  if number(read[1]) ~= 0 then return end
+  if read[2] == '1' then redis.call('HSETNX', K.batch(batch), 'completed', text(wall)) end
+  redis.call('ZREM', K.deadlines(), batch)
+  redis.call('EXPIRE', K.batch(batch), read[3])
+  redis.call('EXPIRE', K.rows(batch), read[3])
+end
+
+-- row: what a batch keeps of an ended job; `waiting` is the row it had ('n enqueued clOrdId').
+local function row_json(waiting, result)
+  local n, enqueued, client_id = string.match(waiting, '^(%d+) (%d+) ?(%S*)$')
+  return '{"n":' .. n .. ',"enqueued":' .. enqueued .. ',"clOrdId":' .. cjson.encode(client_id) .. ',' .. result .. '}'
+end
+
+local function row_end(batch, job, status, result, wall)
+  local waiting = redis.call('HGET', K.rows(batch), job)
+  if not waiting or string.sub(waiting, 1, 1) == '{' then return end
+  redis.call('HSET', K.rows(batch), job, row_json(waiting, result))
+  redis.call('HINCRBY', K.batch(batch), 'status:' .. status, 1)
+  redis.call('HINCRBY', K.batch(batch), 'waiting', -1)
+  batch_settle(batch, wall)
+end
+
+local function result_json(job, status, code, message, accepted, wall)
+  return '"status":"' .. status .. '","sCode":' .. cjson.encode(code) .. ',"sMsg":' .. cjson.encode(message) ..
+    ',"attempts":' .. job.attempts .. ',"generation":' .. job.generation .. ',"first_sent":' .. (job.sent or 'null') ..
+    ',"accepted":' .. (accepted and text(accepted) or 'null') .. ',"finished":' .. text(wall) ..
+    ',"log":[' .. string.gsub(job.log or '', '\n', ',') .. ']'
+end
+
+local function outcome_add(job, status, code, message, wall, retention)
+  redis.call('XADD', K.outcomes(), 'MINID', '~', text(math.max(0, wall / 1000 - retention * 1000)), '*', 'order', job.id,
+    'account', job.account, 'generation', job.generation, 'status', status, 'sCode', code, 'sMsg', message,
+    'attempts', job.attempts, 'finished', text(wall), 'batches', job.batches or '')
+end
+
+-- next: a client id that was asked for again after its job's first send gets a generation of its own.
+local function open_next(lane, job)
+  if not job.next then return end
+  open(lane, job.id, job, cjson.decode(job.next))
+end
+
+-- finish(lane, job, ending): ending = {status, code, message, accepted µs or nil}; the job must be live.
+local function finish(lane, job, ending, wall, retention)
+  local result = result_json(job, ending.status, ending.code, ending.message, ending.accepted, wall)
+  move(lane, job, ending.status)
+  for _, batch in ipairs(words(job.batches)) do row_end(batch, job.id, ending.status, result, wall) end
+  outcome_add(job, ending.status, ending.code, ending.message, wall, retention)
+  redis.call('HINCRBY', K.lane(lane), 'status:' .. ending.status, 1)
+  redis.call('HDEL', K.job(job.id), 'call', 'batches', 'log', 'next', 'sent', 'place', 'deadline')
+  redis.call('HSET', K.job(job.id), 'result', result)
+  redis.call('EXPIRE', K.job(job.id), retention)
+  open_next(lane, job)
+end

@@ -1,0 +1,50 @@
+-- The one mover: a live job is in exactly one place of its lane, the one that its state names.
+
+local PLACE = { queued = K.ready, retrying = K.later, sending = K.claimed }
+local LIVE = { queued = true, retrying = true, sending = true }
+local OFF_BOOK = { canceled = true, filled = true, gone = true }
+local FIELDS = { 'state', 'generation', 'account', 'attempts', 'place', 'call', 'batches', 'deadline', 'sent', 'log', 'next' }
+local LOG_KEPT = 10
+
+local function job_read(job)
+  local values = redis.call('HMGET', K.job(job), unpack(FIELDS))
+  if not values[1] then return nil end
+  local read = { id = job }
+  for index, field in ipairs(FIELDS) do read[field] = values[index] or nil end
+  read.attempts = number(read.attempts) or 0
+  read.deadline = number(read.deadline) or INF
+  read.live = LIVE[read.state] or false
+  return read
+end
+
+-- move: takes a live job out of its place and puts it into that of `state`, with `score`.
+local function move(lane, job, state, score)
+  if PLACE[job.state] then redis.call('ZREM', PLACE[job.state](lane), job.id) end
+  if PLACE[state] then redis.call('ZADD', PLACE[state](lane), text(score), job.id) end
+  redis.call('HSET', K.job(job.id), 'state', state)
+  job.state = state
+end
+
+local function words(value)
+  local list = {}
+  for word in string.gmatch(value or '', '%S+') do list[#list + 1] = word end
+  return list
+end
+
+-- note: adds one attempt (JSON text, one line) to the job's history, of which the last ones are kept.
+local function note(job, attempt)
+  local lines = {}
+  for line in string.gmatch(job.log or '', '[^\n]+') do lines[#lines + 1] = line end
+  lines[#lines + 1] = attempt
+  while #lines > LOG_KEPT do table.remove(lines, 1) end
+  job.log = table.concat(lines, '\n')
+end
+
+-- open: a new generation of the order's job; wanted = {account, place, batches, deadline}, all text.
+local function open(lane, id, before, wanted)
+  local generation = (before and number(before.generation) or 0) + 1
+  redis.call('DEL', K.job(id))
+  redis.call('HSET', K.job(id), 'state', 'queued', 'generation', generation, 'account', wanted.account,
+    'attempts', 0, 'place', wanted.place, 'batches', wanted.batches, 'deadline', wanted.deadline)
+  redis.call('ZADD', K.ready(lane), wanted.place, id)
+end

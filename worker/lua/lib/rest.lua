@@ -1,0 +1,44 @@
+-- Rest until T, then one probe; at three scopes: `lane:<lane>`, `account:<name>`, `exchange:<address>`.
+-- A probe takes the rest's `until` with it as a lease, so a dead prober blocks nothing.
+
+local REST_TTL = 86400
+
+-- until(scope): µs until which it rests, or nil when it does not rest (a value not after now: a probe is due).
+local function rest_until(scope)
+  return number(redis.call('HGET', K.rest(scope), 'until'))
+end
+
+local function rest_lease(scope, until_us)
+  redis.call('HSET', K.rest(scope), 'until', text(until_us))
+end
+
+-- begin: a scope that already rests is left alone, unless this is its failed probe, which doubles the delay.
+local function rest_begin(scope, rest, now, wall, probe)
+  local ends = rest_until(scope)
+  if ends and ends > now and not probe then return end
+  local level = number(redis.call('HGET', K.rest(scope), 'level')) or -1
+  level = math.min(level + 1, 30)
+  local delay = math.min(rest.cap_us, rest.base_us * 2 ^ level)
+  if not ends then redis.call('HSET', K.rest(scope), 'since', text(wall)) end
+  redis.call('HSET', K.rest(scope), 'until', text(now + delay), 'level', level, 'reason', rest.reason,
+    'next_wall', text(wall + delay))
+  redis.call('EXPIRE', K.rest(scope), REST_TTL)
+end
+
+-- hold(lane): the lane waits for these scopes; it is boarded again when one of them ends.
+local function rest_hold(lane, scopes, until_us)
+  redis.call('HSET', K.lane(lane), 'held', text(until_us))
+  for _, scope in ipairs(scopes) do
+    redis.call('SADD', K.waiting(scope), lane)
+    redis.call('EXPIRE', K.waiting(scope), REST_TTL)
+  end
+end
+
+local function rest_end(scope)
+  if redis.call('DEL', K.rest(scope)) == 0 then return end
+  for _, lane in ipairs(redis.call('SMEMBERS', K.waiting(scope))) do
+    redis.call('HDEL', K.lane(lane), 'held')
+    board(lane)
+  end
+  redis.call('DEL', K.waiting(scope))
+end

@@ -1,0 +1,30 @@
+-- The exact sliding window: a zset of slots, each scored with the µs at which it is free again.
+-- An open slot's score is its latest possible end; settling sets it to one window after the record.
+
+-- used(key): slots not free now; forgets those that are.
+local function window_used(key, now)
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', text(now))
+  return redis.call('ZCARD', key)
+end
+
+-- free_at(key): µs at which `need` slots of `limit` are free (0: now), given `used`.
+local function window_free_at(key, limit, need, used)
+  if used + need <= limit then return 0 end
+  if need > limit then return INF end
+  local index = used + need - limit - 1
+  return tonumber(redis.call('ZRANGE', key, index, index, 'WITHSCORES')[2])
+end
+
+local function window_set(key, call, count, free_us, now)
+  local args = {}
+  for slot = 1, count do
+    args[#args + 1] = text(free_us)
+    args[#args + 1] = call .. '/' .. slot
+  end
+  redis.call('ZADD', key, unpack(args))
+  redis.call('PEXPIRE', key, math.max(60000, math.ceil((free_us - now) / 1000) + 1000))
+end
+
+local function window_release(key, call, count)
+  for slot = 1, count do redis.call('ZREM', key, call .. '/' .. slot) end
+end

@@ -1,0 +1,90 @@
+-- record: writes what came of one call: outcomes or next attempts, slots, rests, counters.
+--
+-- Guarantee: given twice, it acts once. A job that its call still holds moves as decided. A record that comes after its
+-- claim ran out settles its slots and adds to the history; it may end a job that is still live, and never moves one back.
+--
+-- KEYS[1]  the runner's prefix
+-- ARGV[1]  JSON: lane, claim, call, meter ("single" | "batch"), slots ("settle" | "keep" | "release"), count, probe,
+--          elapsed_us (since the first byte could have been written), refused, answered, limits {single, batch}, batch_size,
+--          window_us, retention_s, exchange (scope), strike {limit, base_us, cap_us, reason} (optional),
+--          rests [{scope, base_us, cap_us, reason}], mended [probed scopes whose rest ends], jobs [{id, generation, act: "finish" | "retry" | "return", status, code, message, delay_us,
+--          counts, attempt (JSON text without `at`)}]
+-- return   JSON: {due (µs from now, -1: no work), stale (jobs no longer held), repeated}
+
+local input = cjson.decode(ARGV[1])
+local lane, now, wall = input.lane, clock()
+local key = K.window(lane .. ':' .. input.meter)
+local stale = 0
+
+local function answer(repeated)
+  local due = board(lane)
+  return '{"due":' .. (due == INF and '-1' or text(math.max(0, due - now))) .. ',"stale":' .. stale .. ',"repeated":' ..
+    tostring(repeated) .. '}'
+end
+
+if redis.call('HSETNX', K.claim(input.claim), 'done:' .. input.call, '1') == 0 then return answer(true) end
+redis.call('EXPIRE', K.claim(input.claim), 120)
+
+local function settle()
+  if input.slots == 'settle' then window_set(key, input.call, input.count, now + input.window_us, now)
+  elseif input.slots == 'release' then window_release(key, input.call, input.count) end
+end
+
+local function ending(decided)
+  return { status = decided.status, code = decided.code, message = decided.message,
+    accepted = decided.status == 'accepted' and wall or nil }
+end
+
+local function write_history(job, decided)
+  if decided.act == 'return' then return end
+  job.sent = job.sent or text(wall - input.elapsed_us)
+  note(job, '{"at":' .. text(wall) .. ',' .. string.sub(decided.attempt, 2))
+  redis.call('HSET', K.job(job.id), 'log', job.log, 'sent', job.sent)
+end
+
+-- The claim still holds the job: it moves as decided.
+local function move_on(job, decided)
+  redis.call('HDEL', K.job(job.id), 'call')
+  if not decided.counts then
+    job.attempts = job.attempts - 1
+    redis.call('HSET', K.job(job.id), 'attempts', job.attempts)
+  end
+  if decided.act == 'finish' then finish(lane, job, ending(decided), wall, input.retention_s)
+  elseif decided.act == 'retry' and decided.delay_us > 0 then move(lane, job, 'retrying', now + decided.delay_us)
+  else move(lane, job, 'queued', tonumber(job.place)) end
+end
+
+local function apply(decided)
+  local job = job_read(decided.id)
+  if not job or not job.live or tonumber(job.generation) ~= decided.generation then
+    stale = stale + 1
+    return
+  end
+  write_history(job, decided)
+  if job.call == input.call then return move_on(job, decided) end
+  stale = stale + 1
+  if decided.act == 'finish' and decided.status ~= 'exhausted' then
+    finish(lane, job, ending(decided), wall, input.retention_s)
+  end
+end
+
+-- Calls in a row without an answer: only so many, then the exchange's address rests.
+local function count_strikes()
+  if input.answered then redis.call('DEL', K.strikes(input.exchange)) end
+  if not input.strike then return end
+  local strikes = redis.call('INCR', K.strikes(input.exchange))
+  redis.call('EXPIRE', K.strikes(input.exchange), 60)
+  if strikes >= input.strike.limit or input.probe then
+    rest_begin(input.exchange, input.strike, now, wall, input.probe)
+  end
+end
+
+settle()
+for _, decided in ipairs(input.jobs) do apply(decided) end
+redis.call('HINCRBY', K.lane(lane), 'sent', input.slots == 'release' and 0 or input.count)
+if input.refused then redis.call('HINCRBY', K.lane(lane), 'refused', 1) end
+slots_note(lane, input.limits, input.batch_size, now)
+count_strikes()
+for _, rest in ipairs(input.rests) do rest_begin(rest.scope, rest, now, wall, input.probe) end
+for _, scope in ipairs(input.mended) do rest_end(scope) end
+return answer(false)

@@ -1,0 +1,25 @@
+-- wake: finds lanes that are due and postpones them, so that one waker gets each.
+--
+-- Guarantee: a lane returned here is due again after postpone_us, unless its drain writes its true due time before.
+--
+-- KEYS[1]  the runner's prefix
+-- ARGV[1]  JSON: count (lanes at most), postpone_us
+-- return   JSON: {lanes [lane, urgent ones first], next (µs until the board's next due, -1: empty board)}
+
+local input = cjson.decode(ARGV[1])
+local now = clock()
+local lanes = {}
+
+local function take(zset)
+  if #lanes >= input.count then return end
+  for _, lane in ipairs(redis.call('ZRANGEBYSCORE', zset, '-inf', text(now), 'LIMIT', 0, input.count - #lanes)) do
+    redis.call('ZADD', zset, text(now + input.postpone_us), lane)
+    lanes[#lanes + 1] = cjson.encode(lane)
+  end
+end
+
+take(K.urgent())
+take(K.board())
+local due = board_first()
+return '{"lanes":[' .. table.concat(lanes, ',') .. '],"next":' ..
+  (due == INF and '-1' or text(math.max(0, due - now))) .. '}'

@@ -1,0 +1,171 @@
+"""How is the exchange asked? One method per question, each a single signed HTTP call that is never repeated.
+
+The client is thread safe. Every call takes a connection of its own, must be written by `write_by` and must be
+answered within `timeout_s` of its first byte.
+"""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+import requests
+from requests.structures import CaseInsensitiveDict
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
+
+from worker.okx.answers import Answer, read_answer, read_rows
+from worker.okx.connection import Wire
+from worker.okx.credentials import Credentials
+from worker.okx.errors import OutcomeUnknown, Refused
+from worker.okx.orders import OrderRef
+from worker.okx.pool import Pool
+from worker.okx.signing import signed_headers, timestamp
+from worker.okx.sockets import tls_context
+
+CANCEL = "/api/v5/trade/cancel-order"
+CANCEL_BATCH = "/api/v5/trade/cancel-batch-orders"
+ORDER = "/api/v5/trade/order"
+ORDERS_PENDING = "/api/v5/trade/orders-pending"
+ACCOUNT_CONFIG = "/api/v5/account/config"
+TIME = "/api/v5/public/time"
+
+_HEADERS = {"Content-Type": "application/json", "Accept-Encoding": "identity", "User-Agent": "bulk-cancel"}
+_NO_SUCH_ORDER = "51603"
+_WHENEVER = float("inf")
+
+Row = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class AccountConfig:
+    """What the exchange knows of a key: its User ID, what it may do, from which addresses ((): from any)."""
+
+    uid: str
+    main_uid: str
+    label: str
+    permissions: tuple[str, ...]
+    ip: tuple[str, ...]
+
+
+class OkxClient:
+    """The exchange's REST API, as far as cancelling needs it.
+
+    `timeout_s` bounds each call from its first byte to the end of its answer; `pool` is how many idle
+    connections are kept per address; `verify` names a CA bundle to trust instead of the usual one.
+    Every method raises the errors of errors.py, and nothing else.
+    """
+
+    def __init__(self, *, timeout_s: float, pool: int, verify: str | None = None) -> None:
+        context = tls_context(verify or DEFAULT_CA_BUNDLE_PATH)
+        self._pool = Pool(lambda url: Wire(url, context=context, timeout_s=timeout_s), keep=pool)
+        self._offsets: dict[str, float] = {}
+
+    def cancel(self, creds: Credentials, order: OrderRef, *, write_by: float) -> Answer:
+        """Ask to cancel one order; nothing is sent after the time.monotonic() instant `write_by`."""
+        return self._cancel(creds, CANCEL, order.fields(), write_by)
+
+    def cancel_batch(self, creds: Credentials, orders: Sequence[OrderRef], *, write_by: float) -> Answer:
+        """Ask to cancel up to 20 orders in one call (a batch of one is metered as a single cancel)."""
+        return self._cancel(creds, CANCEL_BATCH, [order.fields() for order in orders], write_by)
+
+    def order(self, creds: Credentials, ref: OrderRef, *, write_by: float = _WHENEVER) -> Row:
+        """The order's state as the exchange tells it; empty when it knows no such order (any more)."""
+        try:
+            rows = self._rows(creds, ORDER, ref.fields(), write_by)
+        except Refused as refused:
+            if refused.code != _NO_SUCH_ORDER:
+                raise
+            return {}
+        return rows[0] if rows else {}
+
+    def orders_pending(
+        self,
+        creds: Credentials,
+        *,
+        filters: Mapping[str, str],
+        after: str | None = None,
+        limit: int = 100,
+        write_by: float = _WHENEVER,
+    ) -> list[Row]:
+        """One page of open orders, newest first, those older than the ordId `after`; filters as OKX's."""
+        paging = {"limit": str(limit)} | ({"after": after} if after else {})
+        return self._rows(creds, ORDERS_PENDING, {**filters, **paging}, write_by)
+
+    def account_config(self, creds: Credentials) -> AccountConfig:
+        """Whose key this is and what it may do."""
+        rows = self._rows(creds, ACCOUNT_CONFIG, {}, _WHENEVER)
+        row = rows[0] if rows else {}
+        return AccountConfig(
+            uid=_given(row, "uid"),
+            main_uid=row.get("mainUid", ""),
+            label=row.get("label", ""),
+            permissions=_listed(row.get("perm", "")),
+            ip=_listed(row.get("ip", "")),
+        )
+
+    def server_time_ms(self, base_url: str) -> int:
+        """The exchange's clock, unix milliseconds."""
+        request = _request("GET", base_url + TIME, b"", {})
+        with self._pool.wire(base_url) as wire:
+            rows = read_rows(*wire.call(request, write_by=_WHENEVER))
+        stamp = _given(rows[0] if rows else {}, "ts")
+        if not stamp.isdigit():
+            raise OutcomeUnknown("ts is no number")
+        return int(stamp)
+
+    def measure_clock(self, base_url: str) -> float:
+        """Measure, keep and return the exchange's clock minus ours, in seconds (± half a round trip)."""
+        self.warm(base_url, 1)  # connecting is no part of the round trip
+        asked = time.time()
+        server_s = self.server_time_ms(base_url) / 1000
+        self._offsets[base_url] = server_s - (asked + time.time()) / 2
+        return self._offsets[base_url]
+
+    def clock_offset_s(self, base_url: str) -> float:
+        """The offset measured last, 0 if never; it corrects every signed timestamp."""
+        return self._offsets.get(base_url, 0.0)
+
+    def warm(self, base_url: str, connections: int) -> int:
+        """Connect ahead of need until so many connections are idle; how many were opened for that."""
+        return self._pool.warm(base_url, connections)
+
+    def close(self) -> None:
+        """Close every idle connection; those in use close when their calls end."""
+        self._pool.close()
+
+    def _cancel(
+        self, creds: Credentials, path: str, said: Mapping[str, str] | list[dict[str, str]], write_by: float
+    ) -> Answer:
+        request = self._signed(creds, "POST", path, json.dumps(said, separators=(",", ":")).encode())
+        with self._pool.wire(creds.base_url) as wire:
+            return read_answer(*wire.call(request, write_by=write_by))
+
+    def _rows(self, creds: Credentials, path: str, query: Mapping[str, str], write_by: float) -> list[Row]:
+        target = f"{path}?{urlencode(query)}" if query else path
+        request = self._signed(creds, "GET", target, b"")
+        with self._pool.wire(creds.base_url) as wire:
+            return read_rows(*wire.call(request, write_by=write_by))
+
+    def _signed(self, creds: Credentials, method: str, path: str, body: bytes) -> requests.PreparedRequest:
+        stamp = timestamp(time.time() + self.clock_offset_s(creds.base_url))
+        headers = signed_headers(creds, stamp=stamp, method=method, path=path, body=body)
+        return _request(method, creds.base_url + path, body, headers)
+
+
+def _request(method: str, url: str, body: bytes, headers: Mapping[str, str]) -> requests.PreparedRequest:
+    """Filled in by hand: `prepare()` would quote the URL anew after it was signed, and costs much."""
+    request = requests.PreparedRequest()
+    request.method, request.url, request.body = method, url, body
+    request.headers = CaseInsensitiveDict({**_HEADERS, **headers})
+    return request
+
+
+def _given(row: Row, name: str) -> str:
+    if not (value := row.get(name)):
+        raise OutcomeUnknown(f"no {name} in the answer")
+    return value
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())

@@ -1,0 +1,63 @@
+"""Why did a call to the exchange give no answer that can be judged order by order?
+
+    ExchangeError
+    ├── NeverSent            no byte left: no connection, or `write_by` passed; its slots may be released
+    ├── OutcomeUnknown       bytes may have arrived: reset, unreadable answer, HTTP 5xx without a known code
+    │   └── DeadlinePassed   the total deadline cut the call: its bytes may still be on their way
+    ├── Throttled            refused for speed: HTTP 429, 50011, 50040, 50061
+    ├── Unavailable          the exchange as a whole does not serve: HTTP 503, 50001, 50013, …
+    ├── NotAuthorised        the credentials do not open this door: HTTP 401 and 403, 501xx, …
+    ├── ClockSkew            our timestamp is too far from the exchange's clock: 50102, 50112
+    └── Refused              a reading call got a code of its own; cancels carry such a code in their Answer
+
+Refusals of one order are values (see verdicts.py), never exceptions.
+"""
+
+_MSG_LIMIT = 300
+
+
+class ExchangeError(Exception):
+    """Base of all; `code` is the exchange's ("" if none), `http_status` None if no status line was read."""
+
+    def __init__(self, msg: str = "", *, code: str = "", http_status: int | None = None) -> None:
+        self.msg = msg[:_MSG_LIMIT]
+        self.code = code
+        self.http_status = http_status
+        super().__init__(self.msg)
+
+    def __str__(self) -> str:
+        status = "" if self.http_status is None else f"HTTP {self.http_status}"
+        facts = " ".join(part for part in (status, self.code, self.msg) if part)
+        return facts or type(self).__name__
+
+
+class NeverSent(ExchangeError):  # noqa: N818 (says what happened, in the design's words)
+    """Not one byte of the request left this process."""
+
+
+class OutcomeUnknown(ExchangeError):  # noqa: N818
+    """The request may have been carried out; only asking again tells."""
+
+
+class DeadlinePassed(OutcomeUnknown):
+    """The total deadline cut the call; the request may even arrive later than now."""
+
+
+class Throttled(ExchangeError):  # noqa: N818
+    """The exchange refused the whole request for speed."""
+
+
+class Unavailable(ExchangeError):  # noqa: N818
+    """The exchange cannot serve anybody now."""
+
+
+class NotAuthorised(ExchangeError):  # noqa: N818
+    """The exchange does not accept these credentials for this call."""
+
+
+class ClockSkew(ExchangeError):  # noqa: N818
+    """The signed timestamp was refused: measure the clock and ask again."""
+
+
+class Refused(ExchangeError):  # noqa: N818
+    """A reading call was refused with a code that is none of the above."""

@@ -1,0 +1,105 @@
+"""What runs in a worker process? Builds the parts over one store, starts and stops them in order."""
+
+import os
+import random
+import socket
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import structlog
+
+from worker.board import Board
+from worker.identity import Identity
+from worker.lanes import Lanes
+from worker.okx.client import OkxClient
+from worker.retry import Policy
+from worker.sender import Sender
+from worker.settings import Settings
+from worker.store import Store, open_store
+from worker.turn import Turns
+from worker.users import users_of
+from worker.waker import Waker
+from worker.window import Timing
+
+log = structlog.get_logger(__name__)
+
+OLDEST_REDIS: Final = (6, 2)
+
+
+class UnfitRedisError(Exception):
+    """This Redis would lose or forget jobs; the message says what to change."""
+
+
+class Runtime:
+    """One worker's parts; `publish` hands a lane's drain to Celery."""
+
+    def __init__(self, settings: Settings, publish: Callable[[str], None]) -> None:
+        self.store: Store = open_store(settings)
+        self.name = f"{socket.gethostname()}:{os.getpid()}"
+        store, users = self.store, users_of(settings)
+        timing = Timing(settings.window_s, settings.http_timeout_s)
+        lanes = Lanes(
+            store.scripts, timing, max_attempts=settings.max_attempts, retention_s=settings.retention_s
+        )
+        turns = Turns(Policy(max_attempts=settings.max_attempts), self.name, random.random)
+        self._client = OkxClient(timeout_s=settings.http_timeout_s, pool=settings.http_concurrency)
+        self.sender = Sender(lanes, self._client, turns, users, concurrency=settings.http_concurrency)
+        board = Board(store.redis, store.scripts, store.keys, retention_s=settings.retention_s)
+        self._identity = Identity(store.redis, store.keys, self._client, users, self.sender.admit_user)
+        self._waker = Waker(board, publish, self.name, self._facts)
+        self._started_at = time.time()
+
+    def start(self) -> None:
+        """Raises UnfitRedisError, or redis-py's errors."""
+        check_redis(self.store.redis.info())
+        self.store.directory.publish()
+        self._identity.start()
+        self._waker.start()
+        log.info("worker_ready", worker=self.name, accounts=self.store.directory.names())
+
+    def close(self) -> None:
+        """No new claims from now on."""
+        self._identity.stop()
+        self._waker.stop()
+
+    def stop(self) -> None:
+        """Waits for the calls in flight, at most the HTTP timeout and a second."""
+        done = self.sender.stop(self.store.settings.http_timeout_s + 1.0)
+        log.info("worker_stopped", worker=self.name, all_recorded=done)
+
+    def _facts(self) -> Mapping[str, object]:
+        return {
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "started": self._started_at,
+            "in_flight": self.sender.in_flight,
+            "permits": self.store.settings.http_concurrency,
+            "problems": dict(self._identity.problems),
+        }
+
+
+def check_redis(info: Mapping[str, Any]) -> None:
+    """Raises UnfitRedisError for a Redis that is too old or would evict our keys."""
+    version = tuple(int(part) for part in str(info["redis_version"]).split(".")[:2])
+    if version < OLDEST_REDIS:
+        raise UnfitRedisError(f"Redis {info['redis_version']} is too old; 6.2 or newer is needed")
+    policy = info.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction":
+        raise UnfitRedisError(
+            f"Redis may evict our keys (maxmemory-policy {policy}); set maxmemory-policy noeviction"
+        )
+
+
+_current: Runtime | None = None
+
+
+def current() -> Runtime | None:
+    """This process's runtime, None outside a started worker."""
+    return _current
+
+
+def set_current(runtime: Runtime | None) -> None:
+    """For the worker's bootstep alone."""
+    global _current  # noqa: PLW0603 (Celery tasks have no other way to what their process runs)
+    _current = runtime

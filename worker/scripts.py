@@ -1,0 +1,64 @@
+"""How does Python call a verb? Loads every Lua file with the shared parts before it, and runs it so that a lost reply is safe.
+
+Every verb takes the runner's prefix as `KEYS[1]` and one JSON object as `ARGV[1]`. All verbs may be given twice (see
+their headers), so a call whose reply was lost is made again with the same argument; redis-py's own retry is off.
+"""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Final
+
+from redis import Redis
+from redis.exceptions import BusyLoadingError, ConnectionError, ReadOnlyError, TimeoutError
+
+from worker.keys import lua_preamble
+
+LIBRARY: Final = ("base", "window", "board", "rest", "job", "finish")
+"""The shared parts, in the order in which they build on each other."""
+
+VERBS: Final = ("admit", "claim", "record", "wake", "expire", "repair", "adopt")
+
+PASSING: Final = (ConnectionError, TimeoutError, BusyLoadingError, ReadOnlyError)
+"""What Redis answers, or does not, while it is away, loading or failing over."""
+
+
+@cache
+def source(verb: str) -> str:
+    """The whole text of one verb, as Redis gets it."""
+    root = files("worker") / "lua"
+    parts = [(root / "lib" / f"{name}.lua").read_text("utf-8") for name in LIBRARY]
+    return "\n".join([lua_preamble(), *parts, (root / f"{verb}.lua").read_text("utf-8")])
+
+
+class Scripts:
+    """Runs verbs on one Redis; `attempts` bounds how often a call without a reply is made again."""
+
+    def __init__(self, redis: Redis, prefix: str, *, attempts: int = 3) -> None:
+        self._prefix = prefix
+        self._attempts = attempts
+        self._verbs: Mapping[str, Callable[..., object]] = {
+            verb: redis.register_script(source(verb)) for verb in VERBS
+        }
+
+    def run(self, verb: str, argument: Mapping[str, object]) -> str | int:
+        """What the verb returns (JSON text or an integer); raises redis-py's errors once `attempts` are used up."""
+        text = json.dumps(argument, separators=(",", ":"))
+        for attempt in range(1, self._attempts + 1):
+            try:
+                return _reply(self._verbs[verb](keys=[self._prefix], args=[text]))
+            except PASSING:
+                if attempt == self._attempts:
+                    raise
+                time.sleep(0.05 * attempt)
+        raise AssertionError("unreachable")
+
+
+def _reply(value: object) -> str | int:
+    if isinstance(value, bytes):
+        return value.decode()
+    if isinstance(value, str | int):
+        return value
+    raise TypeError(f"a verb returned {type(value).__name__}")

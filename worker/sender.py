@@ -1,0 +1,184 @@
+"""Who sends? Claims with the free permits of this process, calls on a pool of threads, records, claims again.
+
+A permit is the right to one call in flight. Lanes that want a turn queue up for permits; each thread that frees one
+hands it to the next lane, so a lane keeps going without another message, and a hung call holds no Celery thread.
+"""
+
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from threading import Condition, Event
+from typing import Final
+
+import structlog
+from redis.exceptions import RedisError
+
+from worker.lanes import Call, Grant, Lanes, Recorded, Result
+from worker.okx.answers import Answer
+from worker.okx.client import OkxClient
+from worker.okx.codes import Verdict
+from worker.okx.errors import ExchangeError, OutcomeUnknown
+from worker.report import report
+from worker.turn import Conclusion, Turns
+from worker.users import User
+from worker.window import WRITE_WITHIN_S
+
+log = structlog.get_logger(__name__)
+
+RECORD_FOR_S: Final = 60.0
+"""How long a result is kept in hand while Redis is away; after that its claim has ended and its jobs go again."""
+
+
+class Sender:
+    """Drains lanes with `concurrency` calls in flight at most; `users` are those whose lanes it may send for."""
+
+    def __init__(
+        self, lanes: Lanes, client: OkxClient, turns: Turns, users: Mapping[str, User], *, concurrency: int
+    ) -> None:
+        self._lanes = lanes
+        self._client = client
+        self._turns = turns
+        self._users = users
+        self._permits = concurrency
+        self._concurrency = concurrency
+        self._wanting: dict[str, None] = {}
+        self._unready: dict[str, set[str]] = {uid: set() for uid in users}
+        self._changed = Condition()
+        self._stopping = Event()
+        self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="send")
+
+    @property
+    def in_flight(self) -> int:
+        """Permits in use now."""
+        return self._concurrency - self._permits
+
+    def admit_user(self, uid: str) -> None:
+        """From now on the lanes of this user may be sent; before, they wait."""
+        with self._changed:
+            for lane in self._unready.pop(uid, ()):
+                self._wanting.setdefault(lane)
+        self._pump()
+
+    def drain(self, lane: str) -> None:
+        """Gives the lane its turn, now or as soon as a permit is free."""
+        self._want(lane)
+        self._pump()
+
+    def stop(self, timeout_s: float) -> bool:
+        """No new claims; waits until the calls in flight are recorded. False if some were not in time."""
+        self._stopping.set()
+        with self._changed:
+            self._wanting.clear()
+            done = self._changed.wait_for(lambda: self._permits == self._concurrency, timeout_s)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        return done
+
+    def _want(self, lane: str) -> None:
+        uid = _uid(lane)
+        with self._changed:
+            if uid in self._unready:
+                self._unready[uid].add(lane)
+            elif uid in self._users:
+                self._wanting.setdefault(lane)
+            else:
+                log.warning("lane_of_unknown_user", lane=lane, hint="every worker needs every account")
+
+    def _pump(self) -> None:
+        while turn := self._next_turn():
+            lane, permits = turn
+            used = 0
+            try:
+                used = self._turn(lane, permits)
+            finally:
+                self._give(permits - used)
+
+    def _next_turn(self) -> tuple[str, int] | None:
+        """The next lane and a fair part of the free permits, taken; None if nobody wants or nothing is free."""
+        with self._changed:
+            if self._stopping.is_set() or not self._wanting or not self._permits:
+                return None
+            permits = max(1, self._permits // len(self._wanting))
+            self._permits -= permits
+            lane = next(iter(self._wanting))
+            del self._wanting[lane]
+            return lane, permits
+
+    def _give(self, permits: int) -> None:
+        with self._changed:
+            self._permits += permits
+            self._changed.notify_all()
+
+    def _turn(self, lane: str, permits: int) -> int:
+        """Claims and hands each call to the pool; returns how many permits are in use by it."""
+        try:
+            grant = self._lanes.claim(lane, self._users[_uid(lane)], permits=permits)
+        except RedisError as error:
+            log.warning("claim_failed", lane=lane, error=str(error))
+            return 0
+        for call in grant.calls:
+            self._pool.submit(self._send, grant, call)
+        if grant.calls and grant.due_s == 0:
+            self._want(lane)
+        return len(grant.calls)
+
+    def _send(self, grant: Grant, call: Call) -> None:
+        due_now = False
+        try:
+            due_now = self._call_and_record(grant, call)
+        except Exception:
+            log.exception("call_failed", lane=grant.lane, call=call.id)
+        finally:
+            if due_now:
+                self._want(grant.lane)
+            self._give(1)
+            self._pump()
+
+    def _call_and_record(self, grant: Grant, call: Call) -> bool:
+        if self._stopping.is_set():
+            self._record(grant, call, self._turns.given_back(call, "worker stopping"))
+            return False
+        began = time.monotonic()
+        outcome = self._ask(grant, call)
+        conclusion = self._turns.conclude(grant, call, outcome, time.monotonic() - began)
+        recorded = self._record(grant, call, conclusion.result)
+        report(grant, call, conclusion, recorded)
+        self._resync(grant, conclusion)
+        return recorded is not None and recorded.due_s == 0
+
+    def _ask(self, grant: Grant, call: Call) -> Answer | ExchangeError:
+        account = grant.user.accounts[grant.account or 0]
+        orders = [job.order.ref for job in call.jobs]
+        write_by = grant.asked_at + WRITE_WITHIN_S
+        try:
+            if call.meter == "single":
+                return self._client.cancel(account, orders[0], write_by=write_by)
+            return self._client.cancel_batch(account, orders, write_by=write_by)
+        except ExchangeError as error:
+            return error
+        except Exception as error:  # whatever it was, bytes may have left: the slot and the attempt count
+            log.exception("call_broke", lane=grant.lane, call=call.id)
+            return OutcomeUnknown(f"{type(error).__name__}: {error}")
+
+    def _record(self, grant: Grant, call: Call, result: Result) -> Recorded | None:
+        """Records, for as long as Redis may come back; None if it did not."""
+        gives_up = time.monotonic() + RECORD_FOR_S
+        while True:
+            try:
+                return self._lanes.record(grant, call, result)
+            except RedisError as error:
+                if time.monotonic() > gives_up:
+                    log.error("result_lost", lane=grant.lane, call=call.id, error=str(error))  # noqa: TRY400
+                    return None
+                log.warning("record_waits", lane=grant.lane, call=call.id, error=str(error))
+                time.sleep(0.2)
+
+    def _resync(self, grant: Grant, conclusion: Conclusion) -> None:
+        if any(judged.verdict is Verdict.CLOCK for judged in conclusion.judgements):
+            try:
+                self._client.measure_clock(grant.user.base_url)
+            except ExchangeError as error:
+                log.warning("clock_not_measured", exchange=grant.user.base_url, error=str(error))
+
+
+def _uid(lane: str) -> str:
+    return lane.partition("/")[0]

@@ -1,0 +1,222 @@
+"""What can tests, drills and the demo ask of the simulated exchange under `/control/…`?
+
+JSON in, JSON out (JSONL for lists that can be long); 400 names what is wrong with a body. There is no
+password: serve it on loopback only.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
+from itertools import islice
+from typing import Protocol, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from worker.simulator.accounts import ApiKey
+from worker.simulator.book import Behaviour, Order
+from worker.simulator.exchange import Exchange
+from worker.simulator.faults import Fault, Network
+from worker.simulator.log import Filters
+from worker.simulator.messages import (
+    AccountChange,
+    ClockOffset,
+    EndOrders,
+    OrderState,
+    PlaceOrders,
+    RefuseConnections,
+    Script,
+    Summary,
+)
+from worker.simulator.meters import Limits
+from worker.simulator.wire import Reply, Request, Stream
+
+T = TypeVar("T")
+_ROWS_PER_CHUNK = 200
+
+
+class Operator(Protocol):
+    """What the control API asks of the server around the exchange."""
+
+    network: Network
+
+    def refuse_connections(self, for_s: float, *, drop: bool) -> None:
+        """Close the listener for a while."""
+
+    def release(self) -> int:
+        """Send all answers that faults hold back."""
+
+    def stop(self) -> None:
+        """End the server."""
+
+
+class Control:
+    """The routes of the control API."""
+
+    def __init__(self, exchange: Exchange, operator: Operator) -> None:
+        self._exchange = exchange
+        self._operator = operator
+        self._now_us = 0
+        self._routes: dict[tuple[str, str], Callable[[Request], object]] = {
+            ("GET", "health"): lambda _: {"ok": True},
+            ("PUT", "accounts"): self._put_account,
+            ("POST", "accounts/change"): self._change_account,
+            ("POST", "instruments"): self._list_instruments,
+            ("POST", "orders"): self._place,
+            ("GET", "orders"): self._orders,
+            ("POST", "orders/end"): self._end,
+            ("PUT", "network"): self._set_network,
+            ("PUT", "limits"): self._set_limits,
+            ("PUT", "behaviour"): self._set_behaviour,
+            ("PUT", "clock"): self._set_clock,
+            ("POST", "faults"): self._add_fault,
+            ("DELETE", "faults"): self._remove_faults,
+            ("PUT", "scripts"): self._set_script,
+            ("DELETE", "scripts"): lambda _: self._exchange.scripts.clear(),
+            ("POST", "release"): lambda _: {"released": self._operator.release()},
+            ("POST", "refuse-connections"): self._refuse_connections,
+            ("GET", "log"): self._log,
+            ("DELETE", "log"): lambda _: self._exchange.log.reset(),
+            ("GET", "summary"): lambda _: self.summary(),
+            ("POST", "reset"): self._reset,
+            ("POST", "shutdown"): lambda _: self._operator.stop(),
+        }
+
+    def serve(self, request: Request, now_us: int) -> Reply | Stream:
+        """Answer one request to the control API."""
+        self._now_us = now_us
+        self._exchange.book.advance(now_us)
+        route = self._routes.get((request.method, request.path.removeprefix("/control/")))
+        if route is None:
+            return _json(404, {"error": f"no {request.method} {request.path}"})
+        try:
+            answer = route(request)
+        except (ValidationError, LookupError, ValueError) as error:
+            return _json(400, {"error": str(error)})
+        return answer if isinstance(answer, Stream) else _json(200, answer)
+
+    def summary(self) -> Summary:
+        """What arrived so far, and what is still on the book."""
+        log, book = self._exchange.log, self._exchange.book
+        live = {
+            uid: dict(Counter(order.instrument.instId for order in orders.values()))
+            for uid, orders in book.live.items()
+        }
+        return Summary(
+            meters=log.summary(self._exchange.meters.limits.window_ms * 1_000),
+            live=live,
+            cancels_per_order=log.cancels_per_order(),
+            arrivals=log.total,
+            dropped=log.total - len(log.rows),
+        )
+
+    def _put_account(self, request: Request) -> None:
+        key = _read(ApiKey, request)
+        self._exchange.keys[key.key] = key
+
+    def _change_account(self, request: Request) -> None:
+        change = _read(AccountChange, request)
+        fields = {name: value for name, value in asdict(change).items() if value is not None}
+        self._exchange.keys[change.key] = replace(self._exchange.keys[change.key], **fields)
+
+    def _list_instruments(self, request: Request) -> None:
+        self._exchange.list_instruments(_read(tuple[str, ...], request))
+
+    def _place(self, request: Request) -> dict[str, list[str]]:
+        wanted = _read(PlaceOrders, request)
+        book = self._exchange.book
+        listed = book.instruments[wanted.instId]
+        fields = {name: str(value) for name, value in asdict(wanted).items() if name in _ORDER_FIELDS}
+        names = wanted.clOrdIds or [
+            f"{wanted.prefix}{i}" if wanted.prefix else "" for i in range(wanted.count)
+        ]
+        placed = [book.place(wanted.uid, listed, self._now_us, {**fields, "clOrdId": name}) for name in names]
+        return {"ordIds": [order.ordId for order in placed]}
+
+    def _orders(self, request: Request) -> Stream:
+        wanted = request.query
+        orders = tuple(self._exchange.book.orders.values())
+        return _stream(asdict(self._state(order)) for order in orders if _matches(order, wanted))
+
+    def _state(self, order: Order) -> OrderState:
+        return OrderState(
+            ordId=order.ordId,
+            clOrdId=order.clOrdId,
+            uid=order.uid,
+            instId=order.instrument.instId,
+            state=order.state,
+            accFillSz=order.accFillSz,
+            cTime_us=order.cTime_us,
+            uTime_us=order.uTime_us,
+            cancels=self._exchange.log.cancels[order.ordId],
+        )
+
+    def _end(self, request: Request) -> None:
+        wanted = _read(EndOrders, request)
+        book = self._exchange.book
+        for order in [book.orders[order_id] for order_id in wanted.ordIds]:
+            book.end(order, wanted.state, self._now_us)
+
+    def _set_network(self, request: Request) -> None:
+        self._operator.network = _read(Network, request)
+
+    def _set_limits(self, request: Request) -> None:
+        self._exchange.meters.limits = _read(Limits, request)
+
+    def _set_behaviour(self, request: Request) -> None:
+        self._exchange.book.behaviour = _read(Behaviour, request)
+
+    def _set_clock(self, request: Request) -> None:
+        self._exchange.clock_offset_us = round(_read(ClockOffset, request).offset_s * 1e6)
+
+    def _add_fault(self, request: Request) -> dict[str, int]:
+        return {"id": self._exchange.faults.add(_read(Fault, request), self._now_us)}
+
+    def _remove_faults(self, request: Request) -> None:
+        number = request.query.get("id")
+        self._exchange.faults.remove(int(number) if number else None)
+
+    def _set_script(self, request: Request) -> None:
+        script = _read(Script, request)
+        self._exchange.scripts.set(script.id, script.steps)
+
+    def _refuse_connections(self, request: Request) -> None:
+        wanted = _read(RefuseConnections, request)
+        self._operator.refuse_connections(wanted.for_s, drop=wanted.drop)
+
+    def _log(self, request: Request) -> Stream:
+        filters = TypeAdapter(Filters).validate_strings(request.query)
+        return _stream(row._asdict() for row in self._exchange.log.select(filters))
+
+    def _reset(self, _request: Request) -> None:
+        self._operator.release()
+        self._exchange.faults.remove()
+        self._exchange.scripts.clear()
+        self._exchange.book.clear()
+        self._exchange.meters.reset()
+        self._exchange.log.reset()
+
+
+_ORDER_FIELDS = frozenset({"side", "ordType", "px", "sz", "accFillSz"})
+
+
+def _read(kind: type[T], request: Request) -> T:
+    return TypeAdapter(kind).validate_json(request.body)
+
+
+def _json(status: int, answer: object) -> Reply:
+    plain = asdict(answer) if isinstance(answer, Summary) else answer
+    return Reply(status, json.dumps(plain if plain is not None else {"ok": True}).encode())
+
+
+def _stream(rows: Iterator[dict[str, object]]) -> Stream:
+    def chunks() -> Iterator[bytes]:
+        while block := list(islice(rows, _ROWS_PER_CHUNK)):
+            yield "".join(json.dumps(row) + "\n" for row in block).encode()
+
+    return Stream(chunks())
+
+
+def _matches(order: Order, wanted: dict[str, str]) -> bool:
+    shown = {"uid": order.uid, "instId": order.instrument.instId, "state": order.state, "ordId": order.ordId}
+    return all(shown[name] == value for name, value in wanted.items())

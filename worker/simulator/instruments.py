@@ -1,0 +1,75 @@
+"""Which instruments does the simulated exchange list, and what does each one share a meter with?
+
+Deliberately no import from the runner's own rules: an oracle that shares the code under test proves nothing.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+INSTRUMENT_TYPES = ("SPOT", "MARGIN", "SWAP", "FUTURES", "OPTION", "EVENTS")
+_DATE = re.compile(r"\d{6}")
+_OPTION_PARTS = 5
+_FUTURE_PARTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """One listed instrument, spelt as OKX spells it; `instFamily` is empty for spot and events."""
+
+    instId: str
+    instType: str
+    instFamily: str
+
+    @property
+    def meter_scope(self) -> str:
+        """What order meters count by: the instrument, or the family for options."""
+        return f"{self.instFamily}:option" if self.instType == "OPTION" else self.instId
+
+
+def instrument(inst_id: str) -> Instrument:
+    """Read type and family off an instrument id, by the shapes of OKX's documentation."""
+    parts = inst_id.split("-")
+    family = "-".join(parts[:2])
+    if len(parts) == _OPTION_PARTS and parts[-1] in {"C", "P"}:
+        return Instrument(inst_id, "OPTION", family)
+    if len(parts) == _FUTURE_PARTS and parts[-1] == "SWAP":
+        return Instrument(inst_id, "SWAP", family)
+    if len(parts) == _FUTURE_PARTS and _DATE.fullmatch(parts[-1]):
+        return Instrument(inst_id, "FUTURES", family)
+    return Instrument(inst_id, "SPOT" if len(parts) <= 2 else "EVENTS", "")  # noqa: PLR2004 - base-quote
+
+
+def currencies(listed: Instrument) -> tuple[str, ...]:
+    """Base and quote currency, without margin suffixes such as `_UM`."""
+    return tuple(part.split("_")[0] for part in listed.instId.split("-")[:2])
+
+
+def row(listed: Instrument) -> dict[str, str]:
+    """One row of `GET public/instruments`, with what clients such as ccxt read."""
+    base, quote = (*currencies(listed), "", "")[:2]
+    parts = listed.instId.split("-")
+    common = {
+        "instId": listed.instId, "instType": listed.instType, "instFamily": listed.instFamily,
+        "state": "live", "tickSz": "0.1", "lotSz": "1", "minSz": "1", "lever": "10",
+        "listTime": "1548133413000", "maxLmtSz": "1000000", "maxMktSz": "1000000", "ruleType": "normal",
+        "alias": "", "expTime": "", "stk": "", "optType": "",
+    }  # fmt: skip
+    if listed.instType not in {"SWAP", "FUTURES", "OPTION"}:
+        return {**common, "baseCcy": base, "quoteCcy": quote, "settleCcy": "", "uly": ""}
+    linear = quote != "USD" or "_UM" in parts[1]
+    contract = {
+        **common, "baseCcy": "", "quoteCcy": "", "uly": f"{base}-{quote}", "ctVal": "0.01", "ctMult": "1",
+        "ctType": "linear" if linear else "inverse", "ctValCcy": base, "settleCcy": quote if linear else base,
+    }  # fmt: skip
+    return {**contract, **_expiry(listed, parts)}
+
+
+def _expiry(listed: Instrument, parts: list[str]) -> dict[str, str]:
+    if listed.instType == "SWAP":
+        return {}
+    day = datetime.strptime(parts[2], "%y%m%d").replace(hour=8, tzinfo=UTC)
+    fields = {"expTime": str(int(day.timestamp() * 1000))}
+    if listed.instType == "OPTION":
+        fields |= {"stk": parts[3], "optType": parts[4]}
+    return fields

@@ -1,0 +1,119 @@
+"""What passes over the control API? One value per request body and answer."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from worker.simulator.faults import Fault, ItemCode
+from worker.simulator.log import MeterSummary
+
+_STRICT: dict[str, str] = {"extra": "forbid"}
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceOrders:
+    """Put `count` orders on an instrument; with `prefix` their clOrdId is prefix + number from 0."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
+
+    uid: str
+    instId: str
+    count: int = 1
+    prefix: str = ""
+    clOrdIds: tuple[str, ...] = ()
+    side: Literal["buy", "sell"] = "buy"
+    ordType: str = "limit"
+    px: str = "1"
+    sz: str = "1"
+    accFillSz: str = "0"
+
+
+@dataclass(frozen=True, slots=True)
+class EndOrders:
+    """Take orders off the book without our doing, as fills and the exchange itself do."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
+
+    ordIds: tuple[str, ...]
+    state: Literal["filled", "canceled", "mmp_canceled"] = "filled"
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """Answers of one order (`id`: its ordId or clOrdId) to its next cancels, in sequence."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
+
+    id: str
+    steps: tuple[ItemCode | Fault, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AccountChange:
+    """New properties of the API key `key`; None leaves one as it is."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
+
+    key: str
+    revoked: bool | None = None
+    ip_allowed: bool | None = None
+    permissions: tuple[str, ...] | None = None
+    uid: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RefuseConnections:
+    """Close the listener for `for_s`; `drop` also resets every client that is connected."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
+
+    for_s: float
+    drop: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ClockOffset:
+    """How far the exchange's wall clock is off, in seconds."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
+
+    offset_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class OrderState:
+    """One order on the exchange; `cancels` counts the cancels of it that arrived, whatever their answer."""
+
+    ordId: str
+    clOrdId: str
+    uid: str
+    instId: str
+    state: str
+    accFillSz: str
+    cTime_us: int
+    uTime_us: int
+    cancels: int
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The oracle's view.
+
+    `meters` by key (`single:1001:BTC-USDT`), `live` orders by uid and instrument, `cancels_per_order` (how
+    many orders met 1, 2, … cancels), `arrivals` in all, and `dropped` log rows.
+    """
+
+    meters: dict[str, MeterSummary]
+    live: dict[str, dict[str, int]]
+    cancels_per_order: dict[int, int]
+    arrivals: int
+    dropped: int
+
+    @property
+    def refusals(self) -> int:
+        """Requests refused for speed, over all meters."""
+        return sum(meter.refusals for meter in self.meters.values())
+
+    @property
+    def live_orders(self) -> int:
+        """Orders still on the book."""
+        return sum(sum(by_instrument.values()) for by_instrument in self.live.values())

@@ -1,0 +1,72 @@
+"""How does a test get an exchange of its own? `with Simulator() as exchange:` runs one in its own process."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from pydantic import TypeAdapter
+
+from worker.simulator.client import ControlClient
+from worker.simulator.config import Config
+from worker.simulator.serve import READY
+
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+class SimulatorError(Exception):
+    """The simulator did not start; its standard error says why."""
+
+
+class Simulator:
+    """A simulated exchange in its own process, gone at the end of the `with` block or with this process.
+
+    `url` is its address, `control` the typed control client.
+    """
+
+    def __init__(self, config: Config | None = None) -> None:
+        self.config = config or Config()
+        self.url = ""
+
+    def __enter__(self) -> Self:
+        """Start the process and wait for its word that it listens."""
+        search_path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "worker.simulator"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=os.environ | {"PYTHONPATH": search_path},
+        )
+        self.url = self._handshake()
+        self.control = ControlClient(self.url)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Kill the process."""
+        self.control.close()
+        self.kill()
+
+    @property
+    def pid(self) -> int:
+        """The process id, for drills that stop it with signals."""
+        return self._process.pid
+
+    def kill(self) -> None:
+        """Kill the process at once."""
+        self._process.kill()
+        self._process.communicate()
+
+    def _handshake(self) -> str:
+        if self._process.stdin is None or self._process.stdout is None:
+            raise SimulatorError("no pipes to the simulator")
+        self._process.stdin.write(TypeAdapter(Config).dump_json(self.config) + b"\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline().decode().strip()
+        if not line.startswith(READY):
+            self.kill()
+            raise SimulatorError(f"the simulator did not start: {line or 'see its standard error'}")
+        return line.removeprefix(READY)

@@ -1,0 +1,116 @@
+"""How does the simulated exchange answer questions: orders, account, time, instruments?"""
+
+from collections.abc import Iterable
+
+from worker.simulator.book import Order
+from worker.simulator.calls import Answer, Call, Planned, Row, Venue, done, failed
+from worker.simulator.instruments import currencies as currencies_of
+from worker.simulator.instruments import row
+
+MAX_PAGE = 100
+
+
+def order(venue: Venue, call: Call, planned: Planned) -> Answer:
+    """`GET trade/order`: one order, open or done, by ordId or clOrdId."""
+    ref = planned[0][0]
+    if not ref.instId:
+        return failed("50014", "Parameter instId can not be empty", 400)
+    if ref.instId not in venue.book.instruments:
+        return failed("51001", "Instrument ID doesn't exist.")
+    found = venue.book.find(call.uid, ref)
+    if found is None or found.instrument.instId != ref.instId:
+        return failed("51603", "Order does not exist")
+    return done([order_row(found)])
+
+
+def pending(venue: Venue, call: Call, _planned: Planned) -> Answer:
+    """`GET trade/orders-pending`: open orders, newest first, at most 100."""
+    return _page(call, venue.book.newest_first(call.uid))
+
+
+def history(venue: Venue, call: Call, _planned: Planned) -> Answer:
+    """`GET trade/orders-history`: finished orders, newest first, at most 100."""
+    if not call.text("instType"):
+        return failed("50014", "Parameter instType can not be empty", 400)
+    return _page(call, venue.book.history(call.uid))
+
+
+def config(venue: Venue, call: Call, _planned: Planned) -> Answer:
+    """`GET account/config`: who the key belongs to and what it may do."""
+    permissions = ",".join(venue.key.permissions) if venue.key else ""
+    label = venue.key.label if venue.key else ""
+    account = {"uid": call.uid, "mainUid": call.uid, "perm": permissions, "label": label, "ip": ""}
+    return done([account | {"acctLv": "2", "posMode": "net_mode", "kycLv": "2", "level": "Lv1", "type": "0"}])
+
+
+def time(_venue: Venue, call: Call, _planned: Planned) -> Answer:
+    """`GET public/time`: the exchange's wall clock in ms."""
+    return done([{"ts": str(call.wall_us // 1_000)}])
+
+
+def instruments(venue: Venue, call: Call, _planned: Planned) -> Answer:
+    """`GET public/instruments`: what is listed of one type."""
+    kind, family = call.text("instType"), call.text("instFamily") or call.text("uly")
+    if not kind or (kind == "OPTION" and not family):
+        return failed("50014", "Parameter instType or instFamily can not be empty", 400)
+    wanted = [listed for listed in venue.book.instruments.values() if listed.instType == kind]
+    wanted = [listed for listed in wanted if family in {"", listed.instFamily}]
+    return done([row(listed) for listed in wanted if call.text("instId") in {"", listed.instId}])
+
+
+def currencies(venue: Venue, _call: Call, _planned: Planned) -> Answer:
+    """`GET asset/currencies`: the currencies of what is listed, enough for ccxt."""
+    names = dict.fromkeys(ccy for listed in venue.book.instruments.values() for ccy in currencies_of(listed))
+    return done([{"ccy": ccy, "name": ccy, "chain": f"{ccy}-{ccy}"} for ccy in names])
+
+
+def order_row(shown: Order) -> Row:
+    """An order as the reading endpoints show it."""
+    listed = shown.instrument
+    return {
+        "instType": listed.instType,
+        "instId": listed.instId,
+        "ordId": shown.ordId,
+        "clOrdId": shown.clOrdId,
+        "px": shown.px,
+        "sz": shown.sz,
+        "side": shown.side,
+        "ordType": shown.ordType,
+        "state": shown.state,
+        "accFillSz": shown.accFillSz,
+        "avgPx": shown.px if shown.accFillSz != "0" else "",
+        "cancelSource": shown.cancelSource,
+        "cTime": str(shown.cTime_us // 1_000),
+        "uTime": str(shown.uTime_us // 1_000),
+    } | _PLAIN
+
+
+_UNSET = ("tag", "posSide", "fillPx", "tradeId", "lever", "feeCcy", "rebateCcy", "source")
+_PLAIN: Row = dict.fromkeys(_UNSET, "")
+_PLAIN |= {"tdMode": "cash", "fillSz": "0", "fee": "0", "rebate": "0", "pnl": "0", "category": "normal"}
+_PLAIN |= {"reduceOnly": "false", "cancelSourceReason": ""}
+
+
+def _page(call: Call, orders: Iterable[Order]) -> Answer:
+    after, before, limit = (call.text(name) for name in ("after", "before", "limit"))
+    if not all(number.isdecimal() for number in (after, before, limit) if number):
+        return failed("51000", "Parameter after, before or limit error", 400)
+    size = min(int(limit or MAX_PAGE), MAX_PAGE)
+    page: list[Row] = []
+    for shown in orders:
+        if len(page) == size or (before and shown.number <= int(before)):
+            break
+        if (not after or shown.number < int(after)) and _wanted(call, shown):
+            page.append(order_row(shown))
+    return done(page)
+
+
+def _wanted(call: Call, shown: Order) -> bool:
+    listed = shown.instrument
+    return (
+        call.text("instType") in {"", listed.instType}
+        and call.text("instFamily") in {"", listed.instFamily}
+        and call.text("instId") in {"", listed.instId}
+        and call.text("state") in {"", shown.state}
+        and (not call.text("ordType") or shown.ordType in call.text("ordType").split(","))
+    )

@@ -1,0 +1,51 @@
+"""How does the simulated exchange run in this process?"""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+
+from worker.simulator.config import Config
+from worker.simulator.server import Server
+
+READY = "the simulated exchange listens on "
+
+
+def announce(url: str) -> None:
+    """Say on standard output where the exchange listens."""
+    sys.stdout.write(f"{READY}{url}\n")
+    sys.stdout.flush()
+
+
+def serve(config: Config, *, until_stdin_ends: bool = False, ready: Callable[[str], None] = announce) -> None:
+    """Serve until SIGINT, SIGTERM or `shutdown`; `ready` is told the URL once connections are accepted.
+
+    Raises:
+        OSError: the address cannot be bound.
+    """
+    logging.basicConfig(
+        level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    with suppress(KeyboardInterrupt):
+        asyncio.run(_serve(config, ready, until_stdin_ends=until_stdin_ends))
+
+
+async def _serve(config: Config, ready: Callable[[str], None], *, until_stdin_ends: bool) -> None:
+    loop = asyncio.get_running_loop()
+    server = Server(config, loop)
+    await server.listen()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, server.stop)
+    if until_stdin_ends:
+        loop.add_reader(sys.stdin.fileno(), _read_stdin, server)
+    ready(server.url)
+    await server.run()
+
+
+def _read_stdin(server: Server) -> None:
+    if not os.read(sys.stdin.fileno(), 4096):
+        asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+        server.stop()

@@ -1,0 +1,87 @@
+"""What does a process need that submits or reads? One connection pool to the state, and the parts that speak over it."""
+
+from dataclasses import dataclass
+from functools import cache
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from worker.admission import Admission
+from worker.batches import Batches
+from worker.directory import Directory
+from worker.keys import Keys
+from worker.refused import Refusals
+from worker.scripts import Scripts
+from worker.settings import Settings, load_settings
+from worker.users import users_of
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """The state of one runner, as producers, readers and workers share it."""
+
+    settings: Settings
+    redis: Redis
+    keys: Keys
+    scripts: Scripts
+    directory: Directory
+    admission: Admission
+    batches: Batches
+    refusals: Refusals
+
+
+def open_store(settings: Settings) -> Store:
+    """Builds the parts; nothing is sent to Redis before one of them is used."""
+    redis, keys = connect(settings), Keys(settings.key_prefix)
+    scripts = Scripts(redis, keys.prefix)
+    directory = Directory(redis, keys, users_of(settings), window_s=settings.window_s)
+    return Store(
+        settings,
+        redis,
+        keys,
+        scripts,
+        directory,
+        _admission(settings, redis, scripts, directory),
+        Batches(redis, keys),
+        Refusals(redis, keys),
+    )
+
+
+def connect(settings: Settings) -> Redis:
+    """A client of the state Redis that never repeats a command by itself: our verbs do, knowing that they may."""
+    return Redis.from_url(
+        settings.redis_url.get_secret_value(),
+        decode_responses=True,
+        protocol=2,
+        socket_timeout=2,
+        socket_connect_timeout=1,
+        socket_keepalive=True,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+def _admission(settings: Settings, redis: Redis, scripts: Scripts, directory: Directory) -> Admission:
+    replicas = settings.wait_replicas
+    if replicas:
+        redis = redis.client()
+        scripts = Scripts(redis, settings.key_prefix)
+    return Admission(
+        redis,
+        scripts,
+        directory,
+        deadline_s=settings.deadline_s,
+        retention_s=settings.retention_s,
+        wait_replicas=replicas,
+    )
+
+
+@cache
+def default_store() -> Store:
+    """The store that this process's environment describes, opened once; raises SettingsError."""
+    return open_store(load_settings())
+
+
+def adopt(store: Store) -> None:
+    """Declares that nothing was sent through another life of this Redis; only for who has just started it empty."""
+    store.scripts.run("adopt", {})

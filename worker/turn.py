@@ -1,0 +1,136 @@
+"""What does one call's answer do to its jobs, slots and scopes? Pure: judgements in, one `Result` out."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from worker.lanes import Call, Decided, Grant, Job, RestFor, Result, Slots
+from worker.okx.answers import Answer
+from worker.okx.codes import Scope, Verdict
+from worker.okx.errors import DeadlinePassed, ExchangeError, NeverSent, OutcomeUnknown, Throttled
+from worker.okx.verdicts import Judgement, judge
+from worker.retry import Finish, Policy, decide, rest_for
+from worker.users import account_scope
+
+RATE_CODES = frozenset({"50011", "50061", "50040"})
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """The `Result` to record, and the judgement behind each of its decisions, in the order of the call's jobs."""
+
+    result: Result
+    judgements: tuple[Judgement, ...]
+
+
+class Turns:
+    """Concludes calls under one retry policy; `worker` is the name that attempts carry."""
+
+    def __init__(self, policy: Policy, worker: str, rand: Callable[[], float]) -> None:
+        self._policy = policy
+        self._worker = worker
+        self._rand = rand
+
+    def conclude(
+        self, grant: Grant, call: Call, outcome: Answer | ExchangeError, elapsed_s: float
+    ) -> Conclusion:
+        """What to record of a call that took `elapsed_s` seconds from its first byte on."""
+        judgements = tuple(_apart(judged) for judged in judge([job.order.ref for job in call.jobs], outcome))
+        if isinstance(outcome, NeverSent):
+            return Conclusion(self._unsent(grant, call, judgements), judgements)
+        decided = tuple(
+            self._decide(grant, call, job, judged, elapsed_s)
+            for job, judged in zip(call.jobs, judgements, strict=True)
+        )
+        answered = not isinstance(outcome, OutcomeUnknown)
+        rests = self._rests(grant, judgements)
+        result = Result(
+            slots=_slots(outcome),
+            decided=decided,
+            elapsed_s=elapsed_s,
+            answered=answered,
+            rests=rests,
+            refused=isinstance(outcome, Throttled) or any(judged.code in RATE_CODES for judged in judgements),
+            mended=_mended(grant, rests) if answered else (),
+            strike=None if answered else _silence(grant, outcome),
+        )
+        return Conclusion(result, judgements)
+
+    def given_back(self, call: Call, reason: str) -> Result:
+        """Nothing was sent: jobs and slots go back as if never claimed."""
+        decided = tuple(Decided(job, "return", "", reason, {}, counts=False) for job in call.jobs)
+        return Result("release", decided, 0.0, answered=False)
+
+    def _unsent(self, grant: Grant, call: Call, judgements: Sequence[Judgement]) -> Result:
+        given_back = self.given_back(call, judgements[0].msg)
+        return Result(
+            "release", given_back.decided, 0.0, answered=False, rests=self._rests(grant, judgements)
+        )
+
+    def _decide(self, grant: Grant, call: Call, job: Job, judged: Judgement, elapsed_s: float) -> Decided:
+        decision = decide(
+            judged, attempts=job.attempts, left_s=job.left_s - elapsed_s, policy=self._policy, rand=self._rand
+        )
+        attempt = self._attempt(grant, call, judged, elapsed_s)
+        if isinstance(decision, Finish):
+            return Decided(job, "finish", judged.code, judged.msg, attempt, status=decision.status)
+        counts = decision.counts and not (grant.probes and judged.transport)
+        return Decided(
+            job, "retry", judged.code, judged.msg, attempt, delay_s=decision.delay_s, counts=counts
+        )
+
+    def _attempt(self, grant: Grant, call: Call, judged: Judgement, elapsed_s: float) -> dict[str, object]:
+        account = grant.user.accounts[grant.account or 0].name
+        return {
+            "call": call.id,
+            "worker": self._worker,
+            "account": account,
+            "endpoint": call.meter,
+            "sCode": judged.code,
+            "sMsg": judged.msg,
+            "latency_ms": round(elapsed_s * 1000, 1),
+        }
+
+    def _rests(self, grant: Grant, judgements: Sequence[Judgement]) -> tuple[RestFor, ...]:
+        found = {}
+        for judged in judgements:
+            rest = rest_for(judged, self._policy)
+            if rest:
+                scope = _scope(grant, rest.scope)
+                found[scope] = RestFor(scope, rest.base_s, rest.cap_s, _reason(judged))
+        return tuple(found.values())
+
+
+def _apart(judged: Judgement) -> Judgement:
+    """A refusal said of a whole request may be another order's fault: ask again, most likely in other company."""
+    if judged.whole and judged.verdict in (Verdict.REJECTED, Verdict.BUG):
+        return replace(judged, verdict=Verdict.UNKNOWN)
+    return judged
+
+
+def _scope(grant: Grant, scope: Scope) -> str:
+    match scope:
+        case Scope.ACCOUNT:
+            return account_scope(grant.user.accounts[grant.account or 0].name)
+        case Scope.EXCHANGE:
+            return grant.user.exchange
+        case _:
+            return f"lane:{grant.lane}"
+
+
+def _slots(outcome: Answer | ExchangeError) -> Slots:
+    """An answer settles; after the deadline bytes may still be on their way, so the slot stays open to its own end."""
+    return "keep" if isinstance(outcome, DeadlinePassed) else "settle"
+
+
+def _mended(grant: Grant, rests: Sequence[RestFor]) -> tuple[str, ...]:
+    """The probed scopes that the answer did not blame."""
+    blamed = {rest.scope for rest in rests}
+    return tuple(scope for scope in grant.probes if scope not in blamed)
+
+
+def _silence(grant: Grant, outcome: Answer | ExchangeError) -> RestFor:
+    return RestFor(grant.user.exchange, 0.5, 10.0, f"no answer: {outcome}"[:300])
+
+
+def _reason(judged: Judgement) -> str:
+    return " ".join(part for part in (judged.code, judged.msg) if part) or str(judged.verdict)

@@ -1,0 +1,83 @@
+"""Which URLs do we accept for Redis, broker and exchange, and how is one shown without its password?"""
+
+from urllib.parse import SplitResult, parse_qs, urlsplit
+
+from pydantic import SecretStr
+
+STATE_SCHEMES = ("redis", "rediss", "unix")
+BROKER_SCHEMES = (*STATE_SCHEMES, "sentinel", "redis+socket")
+_SHAPE = "should look like {scheme}://host:6379/0"
+
+
+def redacted(url: str | SecretStr) -> str:
+    """The URL without user, password and query; scheme, host, port and db stay, `;` lists are kept."""
+    text = url.get_secret_value() if isinstance(url, SecretStr) else url
+    return ";".join(_redacted_one(part) for part in text.split(";"))
+
+
+def check_state_url(url: SecretStr) -> SecretStr:
+    """Raise ValueError (never showing the URL) unless it names one Redis server."""
+    _check_redis(url.get_secret_value(), STATE_SCHEMES)
+    return url
+
+
+def check_broker_url(url: SecretStr) -> SecretStr:
+    """Raise ValueError (never showing the URL) unless it is a broker Celery can use; `;` parts Sentinels."""
+    for part in url.get_secret_value().split(";"):
+        _check_redis(part, BROKER_SCHEMES)
+    return url
+
+
+def check_http_url(url: str) -> str:
+    """Raise ValueError unless it is an `http(s)://host[:port]` address that paths can be appended to."""
+    parts = _split(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("should look like https://host")
+    if parts.username or parts.password:
+        raise ValueError("should hold no user and password: the exchange is asked with signed headers")
+    if url.endswith("/") or parts.query or parts.fragment:
+        raise ValueError("should end with the host, without a trailing slash, query or fragment")
+    return url
+
+
+def broker_form(url: str) -> str:
+    """The state URL as Celery spells it: `unix:///path?db=1` becomes `redis+socket:///path?virtual_host=1`."""
+    parts = urlsplit(url)
+    if parts.scheme != "unix":
+        return url
+    db = parse_qs(parts.query).get("db", ["0"])[0]
+    login = f"{parts.netloc.rpartition('@')[0]}@" if "@" in parts.netloc else ""
+    return f"redis+socket://{login}{parts.path}?virtual_host={db}"
+
+
+def _redacted_one(url: str) -> str:
+    try:
+        parts = _split(url)
+    except ValueError:
+        return "(unreadable URL)"
+    login, at, host = parts.netloc.rpartition("@")
+    shown = f"{parts.scheme}://{'***@' if login or at else ''}{host}{parts.path}"
+    return shown + ("?…" if parts.query else "")
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises when it is no number
+    except ValueError:
+        # urllib's own words quote the URL, password and all
+        raise ValueError("is not a readable URL (a password with @ : / ? # needs percent-encoding)") from None
+    return parts
+
+
+def _check_redis(url: str, schemes: tuple[str, ...]) -> None:
+    parts = _split(url)
+    if parts.scheme not in schemes:
+        raise ValueError(f"should start with one of {', '.join(f'{scheme}://' for scheme in schemes)}")
+    if parts.scheme in {"unix", "redis+socket"}:
+        if not parts.path.strip("/"):
+            raise ValueError(f"should name a socket file: {parts.scheme}:///run/redis.sock")
+    elif not parts.hostname:
+        raise ValueError(_SHAPE.format(scheme=parts.scheme))
+    elif parts.path.strip("/") and not parts.path.strip("/").isdigit():
+        raise ValueError(f"{_SHAPE.format(scheme=parts.scheme)}: the db is a number")

@@ -1,0 +1,58 @@
+"""Whose lanes are these? The exchange's User IDs, each with its accounts, its limits and its address."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from worker.okx.credentials import Credentials
+from worker.settings import Account, Settings
+from worker.window import BATCH_SIZE, Limits
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """One User ID of the exchange: any of its accounts may send what its lanes hold, best first."""
+
+    uid: str
+    accounts: tuple[Credentials, ...]
+    base_url: str
+    limits: Limits
+    batch_size: int
+    """Orders per batch request; 0: the single endpoint only."""
+
+    @property
+    def exchange(self) -> str:
+        """The scope of the exchange's address."""
+        return f"exchange:{self.base_url}"
+
+
+def account_scope(name: str) -> str:
+    """The scope of one account's credentials."""
+    return f"account:{name}"
+
+
+def users_of(settings: Settings) -> dict[str, User]:
+    """The users that the configured accounts belong to, by uid."""
+    groups: Mapping[str, list[Account]] = defaultdict(list)
+    for account in settings.accounts.values():
+        groups[account.uid].append(account)
+    return {uid: _user(uid, accounts, settings) for uid, accounts in groups.items()}
+
+
+def _user(uid: str, accounts: list[Account], settings: Settings) -> User:
+    whole = Limits(settings.limit_single, settings.limit_batch)
+    limits = whole.scaled(min(account.share for account in accounts))
+    single_only = limits.batch < 2 or any(account.endpoints == "single" for account in accounts)  # noqa: PLR2004
+    credentials = tuple(_credentials(account, settings) for account in accounts)
+    return User(uid, credentials, credentials[0].base_url, limits, 0 if single_only else BATCH_SIZE)
+
+
+def _credentials(account: Account, settings: Settings) -> Credentials:
+    return Credentials(
+        name=account.name,
+        api_key=account.api_key.get_secret_value(),
+        api_secret=account.api_secret.get_secret_value(),
+        passphrase=account.passphrase.get_secret_value(),
+        base_url=account.base_url or settings.okx_base_url,
+        demo=account.demo,
+    )

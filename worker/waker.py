@@ -1,0 +1,76 @@
+"""Who notices that a lane is due? One thread in every worker: it publishes drains, and does the upkeep once a second."""
+
+import time
+from collections.abc import Callable, Mapping
+from threading import Event, Thread
+from typing import Final
+
+import structlog
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from worker.board import Board, Due
+
+log = structlog.get_logger(__name__)
+
+ROUND_S: Final = 1.0
+PAUSE_S: Final = 0.5
+
+
+class Waker(Thread):
+    """Publishes a drain for each lane as it falls due. `publish` raises OperationalError when the broker is away.
+
+    `facts` is asked for what `status` shows of this worker.
+    """
+
+    def __init__(
+        self,
+        board: Board,
+        publish: Callable[[str], None],
+        worker: str,
+        facts: Callable[[], Mapping[str, object]],
+    ) -> None:
+        super().__init__(name="waker", daemon=True)
+        self._board = board
+        self._publish = publish
+        self._worker = worker
+        self._facts = facts
+        self._stopping = Event()
+        self._upkeep_at = 0.0
+
+    def stop(self) -> None:
+        """The present round is the last one."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        """Rounds until stopped; a Redis or a broker that is away ends a round, never the thread."""
+        while not self._stopping.is_set():
+            try:
+                self._round()
+            except (RedisError, OperationalError, OSError) as error:
+                log.warning("waker_waits", error=f"{type(error).__name__}: {error}")
+                self._stopping.wait(PAUSE_S)
+            except Exception:
+                log.exception("waker_round_failed")
+                self._stopping.wait(PAUSE_S)
+
+    def _round(self) -> None:
+        self._upkeep()
+        due = self._board.wake()
+        for lane in due.lanes:
+            self._publish(lane)
+        if not due.lanes:
+            self._board.listen(_pause(due))
+
+    def _upkeep(self) -> None:
+        now = time.monotonic()
+        if now < self._upkeep_at:
+            return
+        self._upkeep_at = now + ROUND_S
+        self._board.beat(self._worker, self._facts())
+        if self._board.may_sweep() and (ended := self._board.sweep()):
+            log.error("deadline_passed", jobs=ended, hint="these orders may still be live")
+
+
+def _pause(due: Due) -> float:
+    return ROUND_S if due.next_s is None else min(ROUND_S, due.next_s)
