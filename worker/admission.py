@@ -124,13 +124,13 @@ class Admission:
 
     def _admit_chunk(self, batch: dict[str, object], chunk: Sequence[dict[str, object]]) -> dict[str, Any]:
         with self._lock:
-            reply = json.loads(self._scripts.run("admit", {"batch": batch, "orders": chunk}))
+            reply = self._scripts.run("admit", {"batch": batch, "orders": chunk})
             self._wait()
         if reply["status"] == "conflict":
             raise BatchConflictError(
                 f"batch {batch['id']!r} is known with {reply['size']} other orders; choose another batch_id"
             )
-        return dict(reply)
+        return reply
 
     def _wait(self) -> None:
         if not self._wait_replicas:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from redis import Redis
 
@@ -82,7 +82,7 @@ class Batches:
 
     def state(self, batch_id: str) -> BatchState:
         """The batch as it stands now."""
-        raw: dict[str, str] = self._redis.hgetall(self._keys.of("batch", batch_id))
+        raw = self._read(batch_id)
         if not raw:
             raise UnknownBatchError(batch_id)
         return _state(batch_id, raw)
@@ -97,8 +97,8 @@ class Batches:
 
     def recent(self, count: int) -> list[BatchState]:
         """Batches with waiting orders, the earliest deadline first."""
-        ids: list[str] = self._redis.zrange(self._keys.of("deadlines"), 0, count - 1)
-        states = ((batch_id, self._redis.hgetall(self._keys.of("batch", batch_id))) for batch_id in ids)
+        ids = cast("list[str]", self._redis.zrange(self._keys.of("deadlines"), 0, count - 1))
+        states = ((batch_id, self._read(batch_id)) for batch_id in ids)
         return [_state(batch_id, raw) for batch_id, raw in states if raw]
 
     def wait(self, batch_id: str, *, timeout_s: float | None) -> Iterator[BatchState]:
@@ -114,9 +114,12 @@ class Batches:
             self._redis.xread({self._keys.of("outcomes"): seen}, count=1, block=max(1, round(left * 1000)))
             seen = self._newest()
 
+    def _read(self, batch_id: str) -> dict[str, str]:
+        return cast("dict[str, str]", self._redis.hgetall(self._keys.of("batch", batch_id)))
+
     def _newest(self) -> str:
-        newest: list[tuple[str, object]] = self._redis.xrevrange(self._keys.of("outcomes"), count=1)
-        return newest[0][0] if newest else "0-0"
+        newest = self._redis.xrevrange(self._keys.of("outcomes"), count=1)
+        return str(newest[0][0]) if newest else "0-0"
 
     def _live(self, jobs: list[str]) -> dict[str, dict[str, Any]]:
         fields = ("state", "attempts", "sent", "log")

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 from redis import Redis
 
@@ -39,7 +39,7 @@ class Board:
 
     def wake(self) -> Due:
         """Takes the lanes that are due; nobody else gets them for a second."""
-        reply = json.loads(self._scripts.run("wake", {"count": LANES_PER_ROUND, "postpone_us": POSTPONE_US}))
+        reply = self._scripts.run("wake", {"count": LANES_PER_ROUND, "postpone_us": POSTPONE_US})
         return Due(tuple(reply["lanes"]), None if reply["next"] < 0 else reply["next"] / 1e6)
 
     def listen(self, timeout_s: float) -> None:
@@ -73,9 +73,9 @@ class Board:
             self._scripts.run("repair", {"lanes": lanes[start : start + SWEPT], "idle_us": IDLE_US})
 
     def _overdue(self) -> list[str]:
-        now = self._redis.hget(self._keys.of("clock"), "last") or "0"
-        found: list[str] = self._redis.zrangebyscore(self._keys.of("deadlines"), "-inf", now, start=0, num=20)
-        return found
+        now = str(self._redis.hget(self._keys.of("clock"), "last") or 0)
+        found = self._redis.zrangebyscore(self._keys.of("deadlines"), "-inf", now, start=0, num=20)
+        return cast("list[str]", found)
 
     def _expire(self, batch: str) -> int:
         ended = 0
@@ -86,7 +86,7 @@ class Board:
                 "again_us": POSTPONE_US,
                 "retention_s": self._retention_s,
             }
-            ended += int(self._scripts.run("expire", argument))
+            ended += self._scripts.run("expire", argument)["ended"]
         return ended
 
     def _waiting(self, batch: str) -> Iterator[list[dict[str, str]]]:

@@ -135,7 +135,7 @@ class Lanes:
             "blackout_us": self._timing.blackout_us,
             "max_attempts": self._max_attempts,
         }
-        reply = json.loads(self._scripts.run("claim", argument))
+        reply = self._scripts.run("claim", argument)
         return Grant(
             lane,
             claim,
@@ -169,7 +169,7 @@ class Lanes:
         }
         if result.strike:
             argument["strike"] = _rests([result.strike])[0] | {"limit": STRIKES}
-        reply = json.loads(self._scripts.run("record", argument))
+        reply = self._scripts.run("record", argument)
         return Recorded(_due(reply), reply["stale"])
 
     def _meters(self, user: User) -> dict[str, object]:

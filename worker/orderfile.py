@@ -139,7 +139,7 @@ def _is_json_lines(text: str) -> bool:
     """One object a line: the first is complete, or the second starts another (pretty-printing does not)."""
     first, *others = (line.strip() for line in text.splitlines() if line.strip())
     try:
-        return "data" not in json.loads(first)
+        return not {"code", "data"} & set(json.loads(first))
     except (ValueError, RecursionError):
         return bool(others) and others[0].startswith("{")
 

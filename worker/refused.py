@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, cast
 
 import structlog
 from redis import Redis
@@ -12,6 +12,9 @@ from redis import Redis
 from worker.keys import Keys
 
 log = structlog.get_logger(__name__)
+
+Field = bytes | bytearray | memoryview | str | int | float
+"""What a stream's entry may hold."""
 
 PAYLOAD_KEPT: Final = 65_536
 ENTRIES_KEPT: Final = 100_000
@@ -43,7 +46,7 @@ class Refusals:
     ) -> None:
         """Keeps one refusal; lone surrogates and the like are kept in escaped form."""
         safe = payload[:PAYLOAD_KEPT].encode("utf-8", "backslashreplace").decode()
-        fields: dict[str, str | int] = {
+        fields: dict[Field, Field] = {
             "source": source,
             "batch_id": batch_id,
             "account": account,
@@ -56,7 +59,7 @@ class Refusals:
 
     def newest(self, count: int) -> list[Entry]:
         """The last refusals, newest first."""
-        found: list[tuple[str, dict[str, str]]] = self._redis.xrevrange(self._key, count=count)
+        found = cast("list[tuple[str, dict[str, str]]]", self._redis.xrevrange(self._key, count=count))
         return [_entry(entry_id, fields) for entry_id, fields in found]
 
     def count(self) -> int:

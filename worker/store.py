@@ -48,11 +48,12 @@ def open_store(settings: Settings) -> Store:
     )
 
 
-def connect(settings: Settings) -> Redis:
+def connect(settings: Settings, *, single_connection: bool = False) -> Redis:
     """A client of the state Redis that never repeats a command by itself: our verbs do, knowing that they may."""
     return Redis.from_url(
         settings.redis_url.get_secret_value(),
         decode_responses=True,
+        single_connection_client=single_connection,
         protocol=2,
         socket_timeout=2,
         socket_connect_timeout=1,
@@ -64,7 +65,7 @@ def connect(settings: Settings) -> Redis:
 def _admission(settings: Settings, redis: Redis, scripts: Scripts, directory: Directory) -> Admission:
     replicas = settings.wait_replicas
     if replicas:
-        redis = redis.client()
+        redis = connect(settings, single_connection=True)
         scripts = Scripts(redis, settings.key_prefix)
     return Admission(
         redis,

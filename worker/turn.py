@@ -34,7 +34,8 @@ class Turns:
         self, grant: Grant, call: Call, outcome: Answer | ExchangeError, elapsed_s: float
     ) -> Conclusion:
         """What to record of a call that took `elapsed_s` seconds from its first byte on."""
-        judgements = tuple(_apart(judged) for judged in judge([job.order.ref for job in call.jobs], outcome))
+        judged = judge([job.order.ref for job in call.jobs], outcome)
+        judgements = tuple(_widened(each, probe=bool(grant.probes)) for each in judged)
         if isinstance(outcome, NeverSent):
             return Conclusion(self._unsent(grant, call, judgements), judgements)
         decided = tuple(
@@ -51,7 +52,7 @@ class Turns:
             rests=rests,
             refused=isinstance(outcome, Throttled) or any(judged.code in RATE_CODES for judged in judgements),
             mended=_mended(grant, rests) if answered else (),
-            strike=None if answered else _silence(grant, outcome),
+            strike=None if answered or grant.probes else _silence(grant, outcome),
         )
         return Conclusion(result, judgements)
 
@@ -73,9 +74,8 @@ class Turns:
         attempt = self._attempt(grant, call, judged, elapsed_s)
         if isinstance(decision, Finish):
             return Decided(job, "finish", judged.code, judged.msg, attempt, status=decision.status)
-        counts = decision.counts and not (grant.probes and judged.transport)
         return Decided(
-            job, "retry", judged.code, judged.msg, attempt, delay_s=decision.delay_s, counts=counts
+            job, "retry", judged.code, judged.msg, attempt, delay_s=decision.delay_s, counts=decision.counts
         )
 
     def _attempt(self, grant: Grant, call: Call, judged: Judgement, elapsed_s: float) -> dict[str, object]:
@@ -100,10 +100,15 @@ class Turns:
         return tuple(found.values())
 
 
-def _apart(judged: Judgement) -> Judgement:
-    """A refusal said of a whole request may be another order's fault: ask again, most likely in other company."""
+def _widened(judged: Judgement, *, probe: bool) -> Judgement:
+    """A refusal said of a whole request may be another order's fault: ask again, most likely in other company.
+
+    A probe without an answer says that its exchange is still away, nothing of its order.
+    """
     if judged.whole and judged.verdict in (Verdict.REJECTED, Verdict.BUG):
         return replace(judged, verdict=Verdict.UNKNOWN)
+    if probe and judged.transport:
+        return replace(judged, scope=Scope.EXCHANGE)
     return judged
 
 

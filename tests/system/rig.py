@@ -76,7 +76,12 @@ class Rig:
         command = [sys.executable, "-m", "celery", "-A", "worker", "worker", "--loglevel", "INFO"]
         with self.log_file.open("ab") as log:
             worker = subprocess.Popen(
-                command, env=os.environ | self.environment, cwd=ROOT, stdout=log, stderr=log, stdin=subprocess.DEVNULL
+                command,
+                env=os.environ | self.environment,
+                cwd=ROOT,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
             )
         self.workers.append(worker)
         return worker

@@ -53,6 +53,8 @@ def _worker(concurrency: int) -> dict[str, object]:
         "worker_concurrency": concurrency,
         "worker_prefetch_multiplier": 1,
         "worker_disable_rate_limits": True,
+        # its second channel doubles the time a silent broker takes from a shutdown, and `revoke` drops unseen
+        "worker_enable_remote_control": False,
         "worker_detect_quorum_queues": False,
         "worker_enable_prefetch_count_reduction": False,  # old turns end in milliseconds
         "worker_cancel_long_running_tasks_on_connection_loss": False,  # threads cannot be cancelled
@@ -92,7 +94,7 @@ def _transport_options(key_prefix: str, sentinel_master: str | None) -> dict[str
         "socket_connect_timeout": 1,
         "socket_keepalive": True,
         "health_check_interval": 3,
-        "retry_on_timeout": True,
+        # no retry_on_timeout: every command to a silent broker would take 8 s, and SIGTERM up to a minute
         # for publishing; the consumer's own reconnects are in `Consumer.ensure_connected`
         "interval_start": 0.2,
         "interval_step": 0.2,

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 logger: Final = logging.getLogger(__name__)
 _HERE: Final = "worker.broker.transport"
 REST_S: Final = 5.0
-"""How long a broker that did not answer is spared acknowledgements: each may block the consumer for seconds."""
+"""How long a broker that did not answer is spared acknowledgements: each may block for seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def _envelope(popped: Popped, found: dict[str, object]) -> dict[str, object]:
 
 
 class QoS(redis.QoS):
-    """Acknowledgements that never raise, never queue up behind a silent broker, never keep a prefetch place."""
+    """Acknowledgements that never raise, nor queue up behind a silent broker, nor keep a prefetch place."""
 
     _rests_until = 0.0
 

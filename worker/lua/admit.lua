@@ -105,7 +105,7 @@ for index, order in ipairs(input.orders) do
 end
 for lane in pairs(lanes) do
   redis.call('ZADD', K.lanes(), text(now), lane)
-  board(lane)
+  board(lane, now)
 end
 if redis.call('HLEN', K.rows(batch.id)) == batch.size then redis.call('HSET', key, 'sealed', '1') end
 if number(redis.call('HGET', key, 'waiting')) > 0 then

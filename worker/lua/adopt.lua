@@ -4,9 +4,9 @@
 --
 -- KEYS[1]  the runner's prefix
 -- ARGV[1]  JSON: {} (no arguments)
--- return   1
+-- return   JSON: {}
 
 clock()
 local run_id = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
 redis.call('HSET', K.clock(), 'run_id', run_id, 'blocked_until', '0')
-return 1
+return '{}'

@@ -137,7 +137,7 @@ end
 local function answer(account, probes, calls, reason)
   slots_note(lane, input.limits, input.batch_size, now)
   redis.call('EXPIRE', K.lane(lane), 604800)
-  local due = board(lane)
+  local due = board(lane, now)
   return '{"account":' .. (account and account - 1 or 'null') .. ',"probes":[' .. strings(probes) .. '],"due":' ..
     (due == INF and '-1' or text(math.max(0, due - now))) .. ',"reason":' .. cjson.encode(reason) .. ',"calls":[' ..
     table.concat(calls, ',') .. ']}'

@@ -4,7 +4,7 @@
 --
 -- KEYS[1]  the runner's prefix
 -- ARGV[1]  JSON: batch, jobs [{id, lane}], again_us (a batch that still waits is looked at again then), retention_s
--- return   jobs ended
+-- return   JSON: {ended (jobs)}
 
 local input = cjson.decode(ARGV[1])
 local now, wall = clock()
@@ -14,9 +14,9 @@ for _, asked in ipairs(input.jobs) do
   local job = job_read(asked.id)
   if job and job.live and job.state ~= 'sending' and job.deadline <= now then
     finish(asked.lane, job, { status = 'exhausted', code = '', message = 'deadline passed' }, wall, input.retention_s)
-    board(asked.lane)
+    board(asked.lane, now)
     ended = ended + 1
   end
 end
 redis.call('ZADD', K.deadlines(), 'XX', text(now + input.again_us), input.batch)
-return ended
+return '{"ended":' .. ended .. '}'

@@ -17,7 +17,7 @@ local key = K.window(lane .. ':' .. input.meter)
 local stale = 0
 
 local function answer(repeated)
-  local due = board(lane)
+  local due = board(lane, now)
   return '{"due":' .. (due == INF and '-1' or text(math.max(0, due - now))) .. ',"stale":' .. stale .. ',"repeated":' ..
     tostring(repeated) .. '}'
 end
@@ -74,9 +74,7 @@ local function count_strikes()
   if not input.strike then return end
   local strikes = redis.call('INCR', K.strikes(input.exchange))
   redis.call('EXPIRE', K.strikes(input.exchange), 60)
-  if strikes >= input.strike.limit or input.probe then
-    rest_begin(input.exchange, input.strike, now, wall, input.probe)
-  end
+  if strikes >= input.strike.limit then rest_begin(input.exchange, input.strike, now, wall, false) end
 end
 
 settle()
@@ -86,5 +84,5 @@ if input.refused then redis.call('HINCRBY', K.lane(lane), 'refused', 1) end
 slots_note(lane, input.limits, input.batch_size, now)
 count_strikes()
 for _, rest in ipairs(input.rests) do rest_begin(rest.scope, rest, now, wall, input.probe) end
-for _, scope in ipairs(input.mended) do rest_end(scope) end
+for _, scope in ipairs(input.mended) do rest_end(scope, now) end
 return answer(false)

@@ -4,7 +4,7 @@
 --
 -- KEYS[1]  the runner's prefix
 -- ARGV[1]  JSON: lanes [lane], idle_us
--- return   lanes put back
+-- return   JSON: {mended (lanes put back)}
 
 local input = cjson.decode(ARGV[1])
 local now = clock()
@@ -14,10 +14,10 @@ for _, lane in ipairs(input.lanes) do
   local on_board = redis.call('ZSCORE', K.urgent(), lane) or redis.call('ZSCORE', K.board(), lane)
   local due = lane_due(lane)
   if due and not on_board then
-    board(lane)
+    board(lane, now)
     mended = mended + 1
   elseif not due and now - number(redis.call('ZSCORE', K.lanes(), lane) or 0) > input.idle_us then
     redis.call('ZREM', K.lanes(), lane)
   end
 end
-return mended
+return '{"mended":' .. mended .. '}'

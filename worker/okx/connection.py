@@ -19,7 +19,6 @@ from worker.okx.sockets import DeadlineSocket, dial
 CONNECT_S = 1.0
 IDLE_S = 25.0
 MAX_BODY = 1 << 20
-_FIRST_FINAL_STATUS = 200
 
 
 class Wire(BaseAdapter):
@@ -103,8 +102,6 @@ class Wire(BaseAdapter):
 
     def _read(self) -> tuple[int, bytes]:
         with self._dialogue.getresponse() as answer:
-            if answer.status < _FIRST_FINAL_STATUS:
-                raise http.client.HTTPException("an interim answer")  # its final one would be the next call's
             body = answer.read(MAX_BODY + 1)
             if len(body) > MAX_BODY:
                 raise http.client.HTTPException("answer too large")

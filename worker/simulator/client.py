@@ -117,6 +117,10 @@ class ControlClient:
         """Close the listener for a while; `drop` also resets connected clients, never control connections."""
         self._send("POST", "refuse-connections", RefuseConnections, RefuseConnections(for_s, drop))
 
+    def accept_connections(self) -> None:
+        """End `refuse_connections` before its time."""
+        self._call("POST", "accept-connections")
+
     def log(self, **filters: str) -> Iterator[Arrival]:
         """Arrivals, oldest first; filters: uid, endpoint, meter, instId, ordId, code, refused, since_us."""
         return self._lines("log", Arrival, filters)

@@ -113,6 +113,10 @@ class Connection(asyncio.Protocol):
         self.answer(reply)
         return True
 
+    def close(self) -> None:
+        """Close once everything written has left."""
+        self._transport.close()
+
     def reset(self) -> None:
         """Close at once with a TCP reset."""
         sock: socket.socket | None = self._transport.get_extra_info("socket")

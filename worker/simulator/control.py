@@ -43,6 +43,9 @@ class Operator(Protocol):
     def refuse_connections(self, for_s: float, *, drop: bool) -> None:
         """Close the listener for a while."""
 
+    def accept_connections(self) -> None:
+        """Open it again."""
+
     def release(self) -> int:
         """Send all answers that faults hold back."""
 
@@ -75,6 +78,7 @@ class Control:
             ("DELETE", "scripts"): lambda _: self._exchange.scripts.clear(),
             ("POST", "release"): lambda _: {"released": self._operator.release()},
             ("POST", "refuse-connections"): self._refuse_connections,
+            ("POST", "accept-connections"): lambda _: self._operator.accept_connections(),
             ("GET", "log"): self._log,
             ("DELETE", "log"): lambda _: self._exchange.log.reset(),
             ("GET", "summary"): lambda _: self.summary(),

@@ -41,7 +41,7 @@ def _by_order(venue: Venue, call: Call, refs: Sequence[Ref]) -> Charges:
 
 
 def _by_user(meter: str) -> Callable[[Venue, Call, Sequence[Ref]], Charges]:
-    return lambda _venue, call, _refs: (Charge(meter, call.uid, 1),)
+    return lambda _venue, call, refs: (Charge(meter, call.uid, max(1, len(refs))),)
 
 
 def _by_address(_venue: Venue, call: Call, _refs: Sequence[Ref]) -> Charges:
@@ -61,6 +61,7 @@ _ROUTES = (
         Route("cancel-batch-orders", "trade", _refs, _by_cancelled, trading.cancel_batch),
     ),
     ("POST", _TRADE + "order", Route("place", "trade", _refs, _by_user("place"), trading.place)),
+    ("POST", _TRADE + "batch-orders", Route("place", "trade", _refs, _by_user("place"), trading.place)),
     ("GET", _TRADE + "order", Route("order", "read_only", _refs, _by_order, reading.order)),
     (
         "GET",

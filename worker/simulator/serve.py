@@ -36,7 +36,7 @@ def serve(config: Config, *, until_stdin_ends: bool = False, ready: Callable[[st
 async def _serve(config: Config, ready: Callable[[str], None], *, until_stdin_ends: bool) -> None:
     loop = asyncio.get_running_loop()
     server = Server(config, loop)
-    await server.listen()
+    server.accept_connections()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, server.stop)
     if until_stdin_ends:

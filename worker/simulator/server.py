@@ -8,6 +8,7 @@ import asyncio
 import heapq
 import logging
 import random
+import socket
 import time
 from collections.abc import Callable, Coroutine
 
@@ -18,6 +19,7 @@ from worker.simulator.exchange import Delivery, Exchange
 from worker.simulator.wire import Request, Stream
 
 logger = logging.getLogger(__name__)
+_BACKLOG = 1024
 
 
 class Clock:
@@ -84,19 +86,23 @@ class Server:
         self._control = Control(self.exchange, self)
         self._listener: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._listening = False
         self._port = config.port
+        self._socket = self._reserve_port()
+        self._port = self._socket.getsockname()[1]
 
     @property
     def url(self) -> str:
         """Where it listens."""
         return f"http://{self.config.host}:{self._port}"
 
-    async def listen(self) -> None:
-        """Accept connections; on the same port again after `refuse_connections`."""
-        self._listener = await self._loop.create_server(
-            lambda: Connection(self), self.config.host, self._port, reuse_address=True, backlog=1024
-        )
-        self._port = self._listener.sockets[0].getsockname()[1]
+    def accept_connections(self) -> None:
+        """Listen; again on the same port if it did before. In effect when this returns."""
+        if self._listening:
+            return
+        self._listening = True
+        self._socket.listen(_BACKLOG)
+        self._spawn(self._serve(self._socket))
 
     def receive(self, connection: Connection, request: Request) -> None:
         """Take one request off the wire: control at once, everything else through the network's delay."""
@@ -112,8 +118,13 @@ class Server:
             self._arrive(connection, request, now_us)
 
     def refuse_connections(self, for_s: float, *, drop: bool) -> None:
-        """Close the listener for a while; `drop` resets the clients that are connected, too."""
-        self._spawn(self._refuse(for_s, drop=drop))
+        """Close the listener for a while; `drop` also resets connected clients, never control connections."""
+        self._stop_listening()
+        self._socket = self._reserve_port()
+        for connection in list(self.connections) if drop else ():
+            if not connection.controls:
+                connection.reset()
+        self._loop.call_later(for_s, self.accept_connections)
 
     def release(self) -> int:
         """Send all answers that faults hold back; says how many."""
@@ -126,10 +137,9 @@ class Server:
     async def run(self) -> None:
         """Serve until stopped, then close everything at once."""
         await self.stopped.wait()
-        if self._listener is not None:
-            self._listener.close()
+        self._stop_listening()
         for connection in list(self.connections):
-            connection.reset()
+            (connection.close if connection.controls else connection.reset)()
 
     def _arrive(self, connection: Connection, request: Request, at_us: int) -> None:
         delivery = self.exchange.arrive(request, at_us)
@@ -148,16 +158,25 @@ class Server:
         else:
             connection.deliver(Delivery(answer))
 
-    async def _refuse(self, for_s: float, *, drop: bool) -> None:
+    def _reserve_port(self) -> socket.socket:
+        """A bound socket that does not listen: connections are refused, yet nobody else can take the port."""
+        reserved = socket.socket(socket.AF_INET6 if ":" in self.config.host else socket.AF_INET)
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reserved.bind((self.config.host, self._port))
+        return reserved
+
+    async def _serve(self, listening: socket.socket) -> None:
+        listener = await self._loop.create_server(lambda: Connection(self), sock=listening, backlog=_BACKLOG)
+        if self._socket is listening:
+            self._listener = listener
+        else:
+            listener.close()
+
+    def _stop_listening(self) -> None:
         if self._listener is not None:
             self._listener.close()
-            self._listener = None
-        for connection in list(self.connections) if drop else ():
-            if not connection.controls:
-                connection.reset()
-        await asyncio.sleep(for_s)
-        if self._listener is None:
-            await self.listen()
+        self._socket.close()
+        self._listener, self._listening = None, False
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = self._loop.create_task(work)

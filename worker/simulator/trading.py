@@ -1,7 +1,9 @@
 """How does the simulated exchange answer cancels and new orders?"""
 
+from collections.abc import Sequence
+
 from worker.simulator.book import Ack, Book, Ref
-from worker.simulator.calls import Answer, Call, Planned, Row, Venue, failed
+from worker.simulator.calls import Answer, Call, Planned, Row, Venue, failed, text
 from worker.simulator.faults import ItemCode
 
 MAX_BATCH = 20
@@ -27,25 +29,19 @@ def cancel_batch(venue: Venue, call: Call, planned: Planned) -> Answer:
 
 
 def place(venue: Venue, call: Call, _planned: Planned) -> Answer:
-    """`POST trade/order`: enough of it to put an order on the book."""
-    if not isinstance(call.params, dict):
-        return failed("50002", "JSON syntax error", 400)
-    listed = venue.book.instruments.get(call.text("instId"))
-    client_id = call.text("clOrdId")
-    if listed is None:
-        return _placed(call, "", "51001", "Instrument ID doesn't exist.")
-    twin = venue.book.find(call.uid, Ref("", "", client_id)) if client_id else None
-    if twin is not None and twin.open:
-        return _placed(call, "", "51016", "Client order ID already exists.")
-    fields = {name: call.text(name) for name in ("clOrdId", "side", "ordType", "px", "sz")}
-    return _placed(call, venue.book.place(call.uid, listed, call.now_us, fields).ordId, "0", "")
+    """`POST trade/order` and `trade/batch-orders`: enough of them to put orders on the book."""
+    wanted = call.params if isinstance(call.params, list) else [call.params]
+    return _answer(call, [_placed(venue.book, call, fields) for fields in wanted])
 
 
 def _acknowledged(venue: Venue, call: Call, planned: Planned) -> Answer:
-    items = [_item(venue.book, call, ref, code) for ref, code in planned]
+    return _answer(call, [_item(venue.book, call, ref, code) for ref, code in planned])
+
+
+def _answer(call: Call, items: Sequence[Row]) -> Answer:
     failures = sum(item["sCode"] != "0" for item in items)
     code, msg = ("2", "Bulk operation partially successful") if failures else ("0", "")
-    if failures == len(items):
+    if items and failures == len(items):
         code, msg = "1", "All operations failed"
     return Answer(200, code, msg, items, (call.wall_us, call.wall_us + _GATEWAY_US))
 
@@ -62,9 +58,21 @@ def _item(book: Book, call: Call, ref: Ref, code: ItemCode | None) -> Row:
     }
 
 
-def _placed(call: Call, order_id: str, s_code: str, s_msg: str) -> Answer:
-    code, msg = ("0", "") if s_code == "0" else ("1", "All operations failed")
+def _placed(book: Book, call: Call, wanted: object) -> Row:
+    fields = {name: text(wanted, name) for name in ("clOrdId", "side", "ordType", "px", "sz", "tag")}
     ts = str(call.wall_us // 1_000)
-    item = {"ordId": order_id, "clOrdId": call.text("clOrdId"), "tag": call.text("tag"), "ts": ts}
-    item |= {"sCode": s_code, "sMsg": s_msg}
-    return Answer(200, code, msg, [item], (call.wall_us, call.wall_us + _GATEWAY_US))
+    item = {
+        "ordId": "",
+        "clOrdId": fields["clOrdId"],
+        "tag": fields["tag"],
+        "ts": ts,
+        "sCode": "0",
+        "sMsg": "",
+    }
+    listed = book.instruments.get(text(wanted, "instId"))
+    if listed is None:
+        return item | {"sCode": "51001", "sMsg": "Instrument ID doesn't exist."}
+    twin = book.find(call.uid, Ref("", "", fields["clOrdId"]))
+    if twin is not None and twin.open:
+        return item | {"sCode": "51016", "sMsg": "Client order ID already exists."}
+    return item | {"ordId": book.place(call.uid, listed, call.now_us, fields).ordId}

@@ -37,14 +37,15 @@ local function lane_due(lane)
   return due, job and place < URGENT_BELOW
 end
 
--- board(lane): puts the lane where its work belongs; returns its due µs (INF: no work).
-local function board(lane)
+-- board(lane, now): puts the lane where its work belongs; returns its due µs, not before now (INF: no work).
+local function board(lane, now)
   local due, urgent = lane_due(lane)
   if not due then
     redis.call('ZREM', K.urgent(), lane)
     redis.call('ZREM', K.board(), lane)
     return INF
   end
+  due = math.max(due, now)
   local before = board_first()
   redis.call('ZREM', urgent and K.board() or K.urgent(), lane)
   redis.call('ZADD', urgent and K.urgent() or K.board(), text(due), lane)

@@ -34,11 +34,11 @@ local function rest_hold(lane, scopes, until_us)
   end
 end
 
-local function rest_end(scope)
+local function rest_end(scope, now)
   if redis.call('DEL', K.rest(scope)) == 0 then return end
   for _, lane in ipairs(redis.call('SMEMBERS', K.waiting(scope))) do
     redis.call('HDEL', K.lane(lane), 'held')
-    board(lane)
+    board(lane, now)
   end
   redis.call('DEL', K.waiting(scope))
 end

@@ -1,0 +1,63 @@
+# All a developer does, with nothing but python3 (3.11 or newer) and make: .venv is made by itself, from the locks.
+
+# the first that is new enough; choose another with: make PYTHON=… test
+PYTHON ?= $(firstword $(foreach p,python3 python3.12 python3.11 python3.13 python3.14,$(if $(call new_enough,$p),$p)))
+new_enough = $(shell $1 -c 'import sys; print("yes" * (sys.version_info >= (3, 11)))' 2>/dev/null)
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# every byte is checked against the lock: our own package is built with the locked build tool, without the index
+INSTALL_OURSELVES := $(PIP) install --no-index --no-deps --no-build-isolation --editable .
+LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-annotate --no-header \
+	--no-emit-index-url --no-emit-find-links pyproject.toml
+
+.DELETE_ON_ERROR:
+.PHONY: help demo test check format-check lint types format lock clean
+
+help: ## show this
+	@sed -n 's/^\([a-z-]*\):[^#]*## /  make \1	/p' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.runtime ## a bulk cancel with everything simulated, in a minute
+	@$(BIN)/bulk-cancel demo
+
+test: $(VENV)/.dev ## all tests, or some: make test ARGS="tests/unit -x"
+	$(BIN)/python -m pytest $(ARGS)
+
+check: format-check lint types test ## what .ci/run runs: format, lint, types, tests
+
+format-check: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+format: $(VENV)/.dev ## format the code and mend what can be mended
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: $(VENV)/.dev ## renew both locks
+	$(LOCK) --group build --output-file requirements.lock
+	$(LOCK) --group dev --constraint requirements.lock --output-file requirements-dev.lock
+
+clean: ## remove .venv and all caches
+	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" && test -n "$(call new_enough,$(PYTHON))" || \
+		{ echo "bulk-cancel needs Python 3.11 or newer; $(or $(PYTHON),python3) is older or not there." \
+		"Install one, or name it: make PYTHON=/path/to/python3.12 …" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+
+$(VENV)/.runtime: requirements.lock pyproject.toml | $(BIN)/python
+	$(PIP) install --require-hashes --requirement requirements.lock
+	$(INSTALL_OURSELVES)
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock requirements.lock pyproject.toml | $(BIN)/python
+	$(PIP) install --require-hashes --requirement requirements-dev.lock
+	$(INSTALL_OURSELVES)
+	@touch $(VENV)/.runtime $@

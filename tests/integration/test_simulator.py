@@ -1,0 +1,308 @@
+"""Does the simulated exchange hold over real sockets: limits, network, faults, control API, its process?"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Literal
+
+import pytest
+import requests
+
+from worker.simulator.accounts import ApiKey, sign
+from worker.simulator.book import Behaviour
+from worker.simulator.client import ControlClient, ControlError
+from worker.simulator.config import DEFAULT_KEY, Config
+from worker.simulator.faults import MAINTENANCE, Fault, Network, maintenance
+from worker.simulator.messages import AccountChange, EndOrders, PlaceOrders
+from worker.simulator.meters import Limits, max_in_window
+from worker.simulator.process import Simulator
+
+CANCEL = "/api/v5/trade/cancel-order"
+UID = DEFAULT_KEY.uid
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Simulator]:
+    """One simulator process for this module."""
+    with Simulator(Config(seed=1)) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def exchange(running: Simulator) -> Simulator:
+    """The simulator without orders, faults, arrivals, delays or limits."""
+    running.control.reset()
+    running.control.set_network(Network())
+    running.control.set_behaviour(Behaviour())
+    running.control.set_limits(Limits())
+    running.control.set_clock_offset(0)
+    running.control.put_account(DEFAULT_KEY)
+    return running
+
+
+def signed(
+    body: bytes, key: ApiKey = DEFAULT_KEY, *, method: str = "POST", target: str = CANCEL
+) -> dict[str, str]:
+    """The headers of a signed request."""
+    stamp = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return {
+        "OK-ACCESS-KEY": key.key,
+        "OK-ACCESS-PASSPHRASE": key.passphrase,
+        "OK-ACCESS-TIMESTAMP": stamp,
+        "OK-ACCESS-SIGN": sign(key.secret, stamp, method, target, body),
+        "Content-Type": "application/json",
+    }
+
+
+def cancel(
+    exchange: Simulator, order_id: str, *, session: requests.Session | None = None, timeout: float = 5
+) -> requests.Response:
+    """A single cancel over a socket."""
+    body = json.dumps({"instId": "BTC-USDT", "ordId": order_id}).encode()
+    post = session.post if session is not None else requests.post
+    return post(exchange.url + CANCEL, data=body, headers=signed(body), timeout=timeout)
+
+
+def code(answer: requests.Response) -> str:
+    """The envelope's code."""
+    return str(answer.json()["code"])
+
+
+def test_orders_are_cancelled_over_one_kept_connection(exchange: Simulator) -> None:
+    """Placed by control, cancelled by the API, gone from the book; the log saw one connection."""
+    orders = exchange.control.place(UID, "BTC-USDT", 3, prefix="mine")
+    with requests.Session() as session:
+        assert [code(cancel(exchange, order_id, session=session)) for order_id in orders] == ["0"] * 3
+    assert [(order.state, order.clOrdId, order.cancels) for order in exchange.control.orders()] == [
+        ("canceled", f"mine{i}", 1) for i in range(3)
+    ]
+    rows = list(exchange.control.log(endpoint="cancel-order"))
+    assert len({row.connection for row in rows}) == 1
+    assert [row.ordIds for row in rows] == [(order_id,) for order_id in orders]
+    assert exchange.control.summary().live_orders == 0
+
+
+def test_a_burst_is_cut_at_the_limit_and_the_oracle_sees_it(exchange: Simulator) -> None:
+    """Of 30 concurrent cancels exactly 10 pass a limit of 10, in order of arrival."""
+    exchange.control.set_limits(Limits(single=10, window_ms=60_000))
+    orders = exchange.control.place(UID, "BTC-USDT", 30)
+    with ThreadPoolExecutor(8) as pool:
+        statuses = list(pool.map(lambda order_id: cancel(exchange, order_id).status_code, orders))
+    assert (statuses.count(200), statuses.count(429)) == (10, 20)
+    meter = exchange.control.summary().meters[f"single:{UID}:BTC-USDT"]
+    assert (meter.requests, meter.refusals, meter.max_in_window) == (30, 20, 30)
+    assert [row.refused for row in exchange.control.log()] == [False] * 10 + [True] * 20
+    assert len(list(exchange.control.log(refused="true"))) == 20
+
+
+def test_arrivals_are_stamped_after_the_way_in(exchange: Simulator) -> None:
+    """With jitter the log stays in order of arrival, and a round trip takes at least both ways."""
+    exchange.control.set_network(Network(delay_ms=20, jitter_ms=20))
+    orders = exchange.control.place(UID, "BTC-USDT", 24)
+
+    def timed(order_id: str) -> float:
+        start = time.monotonic()
+        assert code(cancel(exchange, order_id)) == "0"
+        return time.monotonic() - start
+
+    with ThreadPoolExecutor(8) as pool:
+        took_s = list(pool.map(timed, orders))
+    assert min(took_s) >= 0.04
+    times = [row.at_us for row in exchange.control.log()]
+    assert times == sorted(times)
+    meter = exchange.control.summary().meters[f"single:{UID}:BTC-USDT"]
+    assert meter.max_in_window == max_in_window(times, 2_000_000) == 24
+
+
+def test_a_lagging_book_shows_the_order_until_it_is_off(exchange: Simulator) -> None:
+    """The acknowledged order stays live for the lag."""
+    exchange.control.set_behaviour(Behaviour(cancel_lag_ms=60_000, repeat_sCode="51410"))
+    order_id = exchange.control.place(UID, "BTC-USDT")[0]
+    assert [code(cancel(exchange, order_id)) for _ in range(2)] == ["0", "1"]
+    found = exchange.control.order(order_id)
+    assert found is not None
+    assert (found.state, found.cancels) == ("live", 2)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        (Fault(action="close"), requests.ConnectionError),
+        (Fault(action="reset"), (requests.ConnectionError, requests.exceptions.ChunkedEncodingError)),
+        (Fault(action="reset", sent=0), requests.ConnectionError),
+        (Fault(action="truncate"), (requests.ConnectionError, requests.exceptions.ChunkedEncodingError)),
+        (Fault(action="hang"), requests.Timeout),
+        (Fault(action="dribble"), requests.Timeout),
+    ],
+    ids=lambda value: f"{value.action}{value.sent}" if isinstance(value, Fault) else "",
+)
+def test_answers_get_lost_with_or_without_effect(
+    exchange: Simulator, fault: Fault, error: type[Exception], when: Literal["before", "after"]
+) -> None:
+    """Whatever happens to the answer, `before` leaves the order alive and `after` does not."""
+    order_id = exchange.control.place(UID, "BTC-USDT")[0]
+    exchange.control.add_fault(replace(fault, when=when, body="{}" if when == "before" else None, count=1))
+    with pytest.raises(error):
+        cancel(exchange, order_id, timeout=0.1 if error is requests.Timeout else 5)
+    while not list(exchange.control.log(ordId=order_id)):
+        pass  # the client may give up before the simulator has read the request
+    found = exchange.control.order(order_id)
+    assert found is not None
+    assert (found.state, found.cancels) == ("live" if when == "before" else "canceled", 1)
+    assert code(cancel(exchange, order_id)) == ("0" if when == "before" else "1")
+
+
+def test_a_reset_is_a_reset(exchange: Simulator) -> None:
+    """Half of the answer is read, then the connection is reset, not closed."""
+    exchange.control.add_fault(Fault(action="reset", when="after", endpoint="time"))
+    port = int(exchange.url.rsplit(":", 1)[1])
+    with closing(socket.create_connection(("127.0.0.1", port), timeout=5)) as sock:
+        sock.sendall(b"GET /api/v5/public/time HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert sock.recv(10_000).startswith(b"HTTP/1.1 200 OK")
+        with pytest.raises(ConnectionResetError):
+            sock.recv(10_000)
+
+
+def test_a_slow_answer_arrives_byte_by_byte(exchange: Simulator) -> None:
+    """A dribbled answer is whole in the end, and the connection can be used again."""
+    exchange.control.add_fault(Fault(action="dribble", when="after", every_s=0.0002, count=1))
+    with requests.Session() as session:
+        answers = [
+            cancel(exchange, order_id, session=session)
+            for order_id in exchange.control.place(UID, "BTC-USDT", 2)
+        ]
+    assert [code(answer) for answer in answers] == ["0", "0"]
+
+
+def test_hung_answers_are_released(exchange: Simulator) -> None:
+    """A held answer arrives once it is released."""
+    order_id = exchange.control.place(UID, "BTC-USDT")[0]
+    exchange.control.add_fault(Fault(action="hang", when="after"))
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(cancel, exchange, order_id)
+        while not list(exchange.control.log()):
+            assert not answer.done()
+        assert exchange.control.release() == 1
+        assert code(answer.result()) == "0"
+    assert exchange.control.release() == 0
+
+
+def test_maintenance_ends_by_itself_or_by_hand(exchange: Simulator) -> None:
+    """503 and 50001 while the fault is on."""
+    number = exchange.control.add_fault(maintenance())
+    down = cancel(exchange, "7")
+    assert (down.status_code, down.text) == (503, MAINTENANCE)
+    exchange.control.remove_fault(number)
+    assert cancel(exchange, "7").status_code == 200
+
+
+def test_scripts_reach_the_order_by_its_client_id(exchange: Simulator) -> None:
+    """A script under the clOrdId works on a cancel by ordId."""
+    order_id = exchange.control.place(UID, "BTC-USDT", prefix="mine")[0]
+    exchange.control.script("mine0", ["51410", Fault(status=200, body="<html>"), "0"])
+    answers = [cancel(exchange, order_id) for _ in range(3)]
+    assert code(answers[0]) == "1"
+    assert answers[1].text == "<html>"
+    assert code(answers[2]) == "0"
+
+
+def test_credentials_are_revoked_and_restored(exchange: Simulator) -> None:
+    """A change takes effect on the next request; a second key of the same uid shares its meter."""
+    control = exchange.control
+    control.change_account(AccountChange(DEFAULT_KEY.key, revoked=True))
+    assert code(cancel(exchange, "7")) == "50111"
+    control.change_account(AccountChange(DEFAULT_KEY.key, revoked=False, ip_allowed=False))
+    assert code(cancel(exchange, "7")) == "50110"
+    control.put_account(DEFAULT_KEY)
+    control.set_clock_offset(-31)
+    assert code(cancel(exchange, "7")) == "50102"
+    control.set_clock_offset(0)
+    assert code(cancel(exchange, "7")) == "1"
+
+
+def test_orders_can_end_without_us(exchange: Simulator) -> None:
+    """A filled order answers a cancel with 51400."""
+    order_id = exchange.control.place_orders(PlaceOrders(UID, "BTC-USDT", accFillSz="0.5", sz="2"))[0]
+    exchange.control.end_orders(EndOrders((order_id,)))
+    found = exchange.control.order(order_id)
+    assert found is not None
+    assert (found.state, found.accFillSz) == ("filled", "2")
+    assert cancel(exchange, order_id).json()["data"][0]["sCode"] == "51400"
+
+
+def test_refused_connections_come_back_on_the_same_port(exchange: Simulator) -> None:
+    """New connections are refused and old ones reset until told otherwise; control goes on meanwhile."""
+    with requests.Session() as session:
+        assert code(cancel(exchange, "7", session=session)) == "1"
+        exchange.control.refuse_connections(3_600)
+        with pytest.raises(requests.ConnectionError):
+            cancel(exchange, "7", session=session)
+        exchange.control.accept_connections()
+        assert code(cancel(exchange, "7", session=session)) == "1"
+
+
+def test_refused_connections_come_back_by_themselves(exchange: Simulator) -> None:
+    """The listener opens again after the time given."""
+    exchange.control.refuse_connections(0.01)
+    while True:
+        try:
+            answer = cancel(exchange, "7")
+        except requests.ConnectionError:
+            continue
+        assert code(answer) == "1"
+        break
+
+
+def test_control_refuses_what_it_cannot_read(exchange: Simulator) -> None:
+    """An unknown instrument and a wrong path are errors with a reason."""
+    with pytest.raises(ControlError, match="XXX-USDT"):
+        exchange.control.place(UID, "XXX-USDT")
+    exchange.control.list_instruments(["XXX-USDT"])
+    assert exchange.control.place(UID, "XXX-USDT")
+    wrong = requests.put(exchange.url + "/control/network", data=b'{"delay": 1}', timeout=5)
+    assert (wrong.status_code, "delay" in wrong.json()["error"]) == (400, True)
+    assert requests.get(exchange.url + "/control/nothing", timeout=5).status_code == 404
+
+
+def test_ten_thousand_orders_are_placed_and_listed(exchange: Simulator) -> None:
+    """One call places them, the stream lists every one."""
+    orders = exchange.control.place(UID, "ETH-USDT", 10_000)
+    assert [order.ordId for order in exchange.control.orders(instId="ETH-USDT")] == orders
+    assert exchange.control.summary().live == {UID: {"ETH-USDT": 10_000}}
+
+
+def test_the_simulator_dies_with_its_parent() -> None:
+    """A kill -9 of the program that started it ends the simulator: its port refuses."""
+    program = (
+        "from worker.simulator.process import Simulator\n"
+        "import sys, threading\n"
+        "with Simulator() as s: print(s.url, flush=True); threading.Event().wait()\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        url = parent.stdout.readline().strip()
+        with closing(socket.create_connection(("127.0.0.1", int(url.rsplit(":", 1)[1])), timeout=5)) as sock:
+            sock.sendall(b"GET /api/v5/public/time HTTP/1.1\r\n\r\n")
+            assert sock.recv(10_000).startswith(b"HTTP/1.1 200 OK")
+            parent.send_signal(signal.SIGKILL)
+            with pytest.raises(ConnectionResetError):
+                sock.recv(1)
+
+
+def test_shutdown_ends_the_process() -> None:
+    """`shutdown` makes the process end by itself."""
+    with Simulator() as simulator:
+        simulator.control.shutdown()
+        assert os.waitid(os.P_PID, simulator.pid, os.WEXITED | os.WNOWAIT) is not None
+        with pytest.raises(requests.ConnectionError):
+            ControlClient(simulator.url).summary()

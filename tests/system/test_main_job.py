@@ -1,0 +1,182 @@
+"""Is every order that was handed in brought to a known, persisted state, through real workers, and never too fast?"""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from tasks.messages import parse_cancel_orders
+from tests.system.rig import ROOT, Rig, orders
+from worker.simulator.config import DEFAULT_KEY, Config
+from worker.simulator.faults import Network
+
+UID = "1001"
+
+FOREIGN = """
+import sys
+from celery import Celery
+app = Celery(broker=sys.argv[1])
+order_id, instrument = sys.argv[2:]
+kwargs = {"batch_id": "foreign", "account": "desk1", "orders": [
+    {"instId": instrument, "ordId": order_id}, {"instId": "BTC USDT", "ordId": "1"}]}
+app.send_task("tasks.cancel_orders", kwargs=kwargs, queue="cancel")
+"""
+
+
+@pytest.fixture
+def rig() -> Iterator[Rig]:
+    """Two workers, no latency."""
+    with Rig(workers=2) as running:
+        yield running
+
+
+def submit(rig: Rig, batch_id: str, *rows: dict[str, str], **fields: object) -> None:
+    """Hands in a batch of account desk1."""
+    asked = parse_cancel_orders(account="desk1", batch_id=batch_id, orders=rows, **fields)  # type: ignore[arg-type]
+    rig.store.admission.admit(asked)
+
+
+def single(rig: Rig, inst_id: str) -> tuple[int, int, int]:
+    """Requests, refusals and the most in any window of the single meter, by the exchange's own log."""
+    meter = rig.exchange.control.summary().meters[f"single:{UID}:{inst_id}"]
+    return meter.requests, meter.refusals, meter.max_in_window
+
+
+@pytest.mark.timeout(120)
+def test_one_lane_at_its_limit_is_never_too_fast() -> None:
+    """1,200 orders, 4 workers, 20 ms ± 20 ms each way: no window of the arrival log holds more than 60."""
+    config = Config(network=Network(delay_ms=0, jitter_ms=40))
+    with Rig(workers=4, config=config, settings={"ACCOUNTS__DESK1__ENDPOINTS": "single"}) as rig:
+        ids = rig.exchange.control.place(UID, "BTC-USDT", 1200)
+        submit(rig, "b", *orders("BTC-USDT", ids))
+        state = rig.done("b", 90)
+        assert state.counts == {"accepted": 1200}
+        assert single(rig, "BTC-USDT") == (1200, 0, 60)
+
+
+def test_both_meters_of_many_lanes_at_once(rig: Rig) -> None:
+    """Eight instruments, an option family among them, in one batch."""
+    instruments = rig.exchange.config.instruments[:8]
+    rows = [row for each in instruments for row in orders(each, rig.exchange.control.place(UID, each, 100))]
+    submit(rig, "b", *rows)
+    assert rig.done("b").counts == {"accepted": 800}
+    summary = rig.exchange.control.summary()
+    assert summary.cancels_per_order == {1: 800}
+    assert sum(meter.refusals for meter in summary.meters.values()) == 0
+
+
+def test_a_busy_instrument_does_not_delay_another(rig: Rig) -> None:
+    """60 orders handed in behind 2,000 of another instrument are all sent within a second."""
+    busy = rig.exchange.control.place(UID, "BTC-USDT", 2000)
+    other = rig.exchange.control.place(UID, "ETH-USDT", 60)
+    submit(rig, "busy", *orders("BTC-USDT", busy))
+    submit(rig, "other", *orders("ETH-USDT", other))
+    state = rig.done("other", 10)
+    assert state.completed_at is not None
+    assert (state.completed_at - state.created_at).total_seconds() < 1.0
+    assert rig.store.batches.state("busy").waiting > 0
+
+
+def test_a_foreign_celery_client_needs_only_the_broker(rig: Rig) -> None:
+    """In another process, with nothing of ours imported; its bad row is kept, the good one cancelled."""
+    (order_id,) = rig.exchange.control.place(UID, "BTC-USDT", 1)
+    command = [sys.executable, "-I", "-c", FOREIGN, rig.redis.url, order_id, "BTC-USDT"]
+    subprocess.run(command, check=True, cwd="/", timeout=30)
+    rig.wait_for(lambda: rig.store.refusals.count() == 1)
+    assert rig.done("foreign").counts == {"accepted": 1}
+    (refused,) = rig.store.refusals.newest(5)
+    assert (refused.batch_id, refused.source) == ("foreign", "tasks.cancel_orders")
+    assert refused.errors == ("orders[1].instId: should be an instrument such as BTC-USDT or BTC-USDT-SWAP",)
+
+
+def test_a_producer_without_celery_pushes_one_json_object(rig: Rig) -> None:
+    """The envelope of design and README, with LPUSH alone."""
+    (order_id,) = rig.exchange.control.place(UID, "BTC-USDT", 1)
+    readme = (ROOT / "tasks" / "README.md").read_text("utf-8")
+    envelope = readme.partition("```json lpush")[2].partition("```")[0].strip()
+    assert "2510789768709120" in envelope
+    rig.store.redis.lpush("cancel", envelope.replace("2510789768709120", order_id))
+    rig.wait_for(lambda: bool(rig.store.redis.exists(rig.store.keys.of("batch", "b1"))))
+    assert rig.done("b1").counts == {"accepted": 1}
+
+
+def test_a_killed_worker_loses_nothing() -> None:
+    """kill -9 in the middle, then a restart: every order ends, none is forgotten."""
+    config = Config(network=Network(delay_ms=100))
+    with Rig(workers=1, config=config, settings={"HTTP_TIMEOUT_S": "1"}) as rig:
+        rows = [
+            row
+            for each in ("BTC-USDT", "ETH-USDT")
+            for row in orders(each, rig.exchange.control.place(UID, each, 500))
+        ]
+        submit(rig, "b", *rows)
+        rig.wait_for(lambda: rig.store.batches.state("b").waiting < 900)
+        rig.workers[0].kill()
+        rig.workers[0].wait()
+        assert rig.store.batches.state("b").waiting > 0
+        rig.start_worker()
+        counts = rig.done("b", 40).counts
+        assert sum(counts.values()) == 1000
+        assert set(counts) <= {"accepted", "gone"}
+        summary = rig.exchange.control.summary()
+        assert summary.live == {UID: {}}
+        assert sum(meter.refusals for meter in summary.meters.values()) == 0
+
+
+def test_sigterm_ends_a_busy_worker_cleanly() -> None:
+    """Exit 0, and what it had not finished is done by the other."""
+    with Rig(workers=2, config=Config(network=Network(delay_ms=50))) as rig:
+        ids = rig.exchange.control.place(UID, "BTC-USDT", 800)
+        submit(rig, "b", *orders("BTC-USDT", ids))
+        rig.wait_for(lambda: rig.store.batches.state("b").waiting < 800)
+        assert rig.stop_worker(rig.workers[0], 20) == 0
+        assert rig.done("b", 30).counts == {"accepted": 800}
+        assert rig.exchange.control.summary().cancels_per_order == {1: 800}
+
+
+def test_urgent_orders_overtake_a_full_lane(rig: Rig) -> None:
+    """They take the next slots, before hundreds that came earlier."""
+    ids = rig.exchange.control.place(UID, "BTC-USDT", 1100)
+    submit(rig, "normal", *orders("BTC-USDT", ids[:1090]))
+    submit(rig, "urgent", *orders("BTC-USDT", ids[1090:]), urgent=True)
+    rig.done("urgent", 10)
+    assert rig.store.batches.state("normal").waiting > 300
+
+
+def test_a_worker_that_is_not_configured_says_what_is_missing() -> None:
+    """Exit code 2 and the variable's name, no traceback."""
+    command = [sys.executable, "-m", "celery", "-A", "worker", "worker"]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+    assert ended.returncode == 2
+    assert "BULK_CANCEL_ACCOUNTS__" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_worker_refuses_a_redis_that_evicts() -> None:
+    """It would forget orders without a word."""
+    with Rig(workers=0, redis={"maxmemory-policy": "allkeys-lru"}) as rig:
+        worker = rig.start_worker()
+        assert worker.wait(30) == 2
+
+
+def test_accounts_configured_apart_that_are_one_user_are_refused_by_name() -> None:
+    """Nothing is sent for either; the exchange's own answer tells."""
+    account = "ACCOUNTS__TWIN__"
+    second = replace(DEFAULT_KEY, key="second-key")
+    twin = {f"{account}API_KEY": second.key, f"{account}API_SECRET": second.secret}
+    config = Config(accounts=(DEFAULT_KEY, second))
+    with Rig(workers=1, config=config, settings={**twin, f"{account}PASSPHRASE": second.passphrase}) as rig:
+        ids = rig.exchange.control.place(UID, "BTC-USDT", 1)
+        submit(rig, "b", *orders("BTC-USDT", ids))
+        key = rig.store.keys.of("workers")
+        rig.wait_for(lambda: any("are one User ID" in beat for beat in rig.store.redis.hvals(key)))
+        assert [arrival.endpoint for arrival in rig.exchange.control.log()] == ["config", "config"]
+
+
+def test_a_stopped_worker_ends_at_once_when_idle(rig: Rig) -> None:
+    """SIGTERM on an idle worker takes no longer than a round of its waker."""
+    rig.workers[0].send_signal(signal.SIGTERM)
+    assert rig.workers[0].wait(5) == 0

@@ -1,0 +1,118 @@
+"""Do the files that package, lock, build and deploy say what the design promises?"""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
+ANYWHERE = "0.0.0.0"  # noqa: S104 (inside its own network)
+LOCKS = ("requirements.lock", "requirements-dev.lock")
+
+
+def pins(lock: str) -> dict[str, str]:
+    """Name and version of each requirement of a lock, lines joined."""
+    text = (ROOT / lock).read_text().replace("\\\n", " ")
+    found = {}
+    for line in text.splitlines():
+        match = re.fullmatch(r"([a-z0-9-]+)==(\S+)( ; [^#]*?)?((\s+--hash=sha256:[0-9a-f]{64})+)\s*", line)
+        assert match, f"not a pin with hashes: {line[:80]}"
+        found[match.group(1)] = match.group(2)
+    return found
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_holds_pins_with_hashes_and_nothing_else(lock: str) -> None:
+    """No address, no option, no unpinned line: every byte installed is checked."""
+    assert pins(lock)
+    assert "://" not in (ROOT / lock).read_text()
+
+
+def test_the_locks_agree() -> None:
+    """What is tested is what runs."""
+    runtime, dev = (pins(lock) for lock in LOCKS)
+    assert {name: dev[name] for name in runtime} == runtime
+
+
+def test_every_dependency_is_locked() -> None:
+    """A dependency that was added without `make lock` is found here."""
+    groups = PROJECT["dependency-groups"]
+    runtime = [*PROJECT["project"]["dependencies"], *groups["build"]]
+    dev = [entry for entry in groups["dev"] if isinstance(entry, str)]
+    for lock, wanted in zip(LOCKS, (runtime, dev), strict=True):
+        names = {re.split(r"[^A-Za-z0-9-]", entry)[0] for entry in wanted}
+        assert names <= pins(lock).keys()
+    assert PROJECT["build-system"]["requires"] == groups["build"]
+
+
+def test_every_package_and_script_is_installed() -> None:
+    """`pip install .` takes all of tasks and worker, and nothing else, with the Lua files."""
+    setuptools = PROJECT["tool"]["setuptools"]
+    assert setuptools["packages"]["find"]["include"] == ["tasks", "tasks.*", "worker", "worker.*"]
+    folders = {path.parent for room in ("tasks", "worker") for path in (ROOT / room).rglob("*.py")}
+    assert [folder for folder in folders if not (folder / "__init__.py").exists()] == []
+    assert setuptools["package-data"] == {"worker": ["lua/**/*.lua"]}
+    assert all(ROOT / "worker" / "lua" in path.parents for path in (ROOT / "worker").rglob("*.lua"))
+    assert PROJECT["project"]["scripts"] == {"bulk-cancel": "worker.cli:main"}
+
+
+def test_the_composed_redis_keeps_what_it_was_given() -> None:
+    """Append-only file on a volume, no eviction, reachable from this machine only."""
+    redis = COMPOSE["services"]["redis"]
+    command = " ".join(redis["command"])
+    assert "--appendonly yes" in command
+    assert "--maxmemory-policy noeviction" in command
+    assert redis["volumes"] == ["redis:/data"]
+    assert all(port.startswith("127.0.0.1:") for port in redis["ports"])
+
+
+def test_the_composed_worker_scales_and_stops_in_time() -> None:
+    """No fixed name or port, so there may be several; it waits for Redis and has 30 s to stop."""
+    worker = COMPOSE["services"]["worker"]
+    assert not {"container_name", "ports", "command"} & worker.keys()
+    assert worker["stop_grace_period"] == "30s"
+    assert worker["depends_on"] == {"redis": {"condition": "service_healthy"}}
+    assert worker["environment"]["BULK_CANCEL_REDIS_URL"] == "redis://redis:6379/0"
+
+
+def test_the_composed_simulator_runs_only_when_asked_for() -> None:
+    """Under its profile, with no port of the machine."""
+    simulator = COMPOSE["services"]["simulator"]
+    assert simulator["profiles"] == ["simulator"]
+    assert simulator["command"][:4] == ["bulk-cancel", "exchange", "--host", ANYWHERE]
+    assert "ports" not in simulator
+
+
+@pytest.mark.parametrize("service", ["redis", "worker", "simulator"])
+def test_every_composed_service_is_watched(service: str) -> None:
+    """Each has a health check."""
+    assert COMPOSE["services"][service]["healthcheck"]["test"]
+
+
+def test_the_image_is_plain() -> None:
+    """Hash-checked, run by nobody in particular, started as any Celery worker."""
+    text = (ROOT / "Dockerfile").read_text()
+    assert "--require-hashes --requirement requirements.lock" in text
+    assert re.search(r"^USER [1-9]\d*:[1-9]\d*$", text, re.MULTILINE)
+    assert text.endswith('CMD ["celery", "-A", "worker", "worker"]\n')
+
+
+def test_the_checks_have_one_door() -> None:
+    """`.ci/run` runs what `make check` runs, all of it, after a failure too."""
+    run = ROOT / ".ci" / "run"
+    assert run.stat().st_mode & 0o111
+    assert run.read_text().endswith("make --no-print-directory --keep-going check\n")
+    assert "\ncheck: format-check lint types test " in (ROOT / "Makefile").read_text()
+
+
+def test_a_secret_is_never_committed() -> None:
+    """`.env` is ignored by git and left out of the image; the example holds no value that could be one."""
+    assert ".env" in (ROOT / ".gitignore").read_text().splitlines()
+    assert (ROOT / ".dockerignore").read_text().startswith("*\n")
+    for line in (ROOT / ".env.example").read_text().splitlines():
+        if re.search("API_KEY|API_SECRET|PASSPHRASE", line):
+            assert line.endswith("=")

@@ -1,0 +1,145 @@
+"""Does each answer do to jobs, slots and scopes what the design says?"""
+
+import pytest
+
+from tests.lane_rig import LANE, credentials
+from worker.lanes import Call, Grant, Job, Result
+from worker.okx.answers import Answer, Item
+from worker.okx.errors import (
+    ClockSkew,
+    DeadlinePassed,
+    ExchangeError,
+    NeverSent,
+    NotAuthorised,
+    OutcomeUnknown,
+    Throttled,
+    Unavailable,
+)
+from worker.retry import Policy
+from worker.turn import Turns
+from worker.users import User
+from worker.window import Limits
+
+USER = User("u1", (credentials("a1"),), "http://x", Limits(60, 300), 20)
+TURNS = Turns(Policy(max_attempts=3), "w1", lambda: 0.5)
+
+
+def call(count: int = 1, attempts: int = 1, left_s: float = 900.0) -> Call:
+    """A call with orders 1 to `count`."""
+    jobs = tuple(Job(f"u1/BTC-USDT/o{n}", "a1", attempts, 1, left_s, ("b",)) for n in range(1, count + 1))
+    return Call("c:1", "single" if count == 1 else "batch", jobs)
+
+
+def conclude(outcome: Answer | ExchangeError, asked: Call | None = None, *, probes: tuple[str, ...] = ()) -> Result:
+    """The result of one call."""
+    asked = asked or call()
+    grant = Grant(LANE, "c", USER, 0, probes, 0.0, "", (asked,), 0.0)
+    return TURNS.conclude(grant, asked, outcome, 0.1).result
+
+
+def answer(*codes: str, code: str = "0") -> Answer:
+    """An answer with one item per code, for orders 1, 2, …"""
+    return Answer(200, code, "", tuple(Item(str(n), "", each, "said") for n, each in enumerate(codes, 1)))
+
+
+def test_an_accepted_order_ends() -> None:
+    """And its slot settles."""
+    result = conclude(answer("0"))
+    assert (result.slots, result.answered, result.rests) == ("settle", True, ())
+    assert [(each.act, each.status, each.code) for each in result.decided] == [("finish", "accepted", "0")]
+
+
+def test_partial_success_is_judged_item_by_item() -> None:
+    """By id, whatever the order of the items; an order that is missing goes again."""
+    items = (Item("2", "", "51400", ""), Item("1", "", "0", ""))
+    result = conclude(Answer(200, "2", "", items), call(3))
+    assert [(each.act, each.status) for each in result.decided] == [
+        ("finish", "accepted"),
+        ("finish", "gone"),
+        ("retry", ""),
+    ]
+
+
+def test_never_sent_gives_slots_and_attempts_back() -> None:
+    """The exchange's address rests."""
+    result = conclude(NeverSent("refused"))
+    assert (result.slots, result.answered) == ("release", False)
+    assert [(each.act, each.counts) for each in result.decided] == [("return", False)]
+    assert [rest.scope for rest in result.rests] == ["exchange:http://x"]
+
+
+@pytest.mark.parametrize(("error", "slots"), [(OutcomeUnknown("reset"), "settle"), (DeadlinePassed("late"), "keep")])
+def test_an_unknown_outcome_counts_and_goes_again(error: ExchangeError, slots: str) -> None:
+    """After the deadline the slot stays open to its own end: bytes may still be on their way."""
+    result = conclude(error)
+    assert (result.slots, result.answered) == (slots, False)
+    assert [(each.act, each.counts) for each in result.decided] == [("retry", True)]
+    assert result.strike is not None
+    assert result.strike.scope == "exchange:http://x"
+
+
+def test_an_unknown_outcome_of_a_probe_burns_no_attempt() -> None:
+    """While the address is down its job would be the same one again and again."""
+    result = conclude(OutcomeUnknown("reset"), call(attempts=3), probes=("exchange:http://x",))
+    assert [(each.act, each.counts) for each in result.decided] == [("retry", False)]
+    assert result.mended == ()
+
+
+@pytest.mark.parametrize(
+    ("error", "scope"),
+    [
+        (Throttled("slow down", code="50011", http_status=429), f"lane:{LANE}"),
+        (Unavailable("maintenance", code="50001", http_status=503), "exchange:http://x"),
+        (NotAuthorised("invalid key", code="50111", http_status=401), "account:a1"),
+    ],
+)
+def test_wider_scopes_rest_and_burn_no_attempt(error: ExchangeError, scope: str) -> None:
+    """Even a job at its last attempt stays."""
+    result = conclude(error, call(attempts=3))
+    assert [rest.scope for rest in result.rests] == [scope]
+    assert [(each.act, each.counts, each.delay_s) for each in result.decided] == [("retry", False, 0.0)]
+    assert result.refused == isinstance(error, Throttled)
+
+
+def test_a_refusal_of_one_order_rests_its_lane() -> None:
+    """A rate code at either level."""
+    result = conclude(answer("0", "50011", code="2"), call(2))
+    assert result.refused
+    assert [each.act for each in result.decided] == ["finish", "retry"]
+    assert [rest.scope for rest in result.rests] == [f"lane:{LANE}"]
+
+
+def test_an_answer_mends_the_probed_scopes_that_it_does_not_blame() -> None:
+    """The address is back, the account is still refused."""
+    probes = ("exchange:http://x", "account:a1")
+    assert conclude(NotAuthorised("no", code="50111"), probes=probes).mended == ("exchange:http://x",)
+    assert conclude(answer("51000"), probes=probes).mended == probes
+
+
+def test_a_refusal_of_a_whole_batch_does_not_reject_every_order() -> None:
+    """It may be one order's fault: all go again, most likely in other company."""
+    result = conclude(Answer(400, "51000", "parameter error", ()), call(2))
+    assert [each.act for each in result.decided] == ["retry", "retry"]
+    alone = conclude(Answer(400, "51000", "parameter error", ()))
+    assert [(each.act, each.status) for each in alone.decided] == [("finish", "rejected")]
+
+
+def test_attempts_and_deadline_end_in_exhausted() -> None:
+    """The order may still be live."""
+    for asked in (call(attempts=3), call(left_s=0.05)):
+        assert [each.status for each in conclude(OutcomeUnknown("reset"), asked).decided] == ["exhausted"]
+
+
+def test_a_clock_error_goes_again_at_once() -> None:
+    """The clock is measured in between."""
+    result = conclude(ClockSkew("expired", code="50102"))
+    assert [(each.act, each.delay_s, each.counts) for each in result.decided] == [("retry", 0.0, True)]
+
+
+def test_every_attempt_says_who_when_and_what() -> None:
+    """Worker, account, endpoint, code and latency."""
+    attempt = conclude(answer("51400")).decided[0].attempt
+    assert attempt == {
+        "call": "c:1", "worker": "w1", "account": "a1", "endpoint": "single", "sCode": "51400", "sMsg": "said",
+        "latency_ms": 100.0,
+    }  # fmt: skip

@@ -1,0 +1,24 @@
+"""What do all commands share? The store that the environment describes, and the options that many of them take."""
+
+from typing import Annotated
+
+import typer
+
+from worker.settings import SettingsError, load_settings
+from worker.store import Store, open_store
+
+Json = Annotated[bool, typer.Option("--json", help="JSON on stdout; errors as a JSON object on stderr.")]
+Watch = Annotated[bool, typer.Option("--watch", help="Keep it on the screen, refreshed, until Ctrl-C.")]
+
+
+def store() -> Store:
+    """Opens the store; raises SettingsError."""
+    return open_store(load_settings())
+
+
+def redis_url() -> str:
+    """Where Redis should be, for error messages; empty when the settings cannot say."""
+    try:
+        return load_settings().redis_url.get_secret_value()
+    except SettingsError:
+        return ""

@@ -1,0 +1,121 @@
+"""How does anything reach the screen? Rich in a terminal, plain text everywhere else, JSON when asked for.
+
+Nothing that others wrote (reasons, labels, messages of the exchange) can bring control characters or markup along.
+"""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, is_dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+PLAIN_WIDTH: Final = 240
+"""Columns when nobody looks: wide enough that no line is folded."""
+
+STYLES: Final = {
+    "accepted": "green", "canceled": "green", "filled": "cyan", "gone": "cyan", "withdrawn": "magenta",
+    "rejected": "bold red", "exhausted": "bold red",
+    "queued": "yellow", "sending": "blue", "retrying": "yellow",
+    "ok": "green", "warn": "yellow", "FAIL": "bold red",
+}  # fmt: skip
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console on stdout or stderr as they are now; honours NO_COLOR."""
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else PLAIN_WIDTH
+    return Console(file=stream, width=width, markup=False, highlight=False, emoji=False)
+
+
+def is_terminal() -> bool:
+    """Whether a person looks at stdout."""
+    return sys.stdout.isatty()
+
+
+def show(*parts: RenderableType) -> None:
+    """Prints the parts; without a terminal every line ends with its last visible character."""
+    target = console()
+    if target.is_terminal:
+        target.print(*parts, sep="\n")
+        return
+    with target.capture() as captured:
+        target.print(*parts, sep="\n")
+    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+    sys.stdout.flush()
+
+
+def table(*columns: str, right: Iterable[str] = (), flexible: Iterable[str] = (), title: str = "") -> Table:
+    """An empty table; columns in `right` hold numbers, those in `flexible` give way in a narrow terminal."""
+    made = Table(
+        box=SIMPLE_HEAD if is_terminal() else None, pad_edge=False, title=title or None, title_justify="left",
+        title_style="bold", header_style="bold", show_edge=False,
+    )  # fmt: skip
+    for name in columns:
+        made.add_column(
+            name, justify="right" if name in right else "left", no_wrap=name not in flexible,
+            overflow="fold" if name in flexible else "ellipsis",
+        )  # fmt: skip
+    return made
+
+
+def styled(word: str) -> Text:
+    """A status word in its colour."""
+    return Text(word, style=STYLES.get(word, ""))
+
+
+def clean(text: str) -> str:
+    """Text that others wrote, its control characters made visible."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def print_json(value: object) -> None:
+    """One JSON document: a line without a terminal, readable with one."""
+    sys.stdout.write(json.dumps(value, default=plain, indent=2 if is_terminal() else None) + "\n")
+    sys.stdout.flush()
+
+
+def plain(value: object) -> object:
+    """What JSON has no word for: times as ISO 8601 UTC with milliseconds, values as objects."""
+    if isinstance(value, datetime):
+        return iso(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, Sequence | set | frozenset):
+        return list(value)
+    raise TypeError(f"no JSON for {type(value).__name__}")
+
+
+def iso(at: datetime) -> str:
+    """`2026-02-26T10:00:00.123Z`."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
+
+
+def iso_us(us: int | None) -> str | None:
+    """The same from µs since the epoch; None stays None."""
+    if us is None:
+        return None
+    seconds, rest = divmod(us, 1_000_000)
+    return iso(datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest))
+
+
+def clock(at: datetime) -> str:
+    """The time of day as the reader's clock shows it, `12:00:03`."""
+    return at.astimezone().strftime("%H:%M:%S")
+
+
+def number(count: int) -> str:
+    """`12,000`."""
+    return f"{count:,}"
+
+
+def plural(count: int, word: str, many: str = "") -> str:
+    """`1 order`, `2 orders`, `3 batches`."""
+    return f"{count:,} {word if count == 1 else many or f'{word}s'}"

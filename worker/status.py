@@ -1,0 +1,256 @@
+"""How does the whole runner stand? Lanes, rests, workers, batches and totals, read without changing anything.
+
+One reading is not one instant: lanes are read in parts, so figures of a busy runner may differ by a moment.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, cast
+
+from redis import Redis
+
+from worker.batches import BatchState
+from worker.keys import Keys
+from worker.settings import Settings
+from worker.store import Store
+from worker.users import account_scope
+from worker.window import Limits
+
+BATCHES_SHOWN: Final = 20
+WORKER_LATE_S: Final = 5
+"""A worker reports itself about once a second; one that has not for this long is not counted as alive."""
+
+_PART: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """A scope (`lane:…`, `account:…`, `exchange:…`, `redis`) that may not be sent for; `probing`: one call tries."""
+
+    scope: str
+    reason: str
+    until: datetime
+    probing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One lane: where its jobs are, slots used of each meter's limit, calls so far, and what holds it back."""
+
+    name: str
+    queued: int
+    sending: int
+    retrying: int
+    single_used: int
+    batch_used: int
+    limits: Limits
+    sent: int
+    refused: int
+    outcomes: Mapping[str, int]
+    rest: Rest | None
+
+    @property
+    def uid(self) -> str:
+        """The exchange's User ID."""
+        return self.name.partition("/")[0]
+
+    @property
+    def meter(self) -> str:
+        """The instrument, or the family of options."""
+        return self.name.partition("/")[2]
+
+    @property
+    def waiting(self) -> int:
+        """Jobs without an outcome."""
+        return self.queued + self.sending + self.retrying
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """One worker's last report; `late_s` seconds ago; `problems`: account → why nothing is sent for it."""
+
+    name: str
+    late_s: float
+    in_flight: int
+    permits: int
+    started_at: datetime
+    problems: Mapping[str, str]
+
+    @property
+    def alive(self) -> bool:
+        """It has reported itself of late."""
+        return self.late_s <= WORKER_LATE_S
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything at one moment; `lanes` busiest first, `batches` the next `BATCHES_SHOWN` of `batches_waiting`."""
+
+    at: datetime
+    lanes: Sequence[Lane]
+    rests: Sequence[Rest]
+    workers: Sequence[Worker]
+    batches: Sequence[BatchState]
+    batches_waiting: int
+    refused: int
+
+    @property
+    def alive(self) -> int:
+        """Workers alive."""
+        return sum(worker.alive for worker in self.workers)
+
+    @property
+    def waiting(self) -> int:
+        """Jobs without an outcome, over all lanes."""
+        return sum(lane.waiting for lane in self.lanes)
+
+    @property
+    def outcomes(self) -> Mapping[str, int]:
+        """Jobs that ended, by outcome, over all lanes known."""
+        return sum((Counter(lane.outcomes) for lane in self.lanes), Counter[str]())
+
+
+@dataclass(frozen=True, slots=True)
+class _Clock:
+    """The verbs' clock and the wall clock, both µs; nothing is sent before `blocked_until`."""
+
+    now: int
+    wall: int
+    blocked_until: int
+
+    def at(self, us: int) -> datetime:
+        return datetime.fromtimestamp((us - self.now + self.wall) / 1e6, UTC)
+
+
+def read_snapshot(store: Store) -> Snapshot:
+    """The runner as it stands; raises redis-py's errors."""
+    redis, keys = store.redis, store.keys
+    clock = _clock(redis, keys)
+    names: list[str] = [lane for lane, _ in redis.zscan_iter(keys.of("lanes"), count=1000)]
+    rests = {rest.scope: rest for rest in _rests(store, clock, names)}
+    blackout = _blackout(clock)
+    lanes = [lane for part in _parts(names) for lane in _lanes(store, clock, part, rests, blackout)]
+    return Snapshot(
+        at=datetime.fromtimestamp(clock.wall / 1e6, UTC),
+        lanes=sorted(lanes, key=lambda lane: (-lane.waiting, -lane.sent, lane.name)),
+        rests=[*([blackout] if blackout else []), *rests.values()],
+        workers=read_workers(redis, keys),
+        batches=store.batches.recent(BATCHES_SHOWN),
+        batches_waiting=int(redis.zcard(keys.of("deadlines"))),
+        refused=store.refusals.count(),
+    )
+
+
+def read_workers(redis: Redis, keys: Keys) -> list[Worker]:
+    """Every worker that has reported itself in the last seconds, by name; raises redis-py's errors."""
+    now = int(redis.time()[0])
+    beats = cast("Mapping[str, str]", redis.hgetall(keys.of("workers")))
+    return [_worker(name, json.loads(beat), now) for name, beat in sorted(beats.items())]
+
+
+def _worker(name: str, beat: Mapping[str, Any], now: int) -> Worker:
+    return Worker(
+        name=name,
+        late_s=max(0, now - beat["at"]),
+        in_flight=int(beat["in_flight"]),
+        permits=int(beat["permits"]),
+        started_at=datetime.fromtimestamp(beat["started"], UTC),
+        problems=beat["problems"],
+    )
+
+
+def _clock(redis: Redis, keys: Keys) -> _Clock:
+    seconds, micros = redis.time()
+    wall = seconds * 1_000_000 + micros
+    saved = redis.hmget(keys.of("clock"), ["last", "skew", "blocked_until"])
+    last, skew, blocked = (int(value or 0) for value in saved)
+    return _Clock(max(last, wall + skew), wall, blocked)
+
+
+def _blackout(clock: _Clock) -> Rest | None:
+    if clock.blocked_until <= clock.now:
+        return None
+    return Rest("redis", "Redis restarted and may have forgotten slots", clock.at(clock.blocked_until), probing=False)
+
+
+def _scopes(settings: Settings, accounts: Iterable[str], lanes: Iterable[str]) -> list[str]:
+    addresses = {settings.okx_base_url, *map(settings.base_url_of, settings.accounts.values())}
+    return [
+        *(f"exchange:{address}" for address in sorted(addresses)),
+        *map(account_scope, accounts),
+        *(f"lane:{lane}" for lane in lanes),
+    ]
+
+
+def _rests(store: Store, clock: _Clock, lanes: Iterable[str]) -> Iterator[Rest]:
+    scopes = _scopes(store.settings, store.directory.names(), lanes)
+    for part in _parts(scopes):
+        with store.redis.pipeline(transaction=False) as pipe:
+            for scope in part:
+                pipe.hmget(store.keys.of("rest", scope), ["until", "reason"])
+            read = pipe.execute()
+        for scope, (until, reason) in zip(part, read, strict=True):
+            if until:
+                yield Rest(scope, reason or "", clock.at(int(until)), probing=int(until) <= clock.now)
+
+
+def _lanes(
+    store: Store, clock: _Clock, names: Sequence[str], rests: Mapping[str, Rest], blackout: Rest | None
+) -> Iterator[Lane]:
+    limits = _limits(store)
+    with store.redis.pipeline(transaction=False) as pipe:
+        for name in names:
+            for place in ("ready", "claimed", "later"):
+                pipe.zcard(store.keys.of(place, name))
+            for meter in ("single", "batch"):
+                pipe.zcount(store.keys.of("window", f"{name}:{meter}"), f"({clock.now}", "+inf")
+            pipe.hgetall(store.keys.of("lane", name))
+        read = iter(pipe.execute())
+    for name, *figures, raw in zip(names, read, read, read, read, read, read, strict=True):
+        limit = limits.get(name.partition("/")[0], _own_limits(store.settings))
+        yield _lane(name, figures, raw, limit, rests.get(f"lane:{name}") or _held(raw, clock, rests, blackout))
+
+
+def _lane(name: str, figures: Sequence[int], raw: Mapping[str, str], limits: Limits, rest: Rest | None) -> Lane:
+    queued, sending, retrying, single, batch = figures
+    return Lane(
+        name=name,
+        queued=queued,
+        sending=sending,
+        retrying=retrying,
+        single_used=single,
+        batch_used=batch,
+        limits=limits,
+        sent=int(raw.get("sent", 0)),
+        refused=int(raw.get("refused", 0)),
+        outcomes={field[7:]: int(count) for field, count in raw.items() if field.startswith("status:")},
+        rest=rest,
+    )
+
+
+def _held(
+    raw: Mapping[str, str], clock: _Clock, rests: Mapping[str, Rest], blackout: Rest | None
+) -> Rest | None:
+    """What a wider scope does to a lane: it says only until when, so the scope is the one that ends then."""
+    held = int(raw.get("held", 0))
+    if held <= clock.now:
+        return None
+    ends = clock.at(held)
+    near = (rest for rest in rests.values() if abs(rest.until - ends) < timedelta(milliseconds=1))
+    return blackout or next(near, None) or Rest("wider", "waits for its account or the exchange", ends, probing=False)
+
+
+def _limits(store: Store) -> dict[str, Limits]:
+    infos = (store.directory.find(name) for name in store.directory.names())
+    return {info.uid: info.limits for info in infos}
+
+
+def _own_limits(settings: Settings) -> Limits:
+    return Limits(settings.limit_single, settings.limit_batch)
+
+
+def _parts(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (names[start : start + _PART] for start in range(0, len(names), _PART))
