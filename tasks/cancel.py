@@ -1,9 +1,9 @@
 """How does one ask for cancels? `submit` from Python; two Celery tasks, by name, from anywhere else."""
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from celery import shared_task
+from celery import Task, shared_task
 
 from tasks.messages import Order, parse_cancel_orders
 
@@ -48,20 +48,20 @@ def submit(
 
 
 @shared_task(name="tasks.cancel_orders", queue="cancel", bind=True)
-def cancel_orders(self: Any, *args: object, **kwargs: object) -> None:
+def cancel_orders(self: Task, *args: object, **kwargs: object) -> None:
     """Admits the valid orders of the message and keeps each invalid one in the stream `refused`."""
     from worker.doors import take_cancel_orders  # noqa: PLC0415
 
-    take_cancel_orders(args, kwargs, message_id=self.request.id, urgent_queue=_came_urgent(self.request))
+    take_cancel_orders(args, kwargs, message_id=self.request.id, urgent_queue=_came_urgent(self))
 
 
 @shared_task(name="tasks.cancel_order", queue="cancel", bind=True)
-def cancel_order(self: Any, *args: object, **kwargs: object) -> None:
+def cancel_order(self: Task, *args: object, **kwargs: object) -> None:
     """As `cancel_orders`, for one order whose fields stand beside the message's own."""
     from worker.doors import take_cancel_order  # noqa: PLC0415
 
-    take_cancel_order(args, kwargs, message_id=self.request.id, urgent_queue=_came_urgent(self.request))
+    take_cancel_order(args, kwargs, message_id=self.request.id, urgent_queue=_came_urgent(self))
 
 
-def _came_urgent(request: Any) -> bool:
-    return (request.delivery_info or {}).get("routing_key") == "urgent"
+def _came_urgent(task: Task) -> bool:
+    return (task.request.delivery_info or {}).get("routing_key") == "urgent"

@@ -113,9 +113,7 @@ AccountName = Annotated[str, BeforeValidator(_account)]
 BatchId = Annotated[str, BeforeValidator(_batch_id)]
 Text = Annotated[str, Field(max_length=256), AfterValidator(_printable)]
 LabelName = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_printable)]
-LabelValue = Annotated[
-    str, Field(max_length=256), AfterValidator(_printable), BeforeValidator(_number_as_text)
-]
+LabelValue = Annotated[str, Field(max_length=256), AfterValidator(_printable), BeforeValidator(_number_as_text)]
 InstType = Literal["SPOT", "MARGIN", "SWAP", "FUTURES", "OPTION", "EVENTS"]
 
 

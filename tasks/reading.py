@@ -117,9 +117,7 @@ def _orders(rows: Sequence[object], envelope: Envelope) -> tuple[list[Order], li
 
 
 def _refusal(payload: object, errors: Sequence[str], envelope: Envelope) -> Refusal:
-    return Refusal(
-        payload=_json(payload), errors=tuple(errors), batch_id=envelope.batch_id, account=envelope.account
-    )
+    return Refusal(payload=_json(payload), errors=tuple(errors), batch_id=envelope.batch_id, account=envelope.account)
 
 
 def _as_batch_id(message_id: str) -> str:
@@ -140,9 +138,7 @@ def _fields(args: Sequence[object], kwargs: Mapping[str, object]) -> dict[str, o
 
 def _not_fields(args: Sequence[object], kwargs: Mapping[str, object]) -> Refusal:
     payload = _json({"args": args, "kwargs": kwargs})
-    return Refusal(
-        payload=payload, errors=("message: send the fields as kwargs, not as positional arguments",)
-    )
+    return Refusal(payload=payload, errors=("message: send the fields as kwargs, not as positional arguments",))
 
 
 def _present(fields: Mapping[str, object]) -> dict[str, object]:

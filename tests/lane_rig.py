@@ -21,6 +21,7 @@ START_US = time.time_ns() // 1000
 """Near the server's own clock, which stamps the entries of streams."""
 TIMING = Timing(window_s=2.0, timeout_s=3.0)
 LANE = "u1/BTC-USDT"
+LIMITS = Limits(single=60, batch=300)
 
 
 def credentials(name: str) -> Credentials:
@@ -31,8 +32,7 @@ def credentials(name: str) -> Credentials:
 def settable(verb: str) -> str:
     """The verb with the test's clock and server id in the place of Redis's own."""
     clock = (
-        "(function() local us = redis.call('GET', 'test:us') "
-        "return {string.sub(us, 1, -7), string.sub(us, -6)} end)()"
+        "(function() local us = redis.call('GET', 'test:us') return {string.sub(us, 1, -7), string.sub(us, -6)} end)()"
     )
     return (
         source(verb)
@@ -48,7 +48,7 @@ class LaneRig:
         self,
         redis: Redis,
         *,
-        limits: Limits = Limits(60, 300),
+        limits: Limits = LIMITS,
         batch_size: int = 0,
         accounts: Iterable[str] = ("a1",),
         max_attempts: int = 3,
@@ -120,7 +120,7 @@ class LaneRig:
 
 
 def orders(count: int, *, first: int = 1, inst_id: str = "BTC-USDT") -> list[dict[str, object]]:
-    """Orders with the ids `first`, `first` + 1, …"""
+    """Orders with consecutive ids from `first` on."""
     return [{"instId": inst_id, "ordId": str(number)} for number in range(first, first + count)]
 
 

@@ -108,9 +108,7 @@ class Admission:
 
     def _batch(self, asked: CancelOrders, orders: dict[str, dict[str, object]]) -> dict[str, object]:
         named = {"reason": asked.reason, "requested_by": asked.requested_by}
-        meta = {name: value for name, value in named.items() if value} | {
-            "labels": json.dumps(dict(asked.labels))
-        }
+        meta = {name: value for name, value in named.items() if value} | {"labels": json.dumps(dict(asked.labels))}
         return {
             "id": asked.batch_id,
             "digest": _digest(asked.account, orders),
@@ -175,21 +173,13 @@ def _chunks(orders: list[dict[str, object]]) -> Iterator[list[dict[str, object]]
     return (orders[start : start + CHUNK] for start in range(0, len(orders), CHUNK))
 
 
-def _receipt(
-    asked: CancelOrders, account: AccountInfo, replies: list[dict[str, Any]], *, repeated: int
-) -> Receipt:
+def _receipt(asked: CancelOrders, account: AccountInfo, replies: list[dict[str, Any]], *, repeated: int) -> Receipt:
     last = replies[-1]
     lanes = {
-        lane: LaneLoad(q, s, b, held / 1e6)
-        for reply in replies
-        for lane, (q, s, b, held) in reply["lanes"].items()
+        lane: LaneLoad(q, s, b, held / 1e6) for reply in replies for lane, (q, s, b, held) in reply["lanes"].items()
     }
-    wait_s = max(
-        earliest_s(load, account.limits, account.batch_size, account.window_s) for load in lanes.values()
-    )
-    counts = {
-        name: sum(reply[name] for reply in replies) for name in ("new", "joined", "remembered", "known")
-    }
+    wait_s = max(earliest_s(load, account.limits, account.batch_size, account.window_s) for load in lanes.values())
+    counts = {name: sum(reply[name] for reply in replies) for name in ("new", "joined", "remembered", "known")}
     return Receipt(
         batch_id=asked.batch_id,
         account=asked.account,

@@ -130,9 +130,7 @@ class Batches:
                 for job in part:
                     pipe.hmget(self._keys.of("job", job), fields)
                 values = pipe.execute()
-            found |= {
-                job: dict(zip(fields, read, strict=True)) for job, read in zip(part, values, strict=True)
-            }
+            found |= {job: dict(zip(fields, read, strict=True)) for job, read in zip(part, values, strict=True)}
         return found
 
 
@@ -201,7 +199,7 @@ def _waiting_row(state: BatchState, job: str, text: str, live: Mapping[str, Any]
     )
 
 
-def _build_row(state: BatchState, job: str, client: str, **fields: Any) -> Row:
+def _build_row(state: BatchState, job: str, client: str, **fields: Any) -> Row:  # noqa: ANN401 (the rest of Row's fields)
     order = JobId.parse(job)
     return Row(
         batch_id=state.batch_id,

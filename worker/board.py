@@ -50,11 +50,7 @@ class Board:
         """Says that this worker lives, and forgets those that have not said so for long."""
         key, now = self._keys.of("workers"), self._redis.time()[0]
         self._redis.hset(key, worker, json.dumps({**facts, "at": now}))
-        gone = [
-            name
-            for name, beat in self._redis.hgetall(key).items()
-            if now - json.loads(beat)["at"] > WORKER_GONE_S
-        ]
+        gone = [name for name, beat in self._redis.hgetall(key).items() if now - json.loads(beat)["at"] > WORKER_GONE_S]
         if gone:
             self._redis.hdel(key, *gone)
 
@@ -90,7 +86,7 @@ class Board:
         return ended
 
     def _waiting(self, batch: str) -> Iterator[list[dict[str, str]]]:
-        """The batch's waiting jobs with their lanes, in parts; one empty part at least, so that it is looked at again."""
+        """The batch's waiting jobs with their lanes, in parts; at least one, so that it is looked at again."""
         part: list[dict[str, str]] = []
         for job, row in self._redis.hscan_iter(self._keys.of("rows", batch), count=SWEPT):
             if not row.startswith("{"):

@@ -30,11 +30,7 @@ class UnknownAccountError(LookupError):
 
     def __init__(self, name: str, known: Iterable[str]) -> None:
         names = ", ".join(sorted(known))
-        hint = (
-            f"known accounts: {names}"
-            if names
-            else "no account is known; start a worker, or set an account here"
-        )
+        hint = f"known accounts: {names}" if names else "no account is known; start a worker, or set an account here"
         super().__init__(f"unknown account {name!r}; {hint}")
 
 
@@ -49,9 +45,7 @@ class Directory:
     def publish(self) -> None:
         """Lets every producer on this Redis know this process's accounts; no secret is written."""
         if self._own:
-            self._redis.hset(
-                self._key, mapping={name: json.dumps(asdict(info)) for name, info in self._own.items()}
-            )
+            self._redis.hset(self._key, mapping={name: json.dumps(asdict(info)) for name, info in self._own.items()})
 
     def find(self, name: str) -> AccountInfo:
         """The account called `name`; raises UnknownAccountError, or redis-py's errors."""
@@ -68,9 +62,7 @@ class Directory:
 
 
 def _infos(user: User, window_s: float) -> Iterable[AccountInfo]:
-    return (
-        AccountInfo(each.name, user.uid, user.limits, user.batch_size, window_s) for each in user.accounts
-    )
+    return (AccountInfo(each.name, user.uid, user.limits, user.batch_size, window_s) for each in user.accounts)
 
 
 def _parse(raw: str) -> AccountInfo:

@@ -1,4 +1,4 @@
-"""What happens to a message at the door? Valid orders are admitted, everything else is kept as refused; nothing is dropped."""
+"""What happens to a message at the door? Valid orders are admitted, all else is kept as refused."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -74,9 +74,9 @@ def _whole(asked: CancelOrders, why: str) -> Refusal:
 def _or_requeue(work: Callable[[Store], None]) -> None:
     """The message goes back to its queue when the state cannot take it now."""
     runtime = current()
+    if runtime is None:
+        raise Reject("the worker is still starting", requeue=True)
     try:
-        if runtime is None:
-            raise RedisError("the worker is still starting")
         work(runtime.store)
     except (RedisError, RedisFullError, NotReplicatedError) as error:
         log.warning("message_goes_back", error=str(error))

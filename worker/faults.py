@@ -29,9 +29,7 @@ def misspelt(names: Iterable[str], *, fields: Sequence[str], account_fields: Seq
 def faults_in(errors: Iterable[ErrorDetails], *, account_fields: Sequence[str]) -> list[str]:
     """One line per validation error."""
     # a default that depends on a wrong setting is no fault of its own
-    return [
-        _fault(error, account_fields) for error in errors if error["type"] != "default_factory_not_called"
-    ]
+    return [_fault(error, account_fields) for error in errors if error["type"] != "default_factory_not_called"]
 
 
 def no_account() -> list[str]:
@@ -51,9 +49,7 @@ def _is_known(rest: str, known: Sequence[str]) -> bool:
 
 def _did_you_mean(name: str, known: Sequence[str], account_fields: Sequence[str]) -> str:
     rest = name.removeprefix(PREFIX)
-    near = _as_account_field(rest, account_fields) or next(
-        iter(difflib.get_close_matches(rest, known, n=1)), ""
-    )
+    near = _as_account_field(rest, account_fields) or next(iter(difflib.get_close_matches(rest, known, n=1)), "")
     return f"; did you mean {PREFIX}{near}?" if near else "; remove it"
 
 

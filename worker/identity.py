@@ -1,6 +1,7 @@
-"""Are the accounts who the settings say they are? Two accounts of one User ID must share lanes, or both would be too fast.
+"""Are the accounts who the settings say they are?
 
-Nothing is sent for a user before the exchange has told the uid of each of its accounts and no two settings contradict it.
+Two accounts of one User ID must share lanes, or both would be too fast. So nothing is sent for a user before the exchange
+has told the uid of each of its accounts and no setting contradicts it.
 """
 
 import hashlib
@@ -16,13 +17,16 @@ from redis.exceptions import RedisError
 from worker.keys import Keys
 from worker.okx.client import OkxClient
 from worker.okx.credentials import Credentials
-from worker.okx.errors import ExchangeError
+from worker.okx.errors import ExchangeError, NotAuthorised
 from worker.users import User
 
 log = structlog.get_logger(__name__)
 
 ASK_EVERY_MS: Final = 2_000
 """`account/config` allows 5 requests in 2 s per User ID; all workers together ask once in 2 s for an account."""
+
+REFUSED_MS: Final = 30_000
+"""Credentials that were refused are tried again this much later, by one worker of all."""
 
 PAUSE_S: Final = 0.2
 PAUSE_CAP_S: Final = 10.0
@@ -40,9 +44,7 @@ def conflicts(users: Mapping[str, User], told: Mapping[str, str]) -> list[Confli
     """Pure: `told` has the exchange's uid of each account by name; accounts not asked yet are left out."""
     configured = {account.name: user.uid for user in users.values() for account in user.accounts}
     pairs = [(name, configured[name], uid) for name, uid in sorted(told.items())]
-    found = [
-        _wrong_uid(name, setting, uid) for name, setting, uid in pairs if setting.isdigit() and setting != uid
-    ]
+    found = [_wrong_uid(name, setting, uid) for name, setting, uid in pairs if setting.isdigit() and setting != uid]
     found += _clashes(pairs, by=lambda pair: pair[2], other=lambda pair: pair[1], text=_APART)
     found += _clashes(pairs, by=lambda pair: pair[1], other=lambda pair: pair[2], text=_TOGETHER)
     return found
@@ -54,9 +56,7 @@ _TOGETHER = "have one UID setting ({}), but are different users at the exchange;
 
 
 def _wrong_uid(name: str, setting: str, uid: str) -> Conflict:
-    return Conflict(
-        (name,), f"account {name} has UID {setting}, but the exchange says {uid}; correct the setting"
-    )
+    return Conflict((name,), f"account {name} has UID {setting}, but the exchange says {uid}; correct the setting")
 
 
 def _clashes(
@@ -66,9 +66,7 @@ def _clashes(
     for pair in pairs:
         groups.setdefault(by(pair), []).append(pair)
     return [
-        Conflict(
-            names := tuple(pair[0] for pair in group), f"accounts {', '.join(names)} " + text.format(shared)
-        )
+        Conflict(names := tuple(pair[0] for pair in group), f"accounts {', '.join(names)} " + text.format(shared))
         for shared, group in groups.items()
         if len({other(pair) for pair in group}) > 1
     ]
@@ -132,18 +130,22 @@ class Identity(Thread):
         known = self._redis.hget(key, field)
         if known:
             return str(known)
-        if not self._redis.set(self._keys.of("asking", field), "1", nx=True, px=ASK_EVERY_MS):
+        asking = self._keys.of("asking", field)
+        if not self._redis.set(asking, "1", nx=True, px=ASK_EVERY_MS):
             return None
-        uid = self._client.account_config(account).uid
+        uid = self._ask(account, asking)
         self._redis.hset(key, field, uid)
         return uid
 
+    def _ask(self, account: Credentials, asking: str) -> str:
+        try:
+            return self._client.account_config(account).uid
+        except NotAuthorised:
+            self._redis.set(asking, "1", px=REFUSED_MS)
+            raise
+
     def _settle(self) -> None:
-        bad = {
-            name: conflict.text
-            for conflict in conflicts(self._users, self._told)
-            for name in conflict.accounts
-        }
+        bad = {name: conflict.text for conflict in conflicts(self._users, self._told) for name in conflict.accounts}
         for name, text in bad.items():
             self._problem(name, text)
         for uid, user in self._users.items():

@@ -1,4 +1,4 @@
-"""Which keys exist in Redis? Every name, with its type, meaning, time to live and writers; the only module that builds one.
+"""Which keys exist in Redis? Every name, with its type, meaning and time to live; only this module builds one.
 
 The Lua verbs use the same catalogue: `lua_preamble` turns each entry into a function of the table `K`, so that a
 template is written once. Windows and the clock carry no runner's prefix: the exchange does not know prefixes.
@@ -96,9 +96,7 @@ CATALOGUE: Final[tuple[Entry, ...]] = (
     ),
     Entry("ready", "ready:{}", "zset", "job of the lane → place in line (urgent first)", "none", "the mover"),
     Entry("later", "later:{}", "zset", "job of the lane → µs of its next attempt", "none", "the mover"),
-    Entry(
-        "claimed", "claimed:{}", "zset", "job of the lane → µs at which its claim ends", "none", "the mover"
-    ),
+    Entry("claimed", "claimed:{}", "zset", "job of the lane → µs at which its claim ends", "none", "the mover"),
     Entry(
         "lane",
         "lane:{}",
@@ -107,9 +105,7 @@ CATALOGUE: Final[tuple[Entry, ...]] = (
         "7 days idle",
         "claim, record",
     ),
-    Entry(
-        "claim", "claim:{}", "hash", "the grant as given; which calls are recorded", "120 s", "claim, record"
-    ),
+    Entry("claim", "claim:{}", "hash", "the grant as given; which calls are recorded", "120 s", "claim, record"),
     Entry(
         "rest",
         "rest:{}",
@@ -176,7 +172,7 @@ _JOB = re.compile(r"(?P<uid>[^/]+)/(?P<inst_id>[^/]+)/(?P<kind>[oc])(?P<ident>.+
 
 @dataclass(frozen=True, slots=True)
 class JobId:
-    """Which order a job cancels: the exchange's User ID, the instrument, and one id. Its text is the job's id in Redis."""
+    """Which order a job cancels: User ID, instrument and one id. Its text is the job's id in Redis."""
 
     uid: str
     inst_id: str

@@ -108,17 +108,13 @@ def _text(raw: bytes) -> str:
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise OrderFileError("is UTF-16; save it as UTF-8 (in Excel: CSV UTF-8)")
     if b"\0" in raw:
-        raise OrderFileError(
-            f"line {_line_at(raw, raw.index(0))}: is binary or UTF-16; save it as UTF-8 text"
-        )
+        raise OrderFileError(f"line {_line_at(raw, raw.index(0))}: is binary or UTF-16; save it as UTF-8 text")
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise OrderFileError(f"line {_line_at(raw, error.start)}: is not UTF-8; save it as UTF-8") from None
     if not text.strip():
-        raise OrderFileError(
-            "is empty; it should hold orders as CSV, JSON Lines or OKX's orders-pending answer"
-        )
+        raise OrderFileError("is empty; it should hold orders as CSV, JSON Lines or OKX's orders-pending answer")
     return text
 
 

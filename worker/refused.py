@@ -41,9 +41,7 @@ class Refusals:
         self._redis = redis
         self._key = keys.of("refused")
 
-    def add(
-        self, payload: str, errors: Sequence[str], *, source: str, batch_id: str = "", account: str = ""
-    ) -> None:
+    def add(self, payload: str, errors: Sequence[str], *, source: str, batch_id: str = "", account: str = "") -> None:
         """Keeps one refusal; lone surrogates and the like are kept in escaped form."""
         safe = payload[:PAYLOAD_KEPT].encode("utf-8", "backslashreplace").decode()
         fields: dict[Field, Field] = {

@@ -25,9 +25,7 @@ def report(grant: Grant, call: Call, conclusion: Conclusion, recorded: Recorded 
     for decided, judged in zip(result.decided, conclusion.judgements, strict=True):
         _dead(grant, decided, needs_us=judged.verdict in (Verdict.BUG, Verdict.UNKNOWN))
     if result.refused:
-        log.error(
-            "lane_refused", lane=grant.lane, hint="somebody else uses this meter, or our model of it is wrong"
-        )
+        log.error("lane_refused", lane=grant.lane, hint="somebody else uses this meter, or our model of it is wrong")
     for rest in result.rests:
         log.warning("scope_rests", scope=rest.scope, reason=rest.reason, first_s=rest.base_s, lane=grant.lane)
 

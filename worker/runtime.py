@@ -39,9 +39,7 @@ class Runtime:
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         store, users = self.store, users_of(settings)
         timing = Timing(settings.window_s, settings.http_timeout_s)
-        lanes = Lanes(
-            store.scripts, timing, max_attempts=settings.max_attempts, retention_s=settings.retention_s
-        )
+        lanes = Lanes(store.scripts, timing, max_attempts=settings.max_attempts, retention_s=settings.retention_s)
         turns = Turns(Policy(max_attempts=settings.max_attempts), self.name, random.random)
         self._client = OkxClient(timeout_s=settings.http_timeout_s, pool=settings.http_concurrency)
         self.sender = Sender(lanes, self._client, turns, users, concurrency=settings.http_concurrency)
@@ -86,9 +84,7 @@ def check_redis(info: Mapping[str, Any]) -> None:
         raise UnfitRedisError(f"Redis {info['redis_version']} is too old; 6.2 or newer is needed")
     policy = info.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
-        raise UnfitRedisError(
-            f"Redis may evict our keys (maxmemory-policy {policy}); set maxmemory-policy noeviction"
-        )
+        raise UnfitRedisError(f"Redis may evict our keys (maxmemory-policy {policy}); set maxmemory-policy noeviction")
 
 
 _current: Runtime | None = None

@@ -1,4 +1,4 @@
-"""How does Python call a verb? Loads every Lua file with the shared parts before it, and runs it so that a lost reply is safe.
+"""How does Python call a verb? Loads each with the shared parts before it, and runs it so that a lost reply is safe.
 
 Every verb takes the runner's prefix as `KEYS[1]` and one JSON object as `ARGV[1]`. All verbs may be given twice (see
 their headers), so a call whose reply was lost is made again with the same argument; redis-py's own retry is off.
@@ -11,8 +11,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Final
 
-from redis import Redis
-from redis.exceptions import BusyLoadingError, ConnectionError, ReadOnlyError, TimeoutError
+from redis import Redis, exceptions
 
 from worker.keys import lua_preamble
 
@@ -21,7 +20,12 @@ LIBRARY: Final = ("base", "window", "board", "rest", "job", "finish")
 
 VERBS: Final = ("admit", "claim", "record", "wake", "expire", "repair", "adopt")
 
-PASSING: Final = (ConnectionError, TimeoutError, BusyLoadingError, ReadOnlyError)
+PASSING: Final = (
+    exceptions.ConnectionError,
+    exceptions.TimeoutError,
+    exceptions.BusyLoadingError,
+    exceptions.ReadOnlyError,
+)
 """What Redis answers, or does not, while it is away, loading or failing over."""
 
 
@@ -39,9 +43,7 @@ class Scripts:
     `text_of` gives a verb's text; tests put another clock into it.
     """
 
-    def __init__(
-        self, redis: Redis, prefix: str, *, attempts: int = 3, text_of: Callable[[str], str] = source
-    ) -> None:
+    def __init__(self, redis: Redis, prefix: str, *, attempts: int = 3, text_of: Callable[[str], str] = source) -> None:
         self._prefix = prefix
         self._attempts = attempts
         self._verbs: Mapping[str, Callable[..., object]] = {

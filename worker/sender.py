@@ -160,17 +160,17 @@ class Sender:
             return OutcomeUnknown(f"{type(error).__name__}: {error}")
 
     def _record(self, grant: Grant, call: Call, result: Result) -> Recorded | None:
-        """Records, for as long as Redis may come back; None if it did not."""
+        """Records, for as long as Redis may come back and this worker runs; None if it could not."""
         gives_up = time.monotonic() + RECORD_FOR_S
         while True:
             try:
                 return self._lanes.record(grant, call, result)
             except RedisError as error:
-                if time.monotonic() > gives_up:
+                if time.monotonic() > gives_up or self._stopping.is_set():
                     log.error("result_lost", lane=grant.lane, call=call.id, error=str(error))  # noqa: TRY400
                     return None
                 log.warning("record_waits", lane=grant.lane, call=call.id, error=str(error))
-                time.sleep(0.2)
+                self._stopping.wait(0.2)
 
     def _resync(self, grant: Grant, conclusion: Conclusion) -> None:
         if any(judged.verdict is Verdict.CLOCK for judged in conclusion.judgements):

@@ -217,9 +217,7 @@ def _read_accounts(path: Path) -> dict[str, object]:
         raise SettingsError(f"{PREFIX}ACCOUNTS_FILE: {path} is not TOML in UTF-8 ({where})") from None
     tables = found.get("accounts", found)
     if not isinstance(tables, dict):
-        raise SettingsError(
-            f"{PREFIX}ACCOUNTS_FILE: {path} should hold one table per account, such as [desk1]"
-        )
+        raise SettingsError(f"{PREFIX}ACCOUNTS_FILE: {path} should hold one table per account, such as [desk1]")
     return _lower(tables)
 
 
@@ -235,9 +233,7 @@ def _lower(tables: Mapping[str, object]) -> dict[str, object]:
 def _named(name: str, fields: object) -> object:
     """An account's fields with its name, and the name as uid where none is set."""
     if not ACCOUNT_NAME.fullmatch(name):
-        raise ValueError(
-            f"account name {name[:64]!r} should be of a-z 0-9 _ - and start with a letter or digit"
-        )
+        raise ValueError(f"account name {name[:64]!r} should be of a-z 0-9 _ - and start with a letter or digit")
     if not isinstance(fields, Mapping):
         raise ValueError(f"account {name} should be set field by field, as in ACCOUNTS__DESK1__API_KEY")  # noqa: TRY004
     if "name" in fields:

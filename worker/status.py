@@ -151,6 +151,12 @@ def read_workers(redis: Redis, keys: Keys) -> list[Worker]:
     return [_worker(name, json.loads(beat), now) for name, beat in sorted(beats.items())]
 
 
+def blocked_until(redis: Redis, keys: Keys) -> datetime:
+    """Until when a restart of Redis forbids (or last forbade) sending; the epoch if never. Raises redis-py's errors."""
+    clock = _clock(redis, keys)
+    return clock.at(clock.blocked_until) if clock.blocked_until else datetime.fromtimestamp(0, UTC)
+
+
 def _worker(name: str, beat: Mapping[str, Any], now: int) -> Worker:
     return Worker(
         name=name,
@@ -231,9 +237,7 @@ def _lane(name: str, figures: Sequence[int], raw: Mapping[str, str], limits: Lim
     )
 
 
-def _held(
-    raw: Mapping[str, str], clock: _Clock, rests: Mapping[str, Rest], blackout: Rest | None
-) -> Rest | None:
+def _held(raw: Mapping[str, str], clock: _Clock, rests: Mapping[str, Rest], blackout: Rest | None) -> Rest | None:
     """What a wider scope does to a lane: it says only until when, so the scope is the one that ends then."""
     held = int(raw.get("held", 0))
     if held <= clock.now:

@@ -2,10 +2,11 @@
 
 import sys
 import time
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from celery import bootsteps
+from celery.worker import WorkController
 from redis.exceptions import RedisError
 
 from worker.runtime import Runtime, UnfitRedisError, set_current
@@ -22,11 +23,11 @@ class RunnerStep(bootsteps.StartStopStep):
 
     requires = ("celery.worker.components:Pool",)
 
-    def __init__(self, parent: Any, **options: Any) -> None:
+    def __init__(self, parent: WorkController, **options: object) -> None:
         super().__init__(parent, **options)
         self._runtime: Runtime | None = None
 
-    def start(self, parent: Any) -> None:
+    def start(self, parent: WorkController) -> None:
         """Builds and starts the runtime once Redis answers."""
         from tasks.lanes import drain_lane  # noqa: PLC0415 (the app must exist before its tasks)
 
@@ -41,12 +42,12 @@ class RunnerStep(bootsteps.StartStopStep):
         set_current(runtime)
         self._runtime = runtime
 
-    def close(self, parent: Any) -> None:  # noqa: ARG002 (Celery's signature)
+    def close(self, parent: WorkController) -> None:  # noqa: ARG002 (Celery's signature)
         """SIGTERM: no new claims."""
         if self._runtime:
             self._runtime.close()
 
-    def stop(self, parent: Any) -> None:  # noqa: ARG002
+    def stop(self, parent: WorkController) -> None:  # noqa: ARG002
         """What is in flight is recorded."""
         if self._runtime:
             self._runtime.stop()

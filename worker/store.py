@@ -1,4 +1,4 @@
-"""What does a process need that submits or reads? One connection pool to the state, and the parts that speak over it."""
+"""What does a process need that submits or reads? One pool of connections, and the parts that speak over it."""
 
 from dataclasses import dataclass
 from functools import cache

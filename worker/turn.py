@@ -30,17 +30,14 @@ class Turns:
         self._worker = worker
         self._rand = rand
 
-    def conclude(
-        self, grant: Grant, call: Call, outcome: Answer | ExchangeError, elapsed_s: float
-    ) -> Conclusion:
+    def conclude(self, grant: Grant, call: Call, outcome: Answer | ExchangeError, elapsed_s: float) -> Conclusion:
         """What to record of a call that took `elapsed_s` seconds from its first byte on."""
         judged = judge([job.order.ref for job in call.jobs], outcome)
         judgements = tuple(_widened(each, probe=bool(grant.probes)) for each in judged)
         if isinstance(outcome, NeverSent):
             return Conclusion(self._unsent(grant, call, judgements), judgements)
         decided = tuple(
-            self._decide(grant, call, job, judged, elapsed_s)
-            for job, judged in zip(call.jobs, judgements, strict=True)
+            self._decide(grant, call, job, judged, elapsed_s) for job, judged in zip(call.jobs, judgements, strict=True)
         )
         answered = not isinstance(outcome, OutcomeUnknown)
         rests = self._rests(grant, judgements)
@@ -63,9 +60,7 @@ class Turns:
 
     def _unsent(self, grant: Grant, call: Call, judgements: Sequence[Judgement]) -> Result:
         given_back = self.given_back(call, judgements[0].msg)
-        return Result(
-            "release", given_back.decided, 0.0, answered=False, rests=self._rests(grant, judgements)
-        )
+        return Result("release", given_back.decided, 0.0, answered=False, rests=self._rests(grant, judgements))
 
     def _decide(self, grant: Grant, call: Call, job: Job, judged: Judgement, elapsed_s: float) -> Decided:
         decision = decide(
@@ -74,9 +69,7 @@ class Turns:
         attempt = self._attempt(grant, call, judged, elapsed_s)
         if isinstance(decision, Finish):
             return Decided(job, "finish", judged.code, judged.msg, attempt, status=decision.status)
-        return Decided(
-            job, "retry", judged.code, judged.msg, attempt, delay_s=decision.delay_s, counts=decision.counts
-        )
+        return Decided(job, "retry", judged.code, judged.msg, attempt, delay_s=decision.delay_s, counts=decision.counts)
 
     def _attempt(self, grant: Grant, call: Call, judged: Judgement, elapsed_s: float) -> dict[str, object]:
         account = grant.user.accounts[grant.account or 0].name
@@ -105,7 +98,7 @@ def _widened(judged: Judgement, *, probe: bool) -> Judgement:
 
     A probe without an answer says that its exchange is still away, nothing of its order.
     """
-    if judged.whole and judged.verdict in (Verdict.REJECTED, Verdict.BUG):
+    if judged.whole and judged.verdict in (Verdict.GONE, Verdict.REJECTED, Verdict.BUG):
         return replace(judged, verdict=Verdict.UNKNOWN)
     if probe and judged.transport:
         return replace(judged, scope=Scope.EXCHANGE)

@@ -50,6 +50,16 @@ def broker_form(url: str) -> str:
     return f"redis+socket://{login}{parts.path}?virtual_host={db}"
 
 
+def state_form(url: str) -> str:
+    """A broker URL as redis-py spells it: the inverse of `broker_form`; Sentinels have no such form."""
+    parts = urlsplit(url)
+    if parts.scheme != "redis+socket":
+        return url
+    db = parse_qs(parts.query).get("virtual_host", ["0"])[0]
+    login = f"{parts.netloc.rpartition('@')[0]}@" if "@" in parts.netloc else ""
+    return f"unix://{login}{parts.path}?db={db}"
+
+
 def _redacted_one(url: str) -> str:
     try:
         parts = _split(url)

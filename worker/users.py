@@ -1,7 +1,6 @@
 """Whose lanes are these? The exchange's User IDs, each with its accounts, its limits and its address."""
 
 from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from worker.okx.credentials import Credentials
@@ -33,7 +32,7 @@ def account_scope(name: str) -> str:
 
 def users_of(settings: Settings) -> dict[str, User]:
     """The users that the configured accounts belong to, by uid."""
-    groups: Mapping[str, list[Account]] = defaultdict(list)
+    groups: defaultdict[str, list[Account]] = defaultdict(list)
     for account in settings.accounts.values():
         groups[account.uid].append(account)
     return {uid: _user(uid, accounts, settings) for uid, accounts in groups.items()}

@@ -1,4 +1,4 @@
-"""Who notices that a lane is due? One thread in every worker: it publishes drains, and does the upkeep once a second."""
+"""Who notices that a lane is due? One thread in every worker: it publishes drains and does the upkeep."""
 
 import time
 from collections.abc import Callable, Mapping

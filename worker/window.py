@@ -1,4 +1,4 @@
-"""What are the limiter's rules? Limits, the times that the proof needs, and the earliest end that they allow; no I/O."""
+"""What are the limiter's rules? Limits, the times that the proof needs, and the earliest end they allow; no I/O."""
 
 import math
 from dataclasses import dataclass

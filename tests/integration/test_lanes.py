@@ -212,7 +212,10 @@ class TestClaims:
         rig.record(grant, decided=(retried(grant.calls[0].jobs[0], 1.5),))
         assert rig.places() == {"ready": ["o2"], "later": ["o1"], "claimed": []}
         rig.advance(1.5)
-        assert [job.id for call in rig.claim(permits=2).calls for job in call.jobs] == ["u1/BTC-USDT/o1", "u1/BTC-USDT/o2"]
+        assert [job.id for call in rig.claim(permits=2).calls for job in call.jobs] == [
+            "u1/BTC-USDT/o1",
+            "u1/BTC-USDT/o2",
+        ]
 
     def test_an_attempt_that_does_not_count_is_not_used_up(self, rig: LaneRig) -> None:
         """Wider scopes do not burn a job's attempts."""
@@ -378,7 +381,9 @@ class TestRests:
         rig.submit("b", orders(5))
         grant = rig.claim()
         job = grant.calls[0].jobs[0]
-        rig.record(grant, decided=(retried(job, 0.0, counts=False),), rests=(rest(f"lane:{LANE}", 2.0, 2.0),), refused=True)
+        rig.record(
+            grant, decided=(retried(job, 0.0, counts=False),), rests=(rest(f"lane:{LANE}", 2.0, 2.0),), refused=True
+        )
         assert rig.claim(permits=9).reason == f"lane:{LANE}"
         assert rig.due() == pytest.approx(2.0)
         rig.advance(2.0)

@@ -1,34 +1,33 @@
-"""Does the client keep its word on real sockets, against a server that keeps none?"""
+"""Does the client ask and understand the exchange, and share its connections rightly?"""
 
 import json
-import queue
 import socket
-import ssl
-import struct
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address
-from pathlib import Path
-from typing import Self
+from datetime import datetime
 from urllib.parse import urlsplit
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
+from tests.integration.okx_server import (
+    ACCEPTED,
+    ORDER,
+    Server,
+    cancel,
+    credentials,
+    fails,
+    http_answer,
+    open_client,
+    rows,
+    says,
+    says_then_closes,
+    soon,
+)
 from worker.okx import connection
 from worker.okx.client import CANCEL, AccountConfig, OkxClient
-from worker.okx.connection import MAX_BODY
-from worker.okx.credentials import Credentials
 from worker.okx.errors import (
-    DeadlinePassed,
     ExchangeError,
-    NeverSent,
     NotAuthorised,
     OutcomeUnknown,
     Refused,
@@ -36,227 +35,19 @@ from worker.okx.errors import (
 )
 from worker.okx.orders import OrderRef
 from worker.okx.signing import signature
-from worker.okx.sockets import DeadlineSocket, dial
-
-ORDER = OrderRef("BTC-USDT", "2510789768709120")
-TIMEOUT_S = 0.3
-# beyond it something waited for a thing that no deadline bounds
-SLACK_S = 2.0
-RESET = struct.pack("ii", 1, 0)
-
-
-class Server:
-    """A scripted server: one thread per connection, each request goes to `answer(socket, request)`.
-
-    `arrivals` holds the requests as they came, `peers` from which ports, `accepted` each connection, `wires`
-    the same as they are spoken over, `ends` how each connection ended ("closed" or "reset").
-    """
-
-    def __init__(
-        self, answer: Callable[[socket.socket, bytes], None], tls: ssl.SSLContext | None = None
-    ) -> None:
-        self._answer, self._tls = answer, tls
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._threads: list[threading.Thread] = []
-        self.arrivals: list[bytes] = []
-        self.peers: list[int] = []
-        self.accepted: list[socket.socket] = []
-        self.wires: list[socket.socket] = []
-        self.ends: queue.Queue[str] = queue.Queue()
-        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self._listener.getsockname()[1]}"
-
-    def __enter__(self) -> Self:
-        """Listen."""
-        self._start(self._accept)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Hang up on everybody, and wait for the threads."""
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for wire in self.wires:
-            with suppress(OSError):
-                wire.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join(5)
-
-    def _start(self, target: Callable[..., None], *args: object) -> None:
-        self._threads.append(threading.Thread(target=target, args=args, daemon=True))
-        self._threads[-1].start()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                sock, _ = self._listener.accept()
-                self.accepted.append(sock)
-                self._start(self._serve, sock)
-
-    def _serve(self, sock: socket.socket) -> None:
-        try:
-            with self._tls.wrap_socket(sock, server_side=True) if self._tls else sock as wire:
-                self.wires.append(wire)
-                while request := read_request(wire):
-                    self.arrivals.append(request)
-                    self.peers.append(wire.getpeername()[1])
-                    self._answer(wire, request)
-            self.ends.put("closed")
-        except OSError:
-            self.ends.put("reset")
-
-
-def read_request(sock: socket.socket) -> bytes:
-    """Head and body of the next request; b"" if none comes."""
-    data = b""
-    while not (head := data.partition(b"\r\n\r\n"))[1] or len(head[2]) < length(head[0]):
-        if not (more := sock.recv(65536)):
-            return b""
-        data += more
-    return data
-
-
-def length(head: bytes) -> int:
-    """The Content-Length a head tells."""
-    found = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
-    return int(found[0].partition(b":")[2]) if found else 0
-
-
-def http_answer(body: bytes, *, status: str = "200 OK", headers: str = "") -> bytes:
-    """A whole HTTP answer."""
-    return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n{headers}\r\n".encode() + body
-
-
-def says(data: bytes) -> Callable[[socket.socket, bytes], None]:
-    """Answer each request with these bytes."""
-    return lambda sock, _: sock.sendall(data)
-
-
-def rows(*data: dict[str, str], code: str = "0") -> bytes:
-    """A whole answer with these rows."""
-    return http_answer(json.dumps({"code": code, "msg": "", "data": data}).encode())
-
-
-ACCEPTED = rows({"ordId": "2510789768709120", "clOrdId": "", "sCode": "0", "sMsg": ""})
-
-
-def says_then_closes(data: bytes) -> Callable[[socket.socket, bytes], None]:
-    """Answer and hang up."""
-
-    def answer(sock: socket.socket, _: bytes) -> None:
-        sock.sendall(data)
-        sock.shutdown(socket.SHUT_RDWR)
-
-    return answer
-
-
-def dribbles(data: bytes) -> Callable[[socket.socket, bytes], None]:
-    """Answer at once with `data`, then with one more byte every 20 ms, for ever."""
-
-    def answer(sock: socket.socket, _: bytes) -> None:
-        sock.sendall(data)
-        sock.settimeout(0.02)
-        while True:
-            try:
-                # below TLS, which takes a reset for an end
-                if not socket.socket.recv(sock, 1, socket.MSG_PEEK):
-                    return
-            except TimeoutError:
-                sock.sendall(b" ")
-
-    return answer
-
-
-def credentials(url: str, *, demo: bool = False) -> Credentials:
-    """An account at this address."""
-    return Credentials("desk1", "the-key", "the-secret", "the-passphrase", url, demo)
-
-
-def soon() -> float:
-    """A `write_by` that is not in the way."""
-    return time.monotonic() + 5
 
 
 @pytest.fixture
 def client() -> Iterator[OkxClient]:
     """A client in no hurry."""
-    client = OkxClient(timeout_s=5, pool=8)
-    yield client
-    client.close()
-
-
-@pytest.fixture
-def hasty_client() -> Iterator[OkxClient]:
-    """A client with a short deadline."""
-    client = OkxClient(timeout_s=TIMEOUT_S, pool=8)
-    yield client
-    client.close()
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A self-signed certificate for the loopback address, with its key, in one file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "exchange.test")])
-    today = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(today - timedelta(days=1))
-        .not_valid_after(today + timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False
-        )
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path_factory.mktemp("tls") / "server.pem"
-    encoding = serialization.Encoding.PEM
-    private = key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    path.write_bytes(private + made.public_bytes(encoding))
-    return path
-
-
-@pytest.fixture
-def tls(certificate: Path) -> ssl.SSLContext:
-    """The server's side of TLS."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    return context
-
-
-@pytest.fixture
-def tls_client(certificate: Path) -> Iterator[OkxClient]:
-    """A client that trusts the test's certificate."""
-    client = OkxClient(timeout_s=5, pool=8, verify=str(certificate))
-    yield client
-    client.close()
-
-
-@pytest.fixture
-def hasty_tls_client(certificate: Path) -> Iterator[OkxClient]:
-    """The same with a short deadline."""
-    client = OkxClient(timeout_s=TIMEOUT_S, pool=8, verify=str(certificate))
-    yield client
-    client.close()
-
-
-def cancel(client: OkxClient, url: str) -> None:
-    """One cancel that is accepted."""
-    assert client.cancel(credentials(url), ORDER, write_by=soon()).items[0].sCode == "0"
-
-
-def fails(client: OkxClient, url: str, error: type[ExchangeError]) -> float:
-    """One cancel that raises exactly this; how long it took, in seconds."""
-    began = time.monotonic()
-    with pytest.raises(error) as raised:
-        client.cancel(credentials(url), ORDER, write_by=soon())
-    assert type(raised.value) is error
-    return time.monotonic() - began
+    with open_client() as client:
+        yield client
 
 
 def test_request_is_signed_as_sent(client: OkxClient) -> None:
     """Path, headers and the very bytes of the body are what was signed, in one write."""
     with Server(says(ACCEPTED)) as server:
-        client.cancel_batch(
-            credentials(server.url, demo=True), [ORDER, OrderRef("X", None, "a1")], write_by=soon()
-        )
+        client.cancel_batch(credentials(server.url, demo=True), [ORDER, OrderRef("X", None, "a1")], write_by=soon())
     head, _, body = server.arrivals[0].partition(b"\r\n\r\n")
     lines = head.decode().split("\r\n")
     headers = dict(line.split(": ", 1) for line in lines[1:])
@@ -264,9 +55,7 @@ def test_request_is_signed_as_sent(client: OkxClient) -> None:
     stamp = headers["OK-ACCESS-TIMESTAMP"]
     assert lines[0] == f"POST {path} HTTP/1.1"
     assert body == b'[{"instId":"BTC-USDT","ordId":"2510789768709120"},{"instId":"X","clOrdId":"a1"}]'
-    assert headers["OK-ACCESS-SIGN"] == signature(
-        "the-secret", stamp=stamp, method="POST", path=path, body=body
-    )
+    assert headers["OK-ACCESS-SIGN"] == signature("the-secret", stamp=stamp, method="POST", path=path, body=body)
     assert (headers["Host"], headers["Accept-Encoding"], headers["x-simulated-trading"]) == (
         urlsplit(server.url).netloc,
         "identity",
@@ -288,167 +77,6 @@ def test_keep_alive_reuses_the_connection(client: OkxClient) -> None:
         for _ in range(3):
             cancel(client, server.url)
         assert (len(server.accepted), len(server.arrivals)) == (1, 3)
-
-
-@pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\nX-Slow: ", http_answer(b"x" * 999)[:60]])
-def test_dribbled_answer_is_cut_with_a_reset(hasty_client: OkxClient, head: bytes) -> None:
-    """A server that says a little all the time is cut at the total deadline, in head and body alike."""
-    with Server(dribbles(head)) as server:
-        took_s = fails(hasty_client, server.url, DeadlinePassed)
-        assert TIMEOUT_S <= took_s < TIMEOUT_S + SLACK_S
-        assert server.ends.get(timeout=5) == "reset"
-        assert len(server.arrivals) == 1
-
-
-@pytest.mark.parametrize("head", [b"", http_answer(b"x" * 999)[:60]])
-def test_deadline_over_tls(hasty_tls_client: OkxClient, tls: ssl.SSLContext, head: bytes) -> None:
-    """The same over TLS."""
-    with Server(dribbles(head), tls) as server:
-        took_s = fails(hasty_tls_client, server.url, DeadlinePassed)
-        assert TIMEOUT_S <= took_s < TIMEOUT_S + SLACK_S
-        assert server.ends.get(timeout=5) == "reset"
-
-
-def test_tls_connection_is_reused(tls_client: OkxClient, tls: ssl.SSLContext) -> None:
-    """Session tickets, which arrive unasked for, are no reason to connect anew, warm or used."""
-    with Server(says(ACCEPTED), tls) as server:
-        assert tls_client.warm(server.url, 1) == 1
-        for _ in range(3):
-            cancel(tls_client, server.url)
-        assert (len(server.accepted), len(server.arrivals)) == (1, 3)
-
-
-def test_untrusted_certificate_is_never_sent_to(client: OkxClient, tls: ssl.SSLContext) -> None:
-    """Nothing is said to a server that cannot prove itself."""
-    with Server(says(ACCEPTED), tls) as server:
-        fails(client, server.url, NeverSent)
-        assert server.ends.get(timeout=5) == "reset"
-    assert not server.arrivals
-
-
-def test_silent_handshake_ends_at_write_by(tls_client: OkxClient) -> None:
-    """A server that accepts but never answers the handshake holds nobody beyond `write_by`."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        url = f"https://127.0.0.1:{listener.getsockname()[1]}"
-        began = time.monotonic()
-        with pytest.raises(NeverSent):
-            tls_client.cancel(credentials(url), ORDER, write_by=began + 0.1)
-        assert time.monotonic() - began < 0.1 + SLACK_S
-
-
-def test_refused_connection_is_never_sent(client: OkxClient) -> None:
-    """Nobody listens: nothing was sent."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    fails(client, f"http://127.0.0.1:{port}", NeverSent)
-    assert client.warm(f"http://127.0.0.1:{port}", 2) == 0
-
-
-@pytest.mark.parametrize("dead_first", [True, False])
-def test_any_living_address_is_reached(
-    client: OkxClient, monkeypatch: pytest.MonkeyPatch, *, dead_first: bool
-) -> None:
-    """A name with a dead address is reached at its living one."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        dead = listener.getsockname()[1]
-    with Server(says(ACCEPTED)) as server:
-        ports = [dead, urlsplit(server.url).port][:: 1 if dead_first else -1]
-        found = [socket.getaddrinfo("127.0.0.1", port, type=socket.SOCK_STREAM)[0] for port in ports]
-        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
-        cancel(client, server.url)
-
-
-def test_write_by_passed_sends_nothing(client: OkxClient) -> None:
-    """Too late before it began: not even a connection, and nothing over one that is open."""
-    with Server(says(ACCEPTED)) as server:
-        for warm in (0, 1):
-            client.warm(server.url, warm)
-            with pytest.raises(NeverSent):
-                client.cancel(credentials(server.url), ORDER, write_by=time.monotonic() - 0.001)
-        assert server.ends.get(timeout=5) == "reset"
-        assert len(server.accepted) == 1
-        assert not server.arrivals
-
-
-def test_write_by_passed_while_connecting(client: OkxClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A connection that is ready only after `write_by` carries nothing, and is reset."""
-
-    def slow_dial(host: str, port: int, *, context: ssl.SSLContext | None, by: float) -> DeadlineSocket:
-        sock = dial(host, port, context=context, by=by)
-        while time.monotonic() <= by:
-            time.sleep(0.005)
-        return sock
-
-    monkeypatch.setattr(connection, "dial", slow_dial)
-    with Server(says(ACCEPTED)) as server:
-        with pytest.raises(NeverSent, match="write_by passed"):
-            client.cancel(credentials(server.url), ORDER, write_by=time.monotonic() + 0.3)
-        assert server.ends.get(timeout=5) == "reset"
-        assert not server.arrivals
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        b"",
-        b"HTTP/1.1 200 OK\r\nContent-Len",
-        http_answer(b'{"code":"0"}')[:-5],
-        http_answer(b'{"code":"0"}  ')[:-1],
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{}",
-        http_answer(b"<html>"),
-        b"garbage\r\n\r\n",
-        b"HTTP/1.1 103 Early Hints\r\n\r\n",
-        b'HTTP/1.1 200 OK\r\n\r\n{"code":"0"}' + b" " * MAX_BODY,
-        http_answer(b"", status="502 Bad Gateway"),
-        http_answer(b"", status="302 Found", headers="Location: /\r\n"),
-    ],
-)
-def test_unreadable_answer_is_unknown_and_asked_once(client: OkxClient, answer: bytes) -> None:
-    """Cut, garbled or missing answers leave the outcome unknown; the request arrives exactly once."""
-    with Server(says_then_closes(answer)) as server:
-        fails(client, server.url, OutcomeUnknown)
-        assert len(server.arrivals) == len(server.accepted) == 1
-
-
-@pytest.mark.parametrize("said", [b"", http_answer(b"x" * 99)[:60]])
-def test_reset_while_answering_is_unknown_and_asked_once(client: OkxClient, said: bytes) -> None:
-    """A reset after the request says nothing about its effect, and no retry is hidden below."""
-
-    def answer(sock: socket.socket, _: bytes) -> None:
-        sock.sendall(said)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-        sock.close()
-
-    with Server(answer) as server:
-        fails(client, server.url, OutcomeUnknown)
-        assert len(server.arrivals) == len(server.accepted) == 1
-
-
-def test_used_connection_that_breaks_is_not_retried(client: OkxClient) -> None:
-    """A kept connection that dies under a request is as unknown as a new one."""
-
-    def once(sock: socket.socket, _: bytes) -> None:
-        if len(server.arrivals) == 1:
-            sock.sendall(ACCEPTED)
-        else:
-            sock.shutdown(socket.SHUT_RDWR)
-
-    with Server(once) as server:
-        cancel(client, server.url)
-        fails(client, server.url, OutcomeUnknown)
-        assert (len(server.accepted), len(server.arrivals)) == (1, 2)
-
-
-def test_redirect_is_not_followed(client: OkxClient) -> None:
-    """The other address never hears of it."""
-    with Server(says(ACCEPTED)) as other:
-        moved = http_answer(
-            b"", status="307 Temporary Redirect", headers=f"Location: {other.url}{CANCEL}\r\n"
-        )
-        with Server(says(moved)) as server:
-            fails(client, server.url, OutcomeUnknown)
-            assert len(server.arrivals) == 1
-        assert not other.accepted
 
 
 def test_closed_idle_connection_is_replaced_before_use(client: OkxClient) -> None:
@@ -494,24 +122,13 @@ def test_old_connections_are_dropped(client: OkxClient, monkeypatch: pytest.Monk
         (http_answer(b'{"msg":"Invalid key","code":"50111"}', status="401 No"), NotAuthorised),
     ],
 )
-def test_refused_envelope_raises_and_closes(
-    client: OkxClient, said: bytes, error: type[ExchangeError]
-) -> None:
+def test_refused_envelope_raises_and_closes(client: OkxClient, said: bytes, error: type[ExchangeError]) -> None:
     """A refusal raises its class; no connection is reused after any error."""
     with Server(says(said)) as server:
         fails(client, server.url, error)
         assert server.ends.get(timeout=5) == "reset"
         fails(client, server.url, error)
         assert len(server.accepted) == 2
-
-
-def test_proxies_of_the_environment_are_ignored(client: OkxClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A proxy could repeat a request; none is ever used."""
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-        monkeypatch.setenv(name, "http://127.0.0.1:1")
-        monkeypatch.setenv(name.lower(), "http://127.0.0.1:1")
-    with Server(says(ACCEPTED)) as server:
-        cancel(client, server.url)
 
 
 def test_last_used_connection_is_used_first(client: OkxClient) -> None:

@@ -34,17 +34,13 @@ def state(exchange: Simulator, order_id: str) -> str:
 @pytest.fixture(scope="module")
 def ccxt_client(exchange: Simulator) -> ccxt.okx:
     """The client of ccxt, pointed at the simulator."""
-    client = ccxt.okx(
-        {"apiKey": DEFAULT_KEY.key, "secret": DEFAULT_KEY.secret, "password": DEFAULT_KEY.passphrase}
-    )
+    client = ccxt.okx({"apiKey": DEFAULT_KEY.key, "secret": DEFAULT_KEY.secret, "password": DEFAULT_KEY.passphrase})
     client.enableRateLimit = False  # the simulator counts for itself
     client.urls["api"] = {"rest": exchange.url}
     return client
 
 
-@pytest.mark.parametrize(
-    "symbol", ["BTC/USDT", "BTC/USDT:USDT", "BTC/USD:BTC-271231", "BTC/USD:BTC-271231-100000-C"]
-)
+@pytest.mark.parametrize("symbol", ["BTC/USDT", "BTC/USDT:USDT", "BTC/USD:BTC-271231", "BTC/USD:BTC-271231-100000-C"])
 def test_ccxt_places_reads_and_cancels(exchange: Simulator, ccxt_client: ccxt.okx, symbol: str) -> None:
     """Ccxt loads the markets and handles spot, swap, future and option orders."""
     order_id = ccxt_client.create_order(symbol, "limit", "buy", 1, 100)["id"]
@@ -78,7 +74,5 @@ def test_python_okx_cancels(exchange: Simulator, account: ApiKey, flag: str) -> 
 
 def test_python_okx_with_the_wrong_flag_is_turned_away(exchange: Simulator) -> None:
     """A live key in demo mode gets 50101."""
-    with TradeAPI(
-        DEFAULT_KEY.key, DEFAULT_KEY.secret, DEFAULT_KEY.passphrase, flag="1", domain=exchange.url
-    ) as client:
+    with TradeAPI(DEFAULT_KEY.key, DEFAULT_KEY.secret, DEFAULT_KEY.passphrase, flag="1", domain=exchange.url) as client:
         assert client.cancel_order("BTC-USDT", ordId="7")["code"] == "50101"

@@ -49,9 +49,7 @@ def exchange(running: Simulator) -> Simulator:
     return running
 
 
-def signed(
-    body: bytes, key: ApiKey = DEFAULT_KEY, *, method: str = "POST", target: str = CANCEL
-) -> dict[str, str]:
+def signed(body: bytes, key: ApiKey = DEFAULT_KEY, *, method: str = "POST", target: str = CANCEL) -> dict[str, str]:
     """The headers of a signed request."""
     stamp = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return {
@@ -178,8 +176,7 @@ def test_a_slow_answer_arrives_byte_by_byte(exchange: Simulator) -> None:
     exchange.control.add_fault(Fault(action="dribble", when="after", every_s=0.0002, count=1))
     with requests.Session() as session:
         answers = [
-            cancel(exchange, order_id, session=session)
-            for order_id in exchange.control.place(UID, "BTC-USDT", 2)
+            cancel(exchange, order_id, session=session) for order_id in exchange.control.place(UID, "BTC-USDT", 2)
         ]
     assert [code(answer) for answer in answers] == ["0", "0"]
 

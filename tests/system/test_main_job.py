@@ -104,13 +104,11 @@ def test_a_producer_without_celery_pushes_one_json_object(rig: Rig) -> None:
 
 
 def test_a_killed_worker_loses_nothing() -> None:
-    """kill -9 in the middle, then a restart: every order ends, none is forgotten."""
+    """A kill -9 in the middle, then a restart: every order ends, none is forgotten."""
     config = Config(network=Network(delay_ms=100))
     with Rig(workers=1, config=config, settings={"HTTP_TIMEOUT_S": "1"}) as rig:
         rows = [
-            row
-            for each in ("BTC-USDT", "ETH-USDT")
-            for row in orders(each, rig.exchange.control.place(UID, each, 500))
+            row for each in ("BTC-USDT", "ETH-USDT") for row in orders(each, rig.exchange.control.place(UID, each, 500))
         ]
         submit(rig, "b", *rows)
         rig.wait_for(lambda: rig.store.batches.state("b").waiting < 900)

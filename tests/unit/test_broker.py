@@ -121,9 +121,7 @@ def test_no_bytes_raise(message: bytes) -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(
-    st.fixed_dictionaries({}, optional=dict.fromkeys(("body", "headers", "properties", "content-type"), JSON))
-)
+@given(st.fixed_dictionaries({}, optional=dict.fromkeys(("body", "headers", "properties", "content-type"), JSON)))
 def test_no_object_raises(changes: dict[str, object]) -> None:
     """Whatever stands where, the answer is a call or a refusal with reasons."""
     answer = asked(raw(**changes))
@@ -141,7 +139,7 @@ def test_no_body_raises(body: object) -> None:
 def configured(url: str) -> Celery:
     """An app that was told this broker."""
     app = Celery("unit", set_as_current=False)
-    app.config_from_object(celery_config(broker_url=url, key_prefix="p", sentinel_master="m"))
+    app.config_from_object(celery_config(broker_url=url, key_prefix="p"))
     return app
 
 
@@ -158,7 +156,7 @@ def connection(url: str) -> Connection:
         ("rediss://h:1/2", Transport),
         ("redis+socket:///run/redis.sock?virtual_host=1", Transport),
         ("redis://h1;redis://h2", Transport),
-        ("sentinel://h1:1;sentinel://h2:2", SentinelTransport),
+        ("sentinel://h1:1;sentinel://h2:2/0?master_name=m", SentinelTransport),
     ],
 )
 def test_plain_urls_use_our_transport_also_after_a_failover(url: str, transport: type) -> None:
@@ -182,6 +180,22 @@ def test_tls_checks_certificates_unless_told_otherwise(url: str, expected: objec
     assert connection(url).ssl == expected
 
 
+@pytest.mark.parametrize(
+    ("url", "master"),
+    [
+        ("redis://h?ssl_cert_reqs=none", None),
+        ("sentinel://h", "mymaster"),
+        ("sentinel://h1/0?master_name=a%2Fb;sentinel://h2", "a/b"),
+    ],
+)
+def test_the_url_names_the_service_behind_sentinel(url: str, master: str | None) -> None:
+    """Celery has no setting in the URL for it, and kombu takes no query there."""
+    config = celery_config(broker_url=url, key_prefix="p")
+    assert isinstance(options := config["broker_transport_options"], dict)
+    assert options.get("master_name") == master
+    assert master is None or "?" not in str(config["broker_url"])
+
+
 def test_each_runner_has_its_own_unacknowledged_messages_and_each_queue_its_exchange() -> None:
     """Shared ones would hand one runner's messages to another, or a queue's to its neighbours."""
     config = celery_config(broker_url="redis://h", key_prefix="p")
@@ -198,9 +212,7 @@ def test_every_setting_is_one_that_celery_has() -> None:
     """A misspelt setting would be ignored."""
     from celery.app.defaults import NAMESPACES, flatten  # noqa: PLC0415  # an internal table, for this test only
 
-    assert set(celery_config(broker_url="redis://h", key_prefix="p")) <= {
-        name for name, _ in flatten(NAMESPACES)
-    }
+    assert set(celery_config(broker_url="redis://h", key_prefix="p")) <= {name for name, _ in flatten(NAMESPACES)}
 
 
 def test_only_threads_may_run_it() -> None:

@@ -45,9 +45,7 @@ def test_an_instrument_is_made_canonical(given: str, canonical: str) -> None:
 )
 def test_what_is_no_instrument_is_refused(given: object) -> None:
     """With an example of one."""
-    assert why(instId=given) == [
-        "orders[0].instId: should be an instrument such as BTC-USDT or BTC-USDT-SWAP"
-    ]
+    assert why(instId=given) == ["orders[0].instId: should be an instrument such as BTC-USDT or BTC-USDT-SWAP"]
 
 
 @pytest.mark.parametrize(("given", "kept"), [(" 77 ", "77"), (77, "77"), (10**20 - 1, "9" * 20)])
@@ -277,9 +275,7 @@ def test_cancel_all_takes_its_filters() -> None:
     assert (message.side, message.until_flat_s) == (None, 30)
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"instid": "BTC-USDT"}, {"side": "long"}, {"instType": "swap"}, {"reason": 5}]
-)
+@pytest.mark.parametrize("wrong", [{"instid": "BTC-USDT"}, {"side": "long"}, {"instType": "swap"}, {"reason": 5}])
 def test_cancel_all_is_all_or_nothing(wrong: dict[str, object]) -> None:
     """A filter that is ignored would cancel more than was asked for."""
     message, (refusal,) = read_cancel_all([], {"account": "desk1", **wrong}, message_id="m1")

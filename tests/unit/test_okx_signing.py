@@ -23,9 +23,7 @@ def test_signature_of_published_vector() -> None:
 
 def test_signature_covers_the_body() -> None:
     """Another body, another signature."""
-    one, two = (
-        signature(SECRET, stamp=STAMP, method="POST", path="/x", body=body) for body in (b"{}", b"{ }")
-    )
+    one, two = (signature(SECRET, stamp=STAMP, method="POST", path="/x", body=body) for body in (b"{}", b"{ }"))
     assert one != two
 
 
@@ -44,9 +42,7 @@ def test_timestamp_has_three_digits(unix_s: float, stamp: str) -> None:
 
 def test_headers_of_a_live_key() -> None:
     """Exactly the four headers of the exchange."""
-    headers = signed_headers(
-        credentials(), stamp=STAMP, method="GET", path="/api/v5/account/balance", body=b""
-    )
+    headers = signed_headers(credentials(), stamp=STAMP, method="GET", path="/api/v5/account/balance", body=b"")
     assert headers == {
         "OK-ACCESS-KEY": "the-key",
         "OK-ACCESS-SIGN": EXPECTED,

@@ -55,9 +55,7 @@ def test_envelope_of_a_single_order_is_about_it() -> None:
 
 def test_items_are_matched_by_id_in_the_order_given() -> None:
     """Position says nothing: ids do, of either kind."""
-    said = answer(
-        Item("", "mine", "51400", ""), Item("2", "x", "0", ""), Item("1", "", "50011", ""), code="2"
-    )
+    said = answer(Item("", "mine", "51400", ""), Item("2", "x", "0", ""), Item("1", "", "50011", ""), code="2")
     assert verdicts(judge([ONE, TWO, NAMED], said)) == [Verdict.RETRY, Verdict.ACCEPTED, Verdict.GONE]
 
 

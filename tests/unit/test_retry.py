@@ -16,9 +16,7 @@ def judged(verdict: Verdict, scope: Scope = Scope.ORDER, *, slow: bool = False, 
     return Judgement(verdict, scope, slow, code, "")
 
 
-def decided(
-    judgement: Judgement, *, attempts: int = 1, left_s: float = 900, rand: float = 1.0
-) -> Finish | Retry:
+def decided(judgement: Judgement, *, attempts: int = 1, left_s: float = 900, rand: float = 1.0) -> Finish | Retry:
     """What follows under the default policy."""
     return decide(judgement, attempts=attempts, left_s=left_s, policy=POLICY, rand=lambda: rand)
 
@@ -129,9 +127,7 @@ def test_every_row_is_decided() -> None:
     st.floats(-1e9, 1e9),
     st.floats(0, 1, exclude_max=True),
 )
-def test_delay_is_always_sane(
-    verdict: Verdict, scope: Scope, attempts: int, left_s: float, rand: float
-) -> None:
+def test_delay_is_always_sane(verdict: Verdict, scope: Scope, attempts: int, left_s: float, rand: float) -> None:
     """No wait is negative, beyond the cap or beyond the deadline, whatever the numbers."""
     policy = Policy(max_attempts=20_000)
     decision = decide(

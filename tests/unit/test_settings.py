@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from worker.settings import Settings, SettingsError, load_settings
-from worker.urls import check_http_url, redacted
+from worker.urls import broker_form, check_http_url, redacted, state_form
 
 SECRETS = ("key-7c1", "secret-9d2", "phrase-3e3")
 
@@ -195,9 +195,7 @@ def test_the_accounts_file_fills_what_the_environment_leaves_out(
         ('d = "key-7c1"\n', "account d should be set field by field"),
     ],
 )
-def test_a_wrong_accounts_file_is_told(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str, said: str
-) -> None:
+def test_a_wrong_accounts_file_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str, said: str) -> None:
     """What is wrong and where, never what stood there."""
     path = tmp_path / "accounts.toml"
     path.write_text(text)
@@ -208,9 +206,7 @@ def test_a_wrong_accounts_file_is_told(
 def test_an_accounts_file_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """With its path."""
     monkeypatch.setenv("BULK_CANCEL_ACCOUNTS_FILE", "/nowhere/accounts.toml")
-    assert faults() == [
-        "BULK_CANCEL_ACCOUNTS_FILE: cannot read /nowhere/accounts.toml: No such file or directory"
-    ]
+    assert faults() == ["BULK_CANCEL_ACCOUNTS_FILE: cannot read /nowhere/accounts.toml: No such file or directory"]
 
 
 @pytest.mark.parametrize(
@@ -222,9 +218,7 @@ def test_an_accounts_file_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPa
         ("unix://u:p@/run/r.sock", "redis+socket://u:p@/run/r.sock?virtual_host=0"),
     ],
 )
-def test_the_broker_is_the_state_redis_unless_set(
-    monkeypatch: pytest.MonkeyPatch, state: str, broker: str
-) -> None:
+def test_the_broker_is_the_state_redis_unless_set(monkeypatch: pytest.MonkeyPatch, state: str, broker: str) -> None:
     """Celery spells a socket's URL in its own way."""
     monkeypatch.setenv("BULK_CANCEL_REDIS_URL", state)
     assert load_settings().broker_url.get_secret_value() == broker
@@ -296,3 +290,26 @@ def test_nothing_is_read_at_import() -> None:
 def test_given_values_win() -> None:
     """A test or the demo builds settings from values."""
     assert Settings(max_attempts=2).max_attempts == 2
+
+
+@pytest.mark.parametrize("name", ["ACCOUNTS", "ACCOUNTS__DESK1"])
+@pytest.mark.parametrize("more", [False, True])
+def test_accounts_are_set_field_by_field_only(monkeypatch: pytest.MonkeyPatch, name: str, *, more: bool) -> None:
+    """A value where a table should be is told, with and without good fields beside it."""
+    if more:
+        set_account(monkeypatch)
+    monkeypatch.setenv(f"BULK_CANCEL_{name}", '{"key-7c1": 1}')
+    assert "ACCOUNTS__DESK1__API_KEY" in "".join(faults())
+
+
+def test_a_validation_error_that_gets_out_hides_the_value() -> None:
+    """Whoever builds settings from values may see pydantic's own error."""
+    with pytest.raises(ValidationError) as caught:
+        Settings(redis_url=SecretStr("amqp://:key-7c1@h"), max_attempts=0, okx_base_url="key-7c1")
+    assert "key-7c1" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["redis://h:1/2", "unix:///run/r.sock?db=3", "unix://u:p@/run/r.sock?db=0"])
+def test_a_broker_url_can_be_spelt_for_redis_again(url: str) -> None:
+    """`check` asks the broker's Redis itself."""
+    assert state_form(broker_form(url)) == url

@@ -40,9 +40,7 @@ def request(
     return Request(method, target, headers, data, 1, "127.0.0.1")
 
 
-def call(
-    on: Exchange, method: str, target: str, body: object = None, *, at_us: int = NOW_US
-) -> tuple[int, Body]:
+def call(on: Exchange, method: str, target: str, body: object = None, *, at_us: int = NOW_US) -> tuple[int, Body]:
     """Status and decoded answer of a signed request."""
     reply = on.arrive(request(method, target, body, at_us=at_us), at_us).reply
     answer: Body = json.loads(reply.body)
@@ -61,9 +59,7 @@ def items(answer: Body) -> list[dict[str, str]]:
     return data
 
 
-def cancel(
-    on: Exchange, order_id: str, *, at_us: int = NOW_US, inst_id: str = "BTC-USDT"
-) -> tuple[int, Body]:
+def cancel(on: Exchange, order_id: str, *, at_us: int = NOW_US, inst_id: str = "BTC-USDT") -> tuple[int, Body]:
     """A single cancel."""
     return call(on, "POST", TRADE + "cancel-order", {"instId": inst_id, "ordId": order_id}, at_us=at_us)
 
@@ -100,9 +96,7 @@ def test_a_batch_may_succeed_partly() -> None:
     bad = {"instId": "BTC-USDT", "ordId": "7"}
     codes = [call(on, "POST", TRADE + "cancel-batch-orders", body)[1]["code"] for body in (good, [bad, bad])]
     assert codes == ["0", "1"]
-    _, partly = call(
-        on, "POST", TRADE + "cancel-batch-orders", [bad, {"instId": "BTC-USDT", "ordId": place(on)[0]}]
-    )
+    _, partly = call(on, "POST", TRADE + "cancel-batch-orders", [bad, {"instId": "BTC-USDT", "ordId": place(on)[0]}])
     assert partly["code"] == "2"
     assert [item["sCode"] for item in items(partly)] == ["51400", "0"]
 
@@ -209,9 +203,7 @@ def test_orders_pending_pages_newest_first() -> None:
 def test_an_order_is_read_back_by_either_id() -> None:
     """Placed, read by clOrdId, cancelled, found in history, unknown ones are 51603."""
     on = exchange()
-    placed = items(
-        call(on, "POST", TRADE + "order", {"instId": "BTC-USDT", "clOrdId": "mine", "sz": "2"})[1]
-    )[0]
+    placed = items(call(on, "POST", TRADE + "order", {"instId": "BTC-USDT", "clOrdId": "mine", "sz": "2"})[1])[0]
     read = items(call(on, "GET", TRADE + "order?instId=BTC-USDT&clOrdId=mine")[1])[0]
     assert (read["ordId"], read["state"], read["sz"]) == (placed["ordId"], "live", "2")
     assert call(on, "POST", TRADE + "order", {"instId": "BTC-USDT", "clOrdId": "mine"})[1]["code"] == "1"
@@ -256,9 +248,7 @@ def test_a_script_answers_in_sequence() -> None:
     """sCodes, then a whole answer, then the book: only the last one cancels."""
     on = exchange()
     order_id = place(on)[0]
-    on.scripts.set(
-        order_id, [ItemCode("51410"), envelope("50026", "system error", 500), ItemCode("54048", "bump")]
-    )
+    on.scripts.set(order_id, [ItemCode("51410"), envelope("50026", "system error", 500), ItemCode("54048", "bump")])
     answers = [cancel(on, order_id) for _ in range(3)]
     assert [(status, answer["code"]) for status, answer in answers] == [
         (200, "1"),
@@ -286,9 +276,7 @@ def test_a_fault_before_has_no_effect_one_after_has() -> None:
         on = exchange()
         order_id = place(on)[0]
         on.faults.add(Fault(when=when, body="<html>", status=502, count=1), NOW_US)  # type: ignore[arg-type]
-        reply = on.arrive(
-            request("POST", TRADE + "cancel-order", {"instId": "BTC-USDT", "ordId": order_id}), NOW_US
-        )
+        reply = on.arrive(request("POST", TRADE + "cancel-order", {"instId": "BTC-USDT", "ordId": order_id}), NOW_US)
         assert (reply.reply.status, reply.reply.body) == (502, b"<html>")
         assert on.book.orders[order_id].open is alive
         assert on.log.rows[0].meters == ("single:1001:BTC-USDT",)

@@ -20,9 +20,7 @@ def test_requests_are_read_however_they_are_cut(cuts: list[int]) -> None:
         buffer += stream[start:stop]
         while (request := take_request(buffer, 7, "127.0.0.1")) is not None:
             seen.append(request)
-    assert [(one.method, one.path, one.query, one.body) for one in seen] == [
-        ("POST", "/a", {"b": "d"}, b"abc")
-    ] * 2
+    assert [(one.method, one.path, one.query, one.body) for one in seen] == [("POST", "/a", {"b": "d"}, b"abc")] * 2
 
 
 @pytest.mark.parametrize(
@@ -54,9 +52,7 @@ def test_a_reply_can_promise_more_than_it_sends() -> None:
 def test_delays_are_drawn_as_described_and_repeat_with_the_seed() -> None:
     """An ideal network is free; a jittery one stays within its bounds; a tail hits its share."""
     assert Network().draw_us(random.Random(1)) == 0
-    jittery = [
-        Network(delay_ms=20, jitter_ms=5).draw_us(dice) for dice in [random.Random(1)] for _ in range(200)
-    ]
+    jittery = [Network(delay_ms=20, jitter_ms=5).draw_us(dice) for dice in [random.Random(1)] for _ in range(200)]
     assert min(jittery) >= 20_000
     assert max(jittery) <= 25_000
     assert max(jittery) - min(jittery) > 4_000

@@ -38,7 +38,7 @@ def conclude(outcome: Answer | ExchangeError, asked: Call | None = None, *, prob
 
 
 def answer(*codes: str, code: str = "0") -> Answer:
-    """An answer with one item per code, for orders 1, 2, …"""
+    """An answer with one item per code, for orders 1, 2 and so on."""
     return Answer(200, code, "", tuple(Item(str(n), "", each, "said") for n, each in enumerate(codes, 1)))
 
 

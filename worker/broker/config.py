@@ -3,8 +3,10 @@
 # mypy: allow-untyped-calls
 from __future__ import annotations
 
+import re
 import ssl
 from typing import Final
+from urllib.parse import unquote
 
 from kombu.entity import Exchange, Queue
 
@@ -15,21 +17,29 @@ VISIBILITY_TIMEOUT_S: Final = 15
 """After how long an unacknowledged message is given out again; no task runs anywhere near as long."""
 
 
-def celery_config(
-    *, broker_url: str, key_prefix: str, concurrency: int = 32, sentinel_master: str | None = None
-) -> dict[str, object]:
+def celery_config(*, broker_url: str, key_prefix: str, concurrency: int = 32) -> dict[str, object]:
     """The whole configuration; also makes this process's Redis URLs use our transports.
 
-    `broker_url` may hold a password; `key_prefix` separates runners' unacknowledged messages (not their
-    queues: two runners need two broker dbs); `sentinel_master` is the service name for `sentinel://` URLs.
+    `broker_url` may hold a password; `;` parts several. Behind Sentinel it may name the service, as in
+    `sentinel://host:26379/0?master_name=mymaster` (the default). `key_prefix` separates the unacknowledged
+    messages of two runners but not their queues: they need two broker dbs. `concurrency` is in threads.
     """
     transport.register()
+    url, master = _sentinel(broker_url)
     return {
-        **_broker(broker_url),
+        **_broker(url),
         **_worker(concurrency),
         **_tasks(),
-        "broker_transport_options": _transport_options(key_prefix, sentinel_master),
+        "broker_transport_options": _transport_options(key_prefix, master),
     }
+
+
+def _sentinel(broker_url: str) -> tuple[str, str | None]:
+    """The URL as kombu takes it, which is without a query, and the service name if it is a Sentinel's."""
+    if not broker_url.startswith("sentinel:"):
+        return broker_url, None
+    named = re.search(r"[?&]master_name=([^&;]+)", broker_url)
+    return re.sub(r"\?[^;]*", "", broker_url), unquote(named[1]) if named else "mymaster"
 
 
 def _broker(broker_url: str) -> dict[str, object]:
@@ -79,7 +89,7 @@ def _tasks() -> dict[str, object]:
     }
 
 
-def _transport_options(key_prefix: str, sentinel_master: str | None) -> dict[str, object]:
+def _transport_options(key_prefix: str, master: str | None) -> dict[str, object]:
     unacked = f"{key_prefix}:broker:unacked"
     return {
         "visibility_timeout": VISIBILITY_TIMEOUT_S,
@@ -99,5 +109,5 @@ def _transport_options(key_prefix: str, sentinel_master: str | None) -> dict[str
         "interval_start": 0.2,
         "interval_step": 0.2,
         "interval_max": 1,
-        **({"master_name": sentinel_master} if sentinel_master else {}),
+        **({"master_name": master} if master else {}),
     }

@@ -54,9 +54,7 @@ class Consumer(CeleryConsumer):
 
     def ensure_connected(self, conn: Connection) -> Connection:
         """As Celery's, but try again after 0.2 s rising to 1 s instead of 2 s rising to 30 s."""
-        quickly = functools.partial(
-            conn.ensure_connection, interval_start=0.2, interval_step=0.2, interval_max=1
-        )
+        quickly = functools.partial(conn.ensure_connection, interval_start=0.2, interval_step=0.2, interval_max=1)
         conn.ensure_connection = quickly  # type: ignore[method-assign]  # Celery passes no intervals
         super().ensure_connected(conn)
         return conn

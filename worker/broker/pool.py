@@ -13,7 +13,5 @@ class RefusePool(bootsteps.Step):
         pool = worker.pool_cls
         if not (isinstance(pool, type) and issubclass(pool, TaskPool)):
             name = getattr(pool, "__module__", str(pool)).rpartition(".")[2]
-            raise SystemExit(
-                f"bulk-cancel runs on Celery's threads pool, not on {name}: use -P threads or no -P"
-            )
+            raise SystemExit(f"bulk-cancel runs on Celery's threads pool, not on {name}: use -P threads or no -P")
         super().__init__(worker)

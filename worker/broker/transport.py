@@ -165,12 +165,6 @@ class Channel(redis.Channel):
         push = pipe.lpush if leftmost else pipe.rpush
         push(routing_key, payload.encode("utf-8", "surrogateescape"))
 
-    def _disconnect_pools(self) -> None:
-        """Close the connections but keep their pool: it connects again for late acknowledgements."""
-        pool = self._pool
-        super()._disconnect_pools()
-        self._pool = pool
-
     def close(self) -> None:
         """Close even if the last BRPOP is never answered."""
         try:

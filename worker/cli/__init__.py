@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import structlog
 import typer
 
-from worker.cli import checking, context, demo, exchange, show, submit
+from worker.cli import context, demo, exchange, show, submit
+from worker.cli.checking import check
 from worker.cli.errors import Exit, joined, lines_of, quiet_stdout, usage_lines
 
 NAME = "bulk-cancel"
@@ -26,7 +27,7 @@ app.command()(submit.submit)
 app.command()(show.status)
 app.command()(show.outcomes)
 app.command()(show.refused)
-app.command()(checking.check)
+app.command()(check)
 app.command()(exchange.exchange)
 
 

@@ -16,6 +16,7 @@ from redis.exceptions import AuthenticationError, NoPermissionError, RedisError,
 from tasks.messages import InvalidOrders
 from worker.admission import AdmissionError
 from worker.batches import UnknownBatchError
+from worker.demo.stage import StageError
 from worker.directory import UnknownAccountError
 from worker.embedded import RedisNotStarted
 from worker.faults import PREFIX
@@ -45,7 +46,7 @@ class CommandError(Exception):
 
 _SPEAK_FOR_THEMSELVES: Final = (
     CommandError, SettingsError, OrderFileError, InvalidOrders, UnknownAccountError, AdmissionError, UnknownBatchError,
-    RedisNotStarted, SimulatorError,
+    RedisNotStarted, SimulatorError, StageError,
 )  # fmt: skip
 
 

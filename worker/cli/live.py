@@ -4,11 +4,13 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Final, TypeVar
+from typing import Final, Self, TypeVar
 
 from rich.console import Group, RenderableType
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress, ProgressColumn, Task, TaskID, TextColumn
+from rich.progress_bar import ProgressBar
+from rich.text import Text
 
 from worker.batches import BatchState
 from worker.cli.output import STYLES, console, is_terminal, plain, print_json, show
@@ -37,9 +39,16 @@ def watch(
         said = tell(last)
         now = json.dumps({name: value for name, value in said.items() if name not in {"at", "workers"}}, default=plain)
         if now != before:
-            _ = print_json(said) if as_json else show(*draw(last))
+            _print(said, draw(last), as_json=as_json)
         before = now
     return _given(last)
+
+
+def _print(said: Mapping[str, object], parts: Sequence[RenderableType], *, as_json: bool) -> None:
+    if as_json:
+        print_json(said)
+    else:
+        show(*parts)
 
 
 def _redraw(values: Iterable[T], draw: Callable[[T], Sequence[RenderableType]]) -> T:
@@ -63,21 +72,65 @@ def every(read: Callable[[], T], period_s: float) -> Iterator[T]:
         time.sleep(period_s)
 
 
+class Bar(ProgressColumn):
+    """A bar in the colour of its outcome (the task's field `style`)."""
+
+    def render(self, task: Task) -> ProgressBar:
+        """The bar as it stands."""
+        style = str(task.fields.get("style") or "bold")
+        total, done = task.total or 0, task.completed
+        return ProgressBar(total=total, completed=done, complete_style=style, finished_style=style)
+
+
+class Count(ProgressColumn):
+    """`390/1,000`."""
+
+    def render(self, task: Task) -> Text:
+        """The count as it stands."""
+        return Text(f"{task.completed:,.0f}/{task.total or 0:,.0f}", justify="right")
+
+
+class Bars:
+    """Bars by name on stderr, drawn when told to; nothing without a terminal (`hidden`)."""
+
+    def __init__(self) -> None:
+        self.hidden = not sys.stderr.isatty()
+        name = TextColumn("{task.description}", justify="right", markup=False)
+        screen = console(stderr=True)
+        self._progress = Progress(name, Bar(), Count(), console=screen, auto_refresh=False, disable=self.hidden)
+        self._ids: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """What is drawn stays; other output may follow."""
+        self._progress.stop()
+
+    def draw(self, done: Mapping[str, int], total: Mapping[str, int], style: Mapping[str, str]) -> None:
+        """Sets every bar in `done`, in that order, and draws them."""
+        self._progress.start()
+        for name, count in done.items():
+            if name not in self._ids:
+                self._ids[name] = self._progress.add_task(name, total=total[name], style=style.get(name, "green"))
+            self._progress.update(self._ids[name], completed=count)
+        self._progress.refresh()
+
+
 class BatchProgress:
     """Shows a batch on its way on stderr: a bar in all and one per outcome, or a line now and then."""
 
     def __init__(self) -> None:
-        self._progress = Progress(
-            TextColumn("{task.description:>10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-            console=console(stderr=True), auto_refresh=False, disable=not sys.stderr.isatty(),
-        )  # fmt: skip
-        self._bars: dict[str, TaskID] = {}
+        self._bars = Bars()
         self._told_at, self._told = 0.0, ""
 
     def follow(self, states: Iterable[BatchState]) -> BatchState:
         """Shows each state; returns the last one."""
         last = None
-        with self._progress:
+        with self._bars:
             for last in states:
                 self._draw(last)
                 if not last.complete:
@@ -85,13 +138,9 @@ class BatchProgress:
         return _given(last)
 
     def _draw(self, state: BatchState) -> None:
-        for name, count in {"ended": state.size - state.waiting, **state.counts}.items():
-            if name not in self._bars:
-                label = f"[{STYLES.get(name, 'bold')}]{name}[/]"
-                self._bars[name] = self._progress.add_task(label, total=state.size)
-            self._progress.update(self._bars[name], completed=count)
-        self._progress.refresh()
-        if self._progress.disable:
+        done = {"ended": state.size - state.waiting, **state.counts}
+        self._bars.draw(done, dict.fromkeys(done, state.size), STYLES)
+        if self._bars.hidden:
             self._line(state)
 
     def _line(self, state: BatchState) -> None:

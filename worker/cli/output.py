@@ -15,7 +15,8 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-PLAIN_WIDTH: Final = 240
+ROOMY: Final = 100
+PLAIN_WIDTH: Final = 1_000
 """Columns when nobody looks: wide enough that no line is folded."""
 
 STYLES: Final = {
@@ -50,18 +51,28 @@ def show(*parts: RenderableType) -> None:
     sys.stdout.flush()
 
 
-def table(*columns: str, right: Iterable[str] = (), flexible: Iterable[str] = (), title: str = "") -> Table:
+def table(*columns: str, right: Iterable[str] = (), flexible: Iterable[str] = ()) -> Table:
     """An empty table; columns in `right` hold numbers, those in `flexible` give way in a narrow terminal."""
     made = Table(
-        box=SIMPLE_HEAD if is_terminal() else None, pad_edge=False, title=title or None, title_justify="left",
-        title_style="bold", header_style="bold", show_edge=False,
-    )  # fmt: skip
+        box=SIMPLE_HEAD if is_terminal() else None,
+        padding=(0, _gap(), 0, 0),
+        pad_edge=False,
+        show_edge=False,
+        header_style="bold",
+    )
     for name in columns:
         made.add_column(
             name, justify="right" if name in right else "left", no_wrap=name not in flexible,
             overflow="fold" if name in flexible else "ellipsis",
         )  # fmt: skip
     return made
+
+
+def _gap() -> int:
+    """Blanks between columns, besides the one that a terminal's box brings."""
+    if not is_terminal():
+        return 2
+    return 1 if console().width >= ROOMY else 0
 
 
 def styled(word: str) -> Text:

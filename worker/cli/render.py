@@ -37,17 +37,20 @@ def snapshot_parts(snapshot: Snapshot) -> list[RenderableType]:
 
 def _head(snapshot: Snapshot) -> list[Text]:
     workers = Text(plural(snapshot.alive, "worker"), style="green" if snapshot.alive else "bold red")
-    facts = f"{plural(snapshot.waiting, 'order')} waiting, {plural(snapshot.batches_waiting, 'open batch', 'open batches')}"
+    facts = (
+        f"{plural(snapshot.waiting, 'order')} waiting, {plural(snapshot.batches_waiting, 'open batch', 'open batches')}"
+    )
     refused = f"{number(snapshot.refused)} refused (see bulk-cancel refused)" if snapshot.refused else "nothing refused"
     lines = [Text.assemble(f"{clock(snapshot.at)}  ", workers, f", {facts}, {refused}")]
     if snapshot.outcomes:
-        lines.append(Text.assemble("ended     ", _counts(snapshot.outcomes)))
+        lines.append(Text.assemble("ended     ", counts_text(snapshot.outcomes)))
     if not snapshot.alive:
         lines.append(Text("no worker is alive; start one: celery -A worker worker", style="red"))
     return lines
 
 
-def _counts(counts: Mapping[str, int]) -> Text:
+def counts_text(counts: Mapping[str, int]) -> Text:
+    """`390 accepted, 10 gone`, each status in its colour."""
     shown = [Text.assemble(f"{number(count)} ", styled(status)) for status, count in sorted(counts.items()) if count]
     return Text(", ").join(shown)
 
@@ -66,7 +69,7 @@ def _until(rest: Rest) -> str:
 
 def _lane_table(lanes: Sequence[Lane]) -> Table:
     numbers = ("queued", "sending", "retry", "batch", "single", "sent", "429")
-    made = table("lane", *numbers, "held back", right=numbers, flexible=("held back", "lane"))
+    made = table("lane", *numbers, "held back", right=numbers, flexible=("held back",))
     for lane in lanes:
         figures = map(number, (lane.queued, lane.sending, lane.retrying))
         windows = (f"{lane.batch_used}/{lane.limits.batch}", f"{lane.single_used}/{lane.limits.single}")
@@ -120,8 +123,11 @@ def _batch_facts(state: BatchState) -> list[tuple[str, str | Text]]:
     facts: list[tuple[str, str | Text]] = [
         ("batch", clean(state.batch_id)),
         ("account", state.account + (" (urgent)" if state.urgent else "")),
-        ("orders", number(state.size) + ("" if state.sealed else ", not all handed in yet: submit the same batch again")),
-        ("outcomes", _counts(state.counts) if state.counts else "none yet"),
+        (
+            "orders",
+            number(state.size) + ("" if state.sealed else ", not all handed in yet: submit the same batch again"),
+        ),
+        ("outcomes", counts_text(state.counts) if state.counts else "none yet"),
         ("waiting", Text(number(state.waiting), style="yellow" if state.waiting else "green")),
         ("created", iso(state.created_at)),
         ("completed", iso(state.completed_at) if state.completed_at else f"not yet; deadline {iso(state.deadline_at)}"),
@@ -181,34 +187,43 @@ def _attempt_json(attempt: Mapping[str, object]) -> dict[str, object]:
     return {**attempt, "at": iso_us(at) if isinstance(at, int) else None}
 
 
-def outcome_table(rows: Sequence[Row], *, verbose: bool) -> Table:
-    """One line per order; `verbose`: its attempts below it."""
+def outcome_table(rows: Sequence[Row]) -> Table:
+    """One line per order."""
     made = table(
         "instrument", "order", "status", "sCode", "message", "tries", "finished",
-        right=("tries",), flexible=("message", "instrument", "order"),
+        right=("tries",), flexible=("message", "order"),
     )  # fmt: skip
     for row in rows:
         finished = clock(_at(row.finished_at)) if row.finished_at else ""
-        order = row.ordId or clean(row.clOrdId or "")
-        made.add_row(
-            row.instId, order, styled(row.status), row.sCode or "", clean(row.sMsg or ""), str(row.attempts), finished
-        )
-        for attempt in row.log if verbose else ():
-            made.add_row("", *_attempt_cells(attempt))
+        said = (row.sCode or "", clean(row.sMsg or ""), str(row.attempts), finished)
+        made.add_row(row.instId, _order(row), styled(row.status), *said)
     return made
+
+
+def outcome_lines(rows: Sequence[Row]) -> list[Text]:
+    """A line per order, and one for each of its attempts below it."""
+    lines: list[Text] = []
+    for row in rows:
+        said = f"  {row.sCode or ''} {clean(row.sMsg or '')}".rstrip()
+        lines.append(Text.assemble((f"{row.instId} {_order(row)}", "bold"), "  ", styled(row.status), said))
+        lines += [Text(f"    {_attempt(attempt)}", style="dim") for attempt in row.log]
+    return lines
+
+
+def _order(row: Row) -> str:
+    return row.ordId or clean(row.clOrdId or "")
 
 
 def _at(us: int) -> datetime:
     return datetime.fromtimestamp(us / 1e6).astimezone()
 
 
-def _attempt_cells(attempt: Mapping[str, object]) -> Sequence[str]:
+def _attempt(attempt: Mapping[str, object]) -> str:
     at = attempt.get("at")
     when = clock(_at(at)) if isinstance(at, int) else ""
-    extras = {name: value for name, value in attempt.items() if name not in {"at", "sCode", "sMsg"}}
-    told = " ".join(f"{name}={value}" for name, value in extras.items())
-    said = clean(f"{attempt.get('sMsg') or ''} {told}".strip())
-    return "", "· attempt", str(attempt.get("sCode") or ""), said, "", when
+    told = " ".join(str(attempt[name]) for name in ("sCode", "sMsg") if attempt.get(name))
+    extras = (f"{name}={value}" for name, value in attempt.items() if name not in {"at", "sCode", "sMsg"})
+    return clean("  ".join(filter(None, (when, told or "no answer", " ".join(extras)))))
 
 
 def refused_table(entries: Sequence[Entry]) -> Table:

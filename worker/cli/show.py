@@ -19,6 +19,7 @@ from worker.cli.render import (
     FIELDS,
     batch_json,
     batch_parts,
+    outcome_lines,
     outcome_table,
     refused_table,
     row_json,
@@ -71,7 +72,10 @@ def status(
     if follow:
         watch(every(lambda: read_snapshot(store), REFRESH_S), draw=snapshot_parts, tell=snapshot_json, as_json=as_json)
     snapshot = read_snapshot(store)
-    _ = print_json(snapshot_json(snapshot)) if as_json else show(*snapshot_parts(snapshot))
+    if as_json:
+        print_json(snapshot_json(snapshot))
+    else:
+        show(*snapshot_parts(snapshot))
     return Exit.OK
 
 
@@ -86,7 +90,9 @@ def _batch_status(store: Store, batch: str, *, follow: bool, as_json: bool) -> i
 def outcomes(
     batch: Annotated[str, typer.Argument(help="The batch's id.")],
     *,
-    only: Annotated[list[Status] | None, typer.Option("--status", help="Only orders in this state (repeatable).")] = None,
+    only: Annotated[
+        list[Status] | None, typer.Option("--status", help="Only orders in this state (repeatable).")
+    ] = None,
     form: Annotated[
         Format | None, typer.Option("--format", help="Default: table in a terminal, jsonl everywhere else.")
     ] = None,
@@ -112,7 +118,8 @@ def _format(form: Format | None, *, as_json: bool) -> Format:
 
 def _print_rows(rows: Sequence[Row], form: Format, *, verbose: bool) -> None:
     if form is Format.TABLE:
-        show(outcome_table(rows[:ROWS_IN_TABLE], verbose=verbose))
+        shown = rows[:ROWS_IN_TABLE]
+        show(*(outcome_lines(shown) if verbose else [outcome_table(shown)]))
         if len(rows) > ROWS_IN_TABLE:
             show(f"and {number(len(rows) - ROWS_IN_TABLE)} more; --format jsonl or csv prints all")
     elif form is Format.CSV:

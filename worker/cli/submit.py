@@ -50,7 +50,7 @@ def submit(
     """
     if timeout is not None and not wait:
         raise CommandError("--timeout needs --wait")
-    found = read_orders(files, stdin=sys.stdin.buffer)
+    found = read_orders(files)
     _check_rows(found.bad, usable=len(found.orders), skip_bad=skip_bad)
     asked = parse_cancel_orders(
         account=account, orders=found.orders, batch_id=batch_id or new_batch_id(), urgent=urgent, reason=reason,
@@ -74,7 +74,9 @@ def _check_rows(bad: Sequence[BadRow], *, usable: int, skip_bad: bool) -> None:
     if not usable:
         raise CommandError(*map(str, bad), "the files hold no usable order; nothing was enqueued")
     if bad:
-        sys.stderr.write(joined([*map(str, bad), f"{plural(len(bad), 'bad row')} left out: these orders may still be live"]))
+        sys.stderr.write(
+            joined([*map(str, bad), f"{plural(len(bad), 'bad row')} left out: these orders may still be live"])
+        )
 
 
 def _labels(pairs: Sequence[str]) -> dict[str, str]:

@@ -165,9 +165,7 @@ def _expand(codes: str) -> Iterator[str]:
         yield from map(str, range(int(first), int(last or first) + 1))
 
 
-CODES: dict[str, Code] = {
-    code: Code(code, *kind, meaning) for codes, kind, meaning in _ROWS for code in _expand(codes)
-}
+CODES: dict[str, Code] = {code: Code(code, *kind, meaning) for codes, kind, meaning in _ROWS for code in _expand(codes)}
 
 
 def lookup(code: str) -> Code:

@@ -81,9 +81,7 @@ class Wire(BaseAdapter):
     def send(self, request: requests.PreparedRequest, *_: object, **__: object) -> requests.Response:
         """`requests`' door: write the request and read the whole answer."""
         self.open(by=self._write_by)
-        self._dialogue.request(
-            request.method or "", request.path_url, request.body or b"", dict(request.headers)
-        )
+        self._dialogue.request(request.method or "", request.path_url, request.body or None, dict(request.headers))
         self._write()
         status, body = self._read()
         self._used_at = time.monotonic()

@@ -79,9 +79,7 @@ def _mismatch(key: ApiKey, signed: Signed, now_ms: int, ip: str) -> Refused | No
         return late
     if not _same(headers["ok-access-passphrase"], key.passphrase):
         return Refused(401, "50105", 'Request header "OK-ACCESS-PASSPHRASE" incorrect.')
-    if not _same(
-        headers["ok-access-sign"], sign(key.secret, timestamp, signed.method, signed.target, signed.body)
-    ):
+    if not _same(headers["ok-access-sign"], sign(key.secret, timestamp, signed.method, signed.target, signed.body)):
         return Refused(401, "50113", "Invalid Sign")
     if not key.ip_allowed:
         return Refused(401, "50110", f"Your IP {ip} is not included in your API key's IP whitelist.")

@@ -94,9 +94,7 @@ class Book:
     def place(self, uid: str, listed: Instrument, now_us: int, fields: Mapping[str, str]) -> Order:
         """Put an order on the book; `fields` are OKX's (clOrdId, side, ordType, px, sz, accFillSz)."""
         number, self._next = self._next, self._next + 1
-        order = Order(
-            number, str(number), fields.get("clOrdId", ""), uid, listed, cTime_us=now_us, uTime_us=now_us
-        )
+        order = Order(number, str(number), fields.get("clOrdId", ""), uid, listed, cTime_us=now_us, uTime_us=now_us)
         for name in ("side", "ordType", "px", "sz", "accFillSz"):
             if fields.get(name):
                 setattr(order, name, fields[name])
@@ -118,9 +116,7 @@ class Book:
         if (refusal := self._misfit(ref, order)) is not None:
             return refusal
         if order is None or not order.open:
-            return Ack(
-                "51400", "Cancellation failed as the order has been filled, canceled or does not exist.", None
-            )
+            return Ack("51400", "Cancellation failed as the order has been filled, canceled or does not exist.", None)
         if order.ending:
             repeat = self.behaviour.repeat_sCode
             return Ack(repeat, "" if repeat == "0" else "Order is already being canceled.", order)
@@ -183,9 +179,7 @@ class Book:
         if self.behaviour.cancel_lag_ms <= 0:
             self.end(order, order.ending, now_us)
             return
-        heapq.heappush(
-            self._ending, (now_us + round(self.behaviour.cancel_lag_ms * 1e3), order.number, order)
-        )
+        heapq.heappush(self._ending, (now_us + round(self.behaviour.cancel_lag_ms * 1e3), order.number, order))
 
     def _forget(self, order: Order) -> None:
         self.orders.pop(order.ordId, None)

@@ -131,9 +131,7 @@ class Control:
         book = self._exchange.book
         listed = book.instruments[wanted.instId]
         fields = {name: str(value) for name, value in asdict(wanted).items() if name in _ORDER_FIELDS}
-        names = wanted.clOrdIds or [
-            f"{wanted.prefix}{i}" if wanted.prefix else "" for i in range(wanted.count)
-        ]
+        names = wanted.clOrdIds or [f"{wanted.prefix}{i}" if wanted.prefix else "" for i in range(wanted.count)]
         placed = [book.place(wanted.uid, listed, self._now_us, {**fields, "clOrdId": name}) for name in names]
         return {"ordIds": [order.ordId for order in placed]}
 

@@ -178,9 +178,7 @@ def maintenance(for_s: float | None = None) -> Fault:
 
 def _hits(fault: Fault, endpoint: str, uid: str, inst_ids: Sequence[str]) -> bool:
     return (
-        fault.endpoint in {"", endpoint}
-        and fault.uid in {"", uid}
-        and (not fault.instId or fault.instId in inst_ids)
+        fault.endpoint in {"", endpoint} and fault.uid in {"", uid} and (not fault.instId or fault.instId in inst_ids)
     )
 
 

@@ -77,9 +77,7 @@ class Meters:
 
     def admit(self, charges: Iterable[Charge], now_us: int) -> bool:
         """Count an arrival on all its meters at once; False if one of them refuses it."""
-        metered = [
-            (charge, limit) for charge in charges if (limit := self.limits.of(charge.meter)) is not None
-        ]
+        metered = [(charge, limit) for charge in charges if (limit := self.limits.of(charge.meter)) is not None]
         window_us = self.limits.window_ms * 1_000
         windows = [self._window(charge) for charge, _ in metered]
         fits = all(

@@ -26,9 +26,7 @@ def serve(config: Config, *, until_stdin_ends: bool = False, ready: Callable[[st
     Raises:
         OSError: the address cannot be bound.
     """
-    logging.basicConfig(
-        level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s"
-    )
+    logging.basicConfig(level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
     with suppress(KeyboardInterrupt):
         asyncio.run(_serve(config, ready, until_stdin_ends=until_stdin_ends))
 

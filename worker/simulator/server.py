@@ -86,6 +86,7 @@ class Server:
         self._control = Control(self.exchange, self)
         self._listener: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._reopening: asyncio.TimerHandle | None = None
         self._listening = False
         self._port = config.port
         self._socket = self._reserve_port()
@@ -98,6 +99,8 @@ class Server:
 
     def accept_connections(self) -> None:
         """Listen; again on the same port if it did before. In effect when this returns."""
+        if self._reopening is not None:
+            self._reopening.cancel()
         if self._listening:
             return
         self._listening = True
@@ -124,7 +127,9 @@ class Server:
         for connection in list(self.connections) if drop else ():
             if not connection.controls:
                 connection.reset()
-        self._loop.call_later(for_s, self.accept_connections)
+        if self._reopening is not None:
+            self._reopening.cancel()
+        self._reopening = self._loop.call_later(for_s, self.accept_connections)
 
     def release(self) -> int:
         """Send all answers that faults hold back; says how many."""

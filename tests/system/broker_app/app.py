@@ -1,6 +1,6 @@
 """Which Celery app do the broker's tests run? The real configuration, one task, a sink in Redis.
 
-Environment: `TEST_BROKER_URL`, `TEST_STATE_URL`, and optionally `TEST_SENTINEL_MASTER`.
+Environment: `TEST_BROKER_URL` and `TEST_STATE_URL`.
 """
 
 from __future__ import annotations
@@ -26,11 +26,7 @@ def refuse(payload: str, errors: list[str], *, source: str) -> None:
     STATE.rpush("refused", json.dumps([source, errors, payload[:1000]]))
 
 
-config = celery_config(
-    broker_url=os.environ["TEST_BROKER_URL"],
-    key_prefix="t",
-    sentinel_master=os.environ.get("TEST_SENTINEL_MASTER"),
-)
+config = celery_config(broker_url=os.environ["TEST_BROKER_URL"], key_prefix="t")
 # short, so that a test can see a message come again
 cast("dict[str, object]", config["broker_transport_options"])["visibility_timeout"] = 2
 app = Celery("broker-test")

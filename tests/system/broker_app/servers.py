@@ -11,7 +11,6 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 

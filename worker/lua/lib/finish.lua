@@ -18,7 +18,7 @@ end
 
 local function row_end(batch, job, status, result, wall)
   local waiting = redis.call('HGET', K.rows(batch), job)
-  if not waiting or string.sub(waiting, 1, 1) == '{' then return end
+  if not waiting then return end
   redis.call('HSET', K.rows(batch), job, row_json(waiting, result))
   redis.call('HINCRBY', K.batch(batch), 'status:' .. status, 1)
   redis.call('HINCRBY', K.batch(batch), 'waiting', -1)
