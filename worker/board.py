@@ -42,9 +42,9 @@ class Board:
         reply = self._scripts.run("wake", {"count": LANES_PER_ROUND, "postpone_us": POSTPONE_US})
         return Due(tuple(reply["lanes"]), None if reply["next"] < 0 else reply["next"] / 1e6)
 
-    def listen(self, timeout_s: float) -> None:
-        """Returns when the bell rings, or after `timeout_s` (at least 1 ms: Redis takes 0 for ever)."""
-        self._redis.blpop([self._keys.of("bell")], timeout=max(0.001, timeout_s))
+    def listen(self, timeout_s: float) -> bool:
+        """Waits for the bell; False after `timeout_s` (or up to 0.1 s later: Redis looks at timeouts when it has time)."""
+        return self._redis.blpop([self._keys.of("bell")], timeout=timeout_s) is not None
 
     def beat(self, worker: str, facts: Mapping[str, object]) -> None:
         """Says that this worker lives, and forgets those that have not said so for long."""

@@ -1,7 +1,7 @@
 """Are the accounts who the settings say they are?
 
-Two accounts of one User ID must share lanes, or both would be too fast. So nothing is sent for a user before the exchange
-has told the uid of each of its accounts and no setting contradicts it.
+Two accounts of one User ID must share lanes, or both would be too fast. So nothing is sent for a user before the
+exchange has told the uid of each of its accounts and no setting contradicts it.
 """
 
 import hashlib

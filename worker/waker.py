@@ -9,7 +9,7 @@ import structlog
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from worker.board import Board, Due
+from worker.board import Board
 
 log = structlog.get_logger(__name__)
 
@@ -24,11 +24,7 @@ class Waker(Thread):
     """
 
     def __init__(
-        self,
-        board: Board,
-        publish: Callable[[str], None],
-        worker: str,
-        facts: Callable[[], Mapping[str, object]],
+        self, board: Board, publish: Callable[[str], None], worker: str, facts: Callable[[], Mapping[str, object]]
     ) -> None:
         super().__init__(name="waker", daemon=True)
         self._board = board
@@ -36,31 +32,50 @@ class Waker(Thread):
         self._worker = worker
         self._facts = facts
         self._stopping = Event()
+        self._awake = Event()
+        self._bell = Thread(target=self._listen, name="bell", daemon=True)
         self._upkeep_at = 0.0
 
     def stop(self) -> None:
         """The present round is the last one."""
         self._stopping.set()
+        self._awake.set()
 
     def run(self) -> None:
         """Rounds until stopped; a Redis or a broker that is away ends a round, never the thread."""
+        self._bell.start()
         while not self._stopping.is_set():
-            try:
-                self._round()
-            except (RedisError, OperationalError, OSError) as error:
-                log.warning("waker_waits", error=f"{type(error).__name__}: {error}")
-                self._stopping.wait(PAUSE_S)
-            except Exception:
-                log.exception("waker_round_failed")
-                self._stopping.wait(PAUSE_S)
+            self._awake.clear()
+            self._awake.wait(self._survive(self._round))
 
-    def _round(self) -> None:
+    def _round(self) -> float:
+        """Publishes what is due; returns the seconds until the next round."""
         self._upkeep()
         due = self._board.wake()
         for lane in due.lanes:
             self._publish(lane)
-        if not due.lanes:
-            self._board.listen(_pause(due))
+        return 0.0 if due.lanes else min(ROUND_S, ROUND_S if due.next_s is None else due.next_s)
+
+    def _listen(self) -> None:
+        """Its own thread: a blocking read in Redis ends too late for a due time, so the waker keeps time itself."""
+        while not self._stopping.is_set():
+            pause = self._survive(self._hear)
+            self._stopping.wait(pause)
+
+    def _hear(self) -> float:
+        if self._board.listen(ROUND_S):
+            self._awake.set()
+        return 0.0
+
+    def _survive(self, step: Callable[[], float]) -> float:
+        """What the step returns; a pause when Redis or the broker is away."""
+        try:
+            return step()
+        except (RedisError, OperationalError, OSError) as error:
+            log.warning("waker_waits", error=f"{type(error).__name__}: {error}")
+        except Exception:
+            log.exception("waker_round_failed")
+        return PAUSE_S
 
     def _upkeep(self) -> None:
         now = time.monotonic()
@@ -70,7 +85,3 @@ class Waker(Thread):
         self._board.beat(self._worker, self._facts())
         if self._board.may_sweep() and (ended := self._board.sweep()):
             log.error("deadline_passed", jobs=ended, hint="these orders may still be live")
-
-
-def _pause(due: Due) -> float:
-    return ROUND_S if due.next_s is None else min(ROUND_S, due.next_s)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,20 +28,10 @@ ROOT = Path(__file__).resolve().parents[2]
 GOOD = "instId,ordId\nBTC-USDT,1\nBTC-USDT,2\nETH-USDT,3\n"
 BAD = "instId,ordId\nBTC-USDT,1\nBTC-USDT,1.2E+15\nnope,2\n"
 FIELDS = [
-    "batch_id",
-    "account",
-    "instId",
-    "ordId",
-    "clOrdId",
-    "status",
-    "sCode",
-    "sMsg",
-    "attempts",
-    "enqueued_at",
-    "first_sent_at",
-    "accepted_at",
-    "finished_at",
-]
+    "batch_id", "account", "instId", "ordId", "clOrdId", "status", "sCode", "sMsg", "attempts",
+    "enqueued_at", "first_sent_at", "accepted_at", "finished_at",
+]  # fmt: skip
+Check = Callable[[], dict[str, dict[str, str]]]
 
 
 class Desk:
@@ -59,7 +50,7 @@ class Desk:
         out, err = self._capsys.readouterr()
         return status, out, err
 
-    def json(self, *arguments: str) -> dict[str, object]:
+    def json(self, *arguments: str) -> dict[str, Any]:
         """Runs a command that succeeds; what it prints as JSON."""
         status, out, err = self(*arguments, "--json")
         assert (status, err) == (0, "")
@@ -74,26 +65,29 @@ class Desk:
 
 
 @pytest.fixture
-def environment(redis_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
+def _environment_of_a_desk(redis_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The settings of a desk; the exchange's address is nobody's."""
-    values = {"REDIS_URL": redis_url, "OKX_BASE_URL": "http://127.0.0.1:1"}
-    values |= {f"ACCOUNTS__DESK1__{name}": "secret" for name in ("API_KEY", "API_SECRET", "PASSPHRASE")}
-    values = {f"BULK_CANCEL_{name}": value for name, value in values.items()}
-    for name, value in values.items():
-        monkeypatch.setenv(name, value)
+    account = {f"ACCOUNTS__DESK1__{name}": "secret" for name in ("API_KEY", "API_SECRET", "PASSPHRASE")}
+    for name, value in {"REDIS_URL": redis_url, "OKX_BASE_URL": "http://127.0.0.1:1", **account}.items():
+        monkeypatch.setenv(f"BULK_CANCEL_{name}", value)
     monkeypatch.chdir(tmp_path)
-    return values
 
 
 @pytest.fixture
-def desk(environment: dict[str, str], capsys: pytest.CaptureFixture[str]) -> Iterator[Desk]:
+def desk(_environment_of_a_desk: None, capsys: pytest.CaptureFixture[str]) -> Iterator[Desk]:
     """A desk whose files lie in the working directory."""
-    assert environment
     Path("good.csv").write_text(GOOD)
     Path("bad.csv").write_text(BAD)
     made = Desk(capsys)
     yield made
     made.store.redis.close()
+
+
+@pytest.fixture(scope="module")
+def exchange() -> Iterator[Simulator]:
+    """One simulator for these tests."""
+    with Simulator(Config()) as simulator:
+        yield simulator
 
 
 class TestSubmit:
@@ -232,18 +226,16 @@ class TestBadInput:
         assert status == 2
         assert words in err
 
-    @pytest.mark.parametrize(
-        "command", [["status"], ["outcomes", "b"], ["refused"], ["submit", "good.csv", "--account", "desk1"]]
-    )
-    def test_redis_away(self, desk: Desk, monkeypatch: pytest.MonkeyPatch, command: list[str]) -> None:
+    @pytest.mark.parametrize("command", ["status", "outcomes b", "refused", "submit good.csv --account desk1"])
+    def test_redis_away(self, desk: Desk, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
         """The address without its password, and what to do."""
         monkeypatch.setenv("BULK_CANCEL_REDIS_URL", "redis://me:pa55word@127.0.0.1:1/0")
-        status, out, err = desk(*command)
+        status, out, err = desk(*command.split())
         assert (status, out) == (2, "")
         assert "no answer from Redis at redis://***@127.0.0.1:1/0" in err
         assert "BULK_CANCEL_REDIS_URL" in err
         assert "pa55word" not in err
-        assert ("--batch-id" in err) == (command[0] == "submit")
+        assert ("--batch-id" in err) == command.startswith("submit")
 
     def test_a_redis_that_is_full(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
         """Nothing is taken when outcomes might not be recorded."""
@@ -302,7 +294,7 @@ class TestReading:
         desk("submit", "good.csv", "--account", "desk1", "--batch-id", "b1")
         desk.finish("ETH-USDT")
         said = desk.json("status")
-        lanes = {lane["name"]: lane for lane in said["lanes"]}  # type: ignore[attr-defined]
+        lanes = {lane["name"]: lane for lane in said["lanes"]}
         assert lanes["desk1/BTC-USDT"]["queued"] == 2
         assert lanes["desk1/ETH-USDT"]["single_used"] == 1
         assert lanes["desk1/ETH-USDT"]["sent"] == 1
@@ -317,9 +309,8 @@ class TestReading:
         desk.store.redis.hset(desk.store.keys.of("clock"), "run_id", "another life")
         desk.finish("BTC-USDT")
         said = desk.json("status")
-        [rest] = said["rests"]  # type: ignore[misc]
-        assert (rest["scope"], rest["probing"]) == ("redis", False)
-        lanes = {lane["name"]: lane for lane in said["lanes"]}  # type: ignore[attr-defined]
+        assert [(rest["scope"], rest["probing"]) for rest in said["rests"]] == [("redis", False)]
+        lanes = {lane["name"]: lane for lane in said["lanes"]}
         assert lanes["desk1/BTC-USDT"]["rest"]["scope"] == "redis"
         assert "Redis restarted" in desk("status")[1]
 
@@ -347,16 +338,8 @@ class TestReading:
 class TestCheck:
     """What is wrong and how to mend it."""
 
-    @pytest.fixture(scope="class")
-    def exchange(self) -> Iterator[Simulator]:
-        """One simulator for these tests."""
-        with Simulator(Config()) as simulator:
-            yield simulator
-
     @pytest.fixture
-    def check(
-        self, desk: Desk, exchange: Simulator, monkeypatch: pytest.MonkeyPatch
-    ) -> Callable[[], dict[str, dict[str, str]]]:
+    def check(self, desk: Desk, exchange: Simulator, monkeypatch: pytest.MonkeyPatch) -> Check:
         """Runs `check --json` against the simulator; the points by name."""
         monkeypatch.setenv("BULK_CANCEL_OKX_BASE_URL", exchange.url)
         for field, value in (("KEY", DEFAULT_KEY.key), ("SECRET", DEFAULT_KEY.secret)):
@@ -371,7 +354,7 @@ class TestCheck:
 
         return checked
 
-    def test_all_is_well(self, check: Callable[[], dict[str, dict[str, str]]]) -> None:
+    def test_all_is_well(self, check: Check) -> None:
         """Warnings are no failure: no worker, no persistence."""
         points = check()
         assert {name for name, point in points.items() if point["level"] == "ok"} == {
@@ -380,9 +363,7 @@ class TestCheck:
         assert "User ID 1001" in points["account desk1"]["text"]
         assert points["workers"]["level"] == "warn"
 
-    def test_a_stray_message_and_a_wrong_uid(
-        self, desk: Desk, check: Callable[[], dict[str, dict[str, str]]], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_a_stray_message_and_a_wrong_uid(self, desk: Desk, check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
         """A producer forgot its queue; the setting contradicts the exchange."""
         desk.store.redis.lpush("celery", "{}")
         monkeypatch.setenv("BULK_CANCEL_ACCOUNTS__DESK1__UID", "1002")
@@ -391,9 +372,7 @@ class TestCheck:
         assert points["uid"]["level"] == "FAIL"
         assert "the exchange says 1001" in points["uid"]["text"]
 
-    def test_wrong_credentials(
-        self, check: Callable[[], dict[str, dict[str, str]]], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_wrong_credentials(self, check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
         """FAIL with the variables to correct, never their values."""
         monkeypatch.setenv("BULK_CANCEL_ACCOUNTS__DESK1__API_SECRET", "not-the-secret")
         point = check()["account desk1"]
@@ -401,7 +380,7 @@ class TestCheck:
         assert "BULK_CANCEL_ACCOUNTS__DESK1__API_SECRET" in point["mend"]
         assert "not-the-secret" not in json.dumps(point)
 
-    def test_no_permission_to_trade(self, exchange: Simulator, check: Callable[[], dict[str, dict[str, str]]]) -> None:
+    def test_no_permission_to_trade(self, exchange: Simulator, check: Check) -> None:
         """A read-only key cannot cancel."""
         exchange.control.change_account(AccountChange(DEFAULT_KEY.key, permissions=("read_only",)))
         try:
@@ -409,9 +388,7 @@ class TestCheck:
         finally:
             exchange.control.change_account(AccountChange(DEFAULT_KEY.key, permissions=("read_only", "trade")))
 
-    def test_everything_away(
-        self, check: Callable[[], dict[str, dict[str, str]]], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_everything_away(self, check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
         """What could not be asked is a warning, what does not answer FAILs; no secret is shown."""
         monkeypatch.setenv("BULK_CANCEL_REDIS_URL", "redis://me:pa55word@127.0.0.1:1/0")
         monkeypatch.setenv("BULK_CANCEL_OKX_BASE_URL", "http://127.0.0.1:1")
@@ -423,7 +400,7 @@ class TestCheck:
         }  # fmt: skip
         assert "pa55word" not in json.dumps(points)
 
-    def test_it_is_read_by_people_too(self, desk: Desk, check: Callable[[], dict[str, dict[str, str]]]) -> None:
+    def test_it_is_read_by_people_too(self, desk: Desk, check: Check) -> None:
         """One line per point, and how to mend what is not ok."""
         assert check()
         _, out, _ = desk("check")
@@ -440,9 +417,9 @@ class TestProcess:
         assert (done.returncode, done.stderr) == (0, "")
         assert desk.store.batches.state("b1").size == 3
 
-    def test_skipped_rows_do_not_spoil_the_json(self, desk: Desk) -> None:
+    @pytest.mark.usefixtures("desk")
+    def test_skipped_rows_do_not_spoil_the_json(self) -> None:
         """Nothing but one document on stdout, whatever the parts log."""
-        assert desk
         done = _spawn("submit", "bad.csv", "--account", "desk1", "--skip-bad", "--json")
         assert [row["line"] for row in json.loads(done.stdout)["skipped"]] == [3, 4]
 
@@ -459,9 +436,9 @@ class TestProcess:
             assert process.stderr.read() == b""
         assert process.returncode == 141
 
-    def test_ctrl_c_ends_a_wait_cleanly(self, desk: Desk) -> None:
+    @pytest.mark.usefixtures("desk")
+    def test_ctrl_c_ends_a_wait_cleanly(self) -> None:
         """130, no traceback, and how to look at the batch later."""
-        assert desk
         command = [sys.executable, "-m", "worker.cli", "submit", "good.csv", "--account", "desk1", "--wait"]
         with subprocess.Popen(
             command, env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -474,9 +451,9 @@ class TestProcess:
         assert "the batch goes on without us" in err
         assert "Traceback" not in err
 
-    def test_the_exchange_alone_says_how_to_use_it(self, desk: Desk) -> None:
+    @pytest.mark.usefixtures("desk")
+    def test_the_exchange_alone_says_how_to_use_it(self) -> None:
         """Its lines are an environment that works; its orders are on the book."""
-        assert desk
         command = [sys.executable, "-m", "worker.cli", "exchange", "--orders", "30"]
         with subprocess.Popen(command, env=_environment(), stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None

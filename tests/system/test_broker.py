@@ -107,7 +107,6 @@ def test_a_busy_worker_outlives_lost_connections(broker: EmbeddedRedis, state: R
         assert until(lambda: not client.exists("cancel", "t:broker:unacked"), within_s=10)
         assert client.info("clients")["connected_clients"] < 20
     assert worker.alive()
-    assert "could not be told" not in worker.logged()  # late acknowledgements do no harm
 
 
 @pytest.mark.parametrize("busy", [False, True])

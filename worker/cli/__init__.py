@@ -50,7 +50,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         status = app(list(arguments) or ["--help"], prog_name=NAME, standalone_mode=False)
         sys.stdout.flush()
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # typer exits by itself when a reader went away, and only then
         quiet_stdout(sys.stdout.fileno())
         return Exit.PIPE
     except (KeyboardInterrupt, typer.Abort):

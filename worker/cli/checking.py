@@ -1,5 +1,7 @@
 """What is wrong here, and how is it mended? One line per point; FAIL makes the exit status 2."""
 
+from contextlib import closing
+
 from rich.table import Table
 from rich.text import Text
 
@@ -13,14 +15,12 @@ from worker.okx.client import OkxClient
 
 def check(*, as_json: Json = False) -> int:
     """Redis, broker, exchange, accounts and workers: what is wrong and how to mend it. Exit 2 if any point FAILs."""
-    store = context.store()
-    client = OkxClient(timeout_s=store.settings.http_timeout_s, pool=1)
     points = []
-    for point in run_checks(store, client):
-        points.append(point)
-        if not as_json:
-            show(_lines(point))
-    client.close()
+    with context.opened() as store, closing(OkxClient(timeout_s=store.settings.http_timeout_s, pool=1)) as client:
+        for point in run_checks(store, client):
+            points.append(point)
+            if not as_json:
+                show(_lines(point))
     failed = any(point.level == "FAIL" for point in points)
     if as_json:
         print_json({"ok": not failed, "points": points})

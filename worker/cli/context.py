@@ -1,5 +1,7 @@
 """What do all commands share? The store that the environment describes, and the options that many of them take."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -11,9 +13,14 @@ Json = Annotated[bool, typer.Option("--json", help="JSON on stdout; errors as a 
 Watch = Annotated[bool, typer.Option("--watch", help="Keep it on the screen, refreshed, until Ctrl-C.")]
 
 
-def store() -> Store:
-    """Opens the store; raises SettingsError."""
-    return open_store(load_settings())
+@contextmanager
+def opened() -> Iterator[Store]:
+    """The store, closed at the end of the block; raises SettingsError."""
+    store = open_store(load_settings())
+    try:
+        yield store
+    finally:
+        store.redis.close()
 
 
 def redis_url() -> str:

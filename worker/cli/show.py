@@ -66,9 +66,13 @@ def status(
 
     Of a batch the exit status is 1 if any of its orders was rejected or exhausted so far.
     """
-    store = context.store()
-    if batch is not None:
-        return _batch_status(store, batch, follow=follow, as_json=as_json)
+    with context.opened() as store:
+        if batch is not None:
+            return _batch_status(store, batch, follow=follow, as_json=as_json)
+        return _runner_status(store, follow=follow, as_json=as_json)
+
+
+def _runner_status(store: Store, *, follow: bool, as_json: bool) -> int:
     if follow:
         watch(every(lambda: read_snapshot(store), REFRESH_S), draw=snapshot_parts, tell=snapshot_json, as_json=as_json)
     snapshot = read_snapshot(store)
@@ -103,10 +107,11 @@ def outcomes(
 
     The exit status is 1 if any order of the batch was rejected or exhausted so far, whatever is shown.
     """
-    store = context.store()
-    dead = store.batches.state(batch).dead
-    rows = [row for row in store.batches.rows(batch) if not only or row.status in only]
-    _print_rows(rows, _format(form, as_json=as_json), verbose=verbose)
+    chosen = _format(form, as_json=as_json)
+    with context.opened() as store:
+        dead = store.batches.state(batch).dead
+        rows = [row for row in store.batches.rows(batch) if not only or row.status in only]
+    _print_rows(rows, chosen, verbose=verbose)
     return exit_of(dead=dead)
 
 
@@ -136,13 +141,12 @@ def refused(
     as_json: Json = False,
 ) -> int:
     """What could not be admitted: messages and rows with every reason, newest first."""
-    store = context.store()
-    entries = store.refusals.newest(count)
+    with context.opened() as store:
+        entries = store.refusals.newest(count)
+        left = store.refusals.count() - len(entries)
     if as_json:
         print_json(entries)
-        return Exit.OK
-    left = store.refusals.count() - len(entries)
-    if entries:
+    elif entries:
         show(refused_table(entries), *([f"and {number(left)} older; --count shows more"] if left > 0 else []))
     else:
         show(f"{plural(0, 'message')} refused")

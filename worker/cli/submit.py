@@ -56,11 +56,11 @@ def submit(
         account=account, orders=found.orders, batch_id=batch_id or new_batch_id(), urgent=urgent, reason=reason,
         requested_by=requested_by, deadline_s=deadline, labels=_labels(label or []),
     )  # fmt: skip
-    store = context.store()
-    receipt = _admit(store, asked, found.bad)
-    if not as_json:
-        show(_receipt_line(receipt))
-    state = _wait(store, receipt, timeout) if wait else None
+    with context.opened() as store:
+        receipt = _admit(store, asked, found.bad)
+        if not as_json:
+            show(_receipt_line(receipt))
+        state = _wait(store, receipt, timeout) if wait else None
     if as_json:
         print_json(_json(receipt, found.bad, state))
     elif state is not None:

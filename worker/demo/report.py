@@ -95,7 +95,7 @@ def make_report(
         flat_s=max(each.flat_s for each in instruments),
         minimum_s=plan.minimum_s,
         refusals=summary.refusals,
-        outcomes=sum((Counter(each.outcomes) for each in instruments), Counter[str]()),
+        outcomes=dict(sum((Counter(each.outcomes) for each in instruments), Counter[str]())),
         complete=complete,
         blocked_s=(sending_from - taken_at).total_seconds(),
         repeated=sum(orders for cancels, orders in summary.cancels_per_order.items() if cancels > 1),
@@ -110,7 +110,7 @@ def _instrument(name: str, rows: Sequence[Row], summary: Summary, uid: str, star
     return InstrumentReport(
         instId=name,
         orders=len(rows),
-        outcomes=Counter(row.status for row in rows),
+        outcomes=dict(Counter(row.status for row in rows)),
         flat_s=(max(off_at, default=started_us) - started_us) / 1e6,
         span_s=_span_s(seen),
         minimum_s=minimum_s(len(rows)),
