@@ -13,7 +13,7 @@ LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --
 	--no-emit-index-url --no-emit-find-links pyproject.toml
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test check format-check lint types format lock clean
+.PHONY: help demo test chaos check format-check lint types format lock clean
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):[^#]*## /  make \1	/p' $(MAKEFILE_LIST)
@@ -23,6 +23,11 @@ demo: $(VENV)/.runtime ## a bulk cancel with everything simulated, in a minute
 
 test: $(VENV)/.dev ## all tests, or some: make test ARGS="tests/unit -x"
 	$(BIN)/python -m pytest $(ARGS)
+
+chaos: $(VENV)/.dev ## every fault in its long form, and what became of the orders, as a table
+	@mkdir -p build && rm -f build/chaos.jsonl
+	@status=0; CHAOS=long CHAOS_REPORT=build/chaos.jsonl $(BIN)/python -m pytest tests/system/chaos $(ARGS) || status=$$?; \
+		$(BIN)/python -m tests.system.chaos.table build/chaos.jsonl && exit $$status
 
 check: format-check lint types test ## what .ci/run runs: format, lint, types, tests
 

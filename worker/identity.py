@@ -5,6 +5,7 @@ exchange has told the uid of each of its accounts and no setting contradicts it.
 """
 
 import hashlib
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from threading import Event, Thread
@@ -15,9 +16,9 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from worker.keys import Keys
-from worker.okx.client import OkxClient
+from worker.okx.client import AccountConfig, OkxClient
 from worker.okx.credentials import Credentials
-from worker.okx.errors import ExchangeError, NotAuthorised
+from worker.okx.errors import ClockSkew, ExchangeError, NotAuthorised
 from worker.users import User
 
 log = structlog.get_logger(__name__)
@@ -139,10 +140,18 @@ class Identity(Thread):
 
     def _ask(self, account: Credentials, asking: str) -> str:
         try:
-            return self._client.account_config(account).uid
+            return self._config(account).uid
         except NotAuthorised:
             self._redis.set(asking, "1", px=REFUSED_MS)
             raise
+
+    def _config(self, account: Credentials) -> AccountConfig:
+        asked_at = time.monotonic()
+        try:
+            return self._client.account_config(account)
+        except ClockSkew:
+            self._client.correct_clock(account.base_url, signed_at=asked_at)
+            return self._client.account_config(account)
 
     def _settle(self) -> None:
         bad = {name: conflict.text for conflict in conflicts(self._users, self._told) for name in conflict.accounts}

@@ -45,7 +45,7 @@ class Runtime:
         self.sender = Sender(lanes, self._client, turns, users, concurrency=settings.http_concurrency)
         board = Board(store.redis, store.scripts, store.keys, retention_s=settings.retention_s)
         self._identity = Identity(store.redis, store.keys, self._client, users, self.sender.admit_user)
-        self._waker = Waker(board, publish, self.name, self._facts)
+        self._waker = Waker(board, publish, self.sender.drain, self.name, self._facts)
         self._started_at = time.time()
 
     def start(self) -> None:

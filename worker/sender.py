@@ -140,9 +140,9 @@ class Sender:
         began = time.monotonic()
         outcome = self._ask(grant, call)
         conclusion = self._turns.conclude(grant, call, outcome, time.monotonic() - began)
+        self._resync(grant, conclusion, signed_at=began)
         recorded = self._record(grant, call, conclusion.result)
         report(grant, call, conclusion, recorded)
-        self._resync(grant, conclusion)
         return recorded is not None and recorded.due_s == 0
 
     def _ask(self, grant: Grant, call: Call) -> Answer | ExchangeError:
@@ -172,10 +172,11 @@ class Sender:
                 log.warning("record_waits", lane=grant.lane, call=call.id, error=str(error))
                 self._stopping.wait(0.2)
 
-    def _resync(self, grant: Grant, conclusion: Conclusion) -> None:
+    def _resync(self, grant: Grant, conclusion: Conclusion, *, signed_at: float) -> None:
+        """Before the record, so that the retry is signed with the right time."""
         if any(judged.verdict is Verdict.CLOCK for judged in conclusion.judgements):
             try:
-                self._client.measure_clock(grant.user.base_url)
+                self._client.correct_clock(grant.user.base_url, signed_at=signed_at)
             except ExchangeError as error:
                 log.warning("clock_not_measured", exchange=grant.user.base_url, error=str(error))
 

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from redis.sentinel import Sentinel, SentinelConnectionPool
 
 from worker.admission import Admission
 from worker.batches import Batches
@@ -14,6 +16,7 @@ from worker.keys import Keys
 from worker.refused import Refusals
 from worker.scripts import Scripts
 from worker.settings import Settings, load_settings
+from worker.urls import sentinels
 from worker.users import users_of
 
 
@@ -50,16 +53,28 @@ def open_store(settings: Settings) -> Store:
 
 def connect(settings: Settings, *, single_connection: bool = False) -> Redis:
     """A client of the state Redis that never repeats a command by itself: our verbs do, knowing that they may."""
-    return Redis.from_url(
-        settings.redis_url.get_secret_value(),
-        decode_responses=True,
-        single_connection_client=single_connection,
-        protocol=2,
-        socket_timeout=2,
-        socket_connect_timeout=1,
-        socket_keepalive=True,
-        retry=Retry(NoBackoff(), 0),
+    url = settings.redis_url.get_secret_value()
+    options = _options()
+    if not url.startswith("sentinel:"):
+        return Redis.from_url(url, single_connection_client=single_connection, **options)
+    named = sentinels(url)
+    asked = Sentinel(named.hosts, sentinel_kwargs=_options())
+    pool = SentinelConnectionPool(
+        named.service, asked, db=named.db, username=named.username, password=named.password, **options
     )
+    return Redis(connection_pool=pool, single_connection_client=single_connection)
+
+
+def _options() -> dict[str, Any]:
+    """A retry object of its own for each client: redis-py changes it."""
+    return {
+        "decode_responses": True,
+        "protocol": 2,
+        "socket_timeout": 2,
+        "socket_connect_timeout": 1,
+        "socket_keepalive": True,
+        "retry": Retry(NoBackoff(), 0),
+    }
 
 
 def _admission(settings: Settings, redis: Redis, scripts: Scripts, directory: Directory) -> Admission:

@@ -1,11 +1,12 @@
 """Which URLs do we accept for Redis, broker and exchange, and how is one shown without its password?"""
 
-from urllib.parse import SplitResult, parse_qs, urlsplit
+from dataclasses import dataclass, field
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from pydantic import SecretStr
 
-STATE_SCHEMES = ("redis", "rediss", "unix")
-BROKER_SCHEMES = (*STATE_SCHEMES, "sentinel", "redis+socket")
+STATE_SCHEMES = ("redis", "rediss", "unix", "sentinel")
+BROKER_SCHEMES = (*STATE_SCHEMES, "redis+socket")
 _SHAPE = "should look like {scheme}://host:6379/0"
 
 
@@ -16,8 +17,10 @@ def redacted(url: str | SecretStr) -> str:
 
 
 def check_state_url(url: SecretStr) -> SecretStr:
-    """Raise ValueError (never showing the URL) unless it names one Redis server."""
-    _check_redis(url.get_secret_value(), STATE_SCHEMES)
+    """Raise ValueError (never showing the URL) unless it names one Redis server, or Sentinels, parted by `;`."""
+    text = url.get_secret_value()
+    for part in text.split(";") if text.startswith("sentinel:") else [text]:
+        _check_redis(part, ("sentinel",) if text.startswith("sentinel:") else STATE_SCHEMES)
     return url
 
 
@@ -58,6 +61,32 @@ def state_form(url: str) -> str:
     db = parse_qs(parts.query).get("virtual_host", ["0"])[0]
     login = f"{parts.netloc.rpartition('@')[0]}@" if "@" in parts.netloc else ""
     return f"unix://{login}{parts.path}?db={db}"
+
+
+@dataclass(frozen=True, slots=True)
+class Sentinels:
+    """Where Sentinels listen, which primary of theirs is meant, and how to log in there (not at the Sentinels)."""
+
+    hosts: tuple[tuple[str, int], ...]
+    service: str
+    db: int
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+
+def sentinels(url: str) -> Sentinels:
+    """What `sentinel://user:password@h1:26379;sentinel://h2:26379/db?master_name=…` names (default mymaster, db 0)."""
+    parts = [urlsplit(part) for part in url.split(";")]
+    named = [name for part in parts for name in parse_qs(part.query).get("master_name", ())]
+    dbs = [part.path.strip("/") for part in parts if part.path.strip("/")]
+    login = next((part for part in parts if part.password), parts[0])
+    return Sentinels(
+        hosts=tuple((part.hostname or "", part.port or 26379) for part in parts),
+        service=named[0] if named else "mymaster",
+        db=int(dbs[0]) if dbs else 0,
+        username=unquote(login.username) if login.username else None,
+        password=unquote(login.password) if login.password else None,
+    )
 
 
 def _redacted_one(url: str) -> str:

@@ -18,17 +18,23 @@ PAUSE_S: Final = 0.5
 
 
 class Waker(Thread):
-    """Publishes a drain for each lane as it falls due. `publish` raises OperationalError when the broker is away.
+    """Publishes a drain for each lane as it falls due. `publish` raises when the broker is away or takes nothing.
 
-    `facts` is asked for what `status` shows of this worker.
+    Then `drain` gives the lanes their turn in this worker. `facts` is asked for what `status` shows of it.
     """
 
     def __init__(
-        self, board: Board, publish: Callable[[str], None], worker: str, facts: Callable[[], Mapping[str, object]]
+        self,
+        board: Board,
+        publish: Callable[[str], None],
+        drain: Callable[[str], None],
+        worker: str,
+        facts: Callable[[], Mapping[str, object]],
     ) -> None:
         super().__init__(name="waker", daemon=True)
         self._board = board
         self._publish = publish
+        self._drain = drain
         self._worker = worker
         self._facts = facts
         self._stopping = Event()
@@ -46,14 +52,19 @@ class Waker(Thread):
         self._bell.start()
         while not self._stopping.is_set():
             self._awake.clear()
+            self._survive(self._upkeep)  # may fail alone: a full Redis takes no heartbeat
             self._awake.wait(self._survive(self._round))
 
     def _round(self) -> float:
         """Publishes what is due; returns the seconds until the next round."""
-        self._upkeep()
         due = self._board.wake()
-        for lane in due.lanes:
-            self._publish(lane)
+        for done, lane in enumerate(due.lanes):
+            try:
+                self._publish(lane)
+            except Exception:
+                for left in due.lanes[done:]:
+                    self._drain(left)
+                raise
         return 0.0 if due.lanes else min(ROUND_S, ROUND_S if due.next_s is None else due.next_s)
 
     def _listen(self) -> None:
@@ -77,11 +88,12 @@ class Waker(Thread):
             log.exception("waker_round_failed")
         return PAUSE_S
 
-    def _upkeep(self) -> None:
+    def _upkeep(self) -> float:
         now = time.monotonic()
         if now < self._upkeep_at:
-            return
+            return 0.0
         self._upkeep_at = now + ROUND_S
         self._board.beat(self._worker, self._facts())
         if self._board.may_sweep() and (ended := self._board.sweep()):
             log.error("deadline_passed", jobs=ended, hint="these orders may still be live")
+        return 0.0

@@ -221,3 +221,15 @@ def test_clock_is_measured_and_applied(client: OkxClient) -> None:
     stamp = server.arrivals[-1].partition(b"OK-ACCESS-TIMESTAMP: ")[2].partition(b"\r\n")[0].decode()
     assert datetime.fromisoformat(stamp).timestamp() == pytest.approx(time.time() + 100, abs=2)
     assert b"OK-ACCESS" not in server.arrivals[0]
+
+
+def test_many_refused_at_once_measure_the_clock_once(client: OkxClient) -> None:
+    """Those that were signed before the measurement go on with it; one signed after it measures again."""
+    began = time.monotonic()
+    with Server(says(rows({"ts": str(int((time.time() + 100) * 1000))}))) as server:
+        with ThreadPoolExecutor(16) as threads:
+            list(threads.map(lambda _: client.correct_clock(server.url, signed_at=began), range(32)))
+        assert len(server.arrivals) == 1
+        assert client.clock_offset_s(server.url) == pytest.approx(100, abs=1)
+        client.correct_clock(server.url, signed_at=time.monotonic())
+        assert len(server.arrivals) == 2

@@ -1,5 +1,6 @@
 """What does a system test run on? A real Redis, the simulated exchange and real worker processes."""
 
+import json
 import os
 import signal
 import subprocess
@@ -31,12 +32,14 @@ class Rig:
         config: Config | None = None,
         redis: Mapping[str, str] | None = None,
         settings: Mapping[str, str] | None = None,
+        app: str = "worker",
     ) -> None:
         self._stack = ExitStack()
         self.redis = EmbeddedRedis(options=redis)
         self.exchange = Simulator(config)
         self._extra = dict(settings or {})
         self._count = workers
+        self._app = app
         self.workers: list[subprocess.Popen[bytes]] = []
         self.log_file = Path(os.environ.get("RIG_LOG", os.devnull))
 
@@ -73,7 +76,7 @@ class Rig:
 
     def start_worker(self) -> subprocess.Popen[bytes]:
         """One more worker process; returns at once."""
-        command = [sys.executable, "-m", "celery", "-A", "worker", "worker", "--loglevel", "INFO"]
+        command = [sys.executable, "-m", "celery", "-A", self._app, "worker", "--loglevel", "INFO"]
         with self.log_file.open("ab") as log:
             worker = subprocess.Popen(
                 command,
@@ -85,6 +88,21 @@ class Rig:
             )
         self.workers.append(worker)
         return worker
+
+    def configure(self, **settings: str) -> None:
+        """Settings (contract names without their prefix) of the workers started from now on."""
+        self._extra |= settings
+
+    def start_workers(self, count: int) -> list[subprocess.Popen[bytes]]:
+        """So many more worker processes, once all of them have reported themselves."""
+        started = [self.start_worker() for _ in range(count)]
+        pids = {worker.pid for worker in started}
+        self.wait_for(lambda: pids <= self.pids(), 30)
+        return started
+
+    def pids(self) -> set[int]:
+        """Process ids of the workers that have reported themselves."""
+        return {json.loads(beat)["pid"] for beat in self.store.redis.hvals(self.store.keys.of("workers"))}
 
     def alive(self) -> int:
         """Workers that have reported themselves."""

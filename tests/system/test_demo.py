@@ -31,7 +31,7 @@ class Demo:
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         """The running demo."""
-        command = [sys.executable, "-m", "worker.cli", "demo", "--orders", str(ORDERS), *arguments]
+        command = [sys.executable, "-P", "-m", "worker.cli", "demo", "--orders", str(ORDERS), *arguments]
         return subprocess.Popen(
             command, cwd=self.directory, env={**self.environment, **environment},
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -72,6 +72,16 @@ def test_the_demo_reports_and_leaves_nothing_behind(demo: Demo) -> None:
     assert all(each["batch_max"] <= 300 and each["single_max"] <= 60 for each in report["instruments"])
     assert report["line"].startswith("200 orders, 4 instruments: flat in ")
     assert demo.left() == []
+
+
+def test_it_runs_where_another_worker_and_other_settings_lie(demo: Demo) -> None:
+    """A `worker.py` and a `.env` in the working directory are somebody else's."""
+    (demo.directory / "worker.py").write_text("raise SystemExit('the wrong worker')")
+    (demo.directory / ".env").write_text("BULK_CANCEL_REDIS_ULR=x\nBULK_CANCEL_KEY_PREFIX=mine\n")
+    with demo.start("--instruments", "2") as process:
+        _, err = process.communicate(timeout=50)
+    assert process.returncode == 0, err
+    assert sorted(demo.left()) == [".env", "worker.py"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

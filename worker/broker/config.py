@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 import ssl
 from typing import Final
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from kombu.entity import Exchange, Queue
 
@@ -39,7 +39,11 @@ def _sentinel(broker_url: str) -> tuple[str, str | None]:
     if not broker_url.startswith("sentinel:"):
         return broker_url, None
     named = re.search(r"[?&]master_name=([^&;]+)", broker_url)
-    return re.sub(r"\?[^;]*", "", broker_url), unquote(named[1]) if named else "mymaster"
+    parts = re.sub(r"\?[^;]*", "", broker_url).split(";")
+    db = next((path for part in parts if (path := urlsplit(part).path.strip("/"))), "")
+    if db and not urlsplit(parts[0]).path.strip("/"):
+        parts[0] = f"{parts[0].rstrip('/')}/{db}"  # kombu asks the first part alone
+    return ";".join(parts), unquote(named[1]) if named else "mymaster"
 
 
 def _broker(broker_url: str) -> dict[str, object]:

@@ -120,7 +120,7 @@ def _start_workers(stack: ExitStack, store: Store, told: Mapping[str, str], coun
 
 def _worker(number: int, directory: Path, told: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """A worker as anybody starts one; in an empty directory, where no `.env` and no other `worker` is found."""
-    command = [sys.executable, "-m", "celery", "-A", "worker", "worker", "-n", f"demo{number}@%h"]
+    command = [sys.executable, "-P", "-m", "celery", "-A", "worker", "worker", "-n", f"demo{number}@%h"]
     kept = {name: value for name, value in os.environ.items() if not name.upper().startswith((PREFIX, "CELERY"))}
     path = os.pathsep.join(filter(None, (str(_ROOT), kept.get("PYTHONPATH"))))
     ours = {f"{PREFIX}{name}": value for name, value in told.items()}

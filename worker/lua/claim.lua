@@ -11,6 +11,7 @@
 -- return   JSON: {account (index from 0) or null, probes [scope], due (µs from now, -1: no work), reason,
 --          calls [{id, meter, jobs [{id, account, attempts, generation, left (µs to deadline), batches}]}]}
 
+despite_full_memory()
 local input = cjson.decode(ARGV[1])
 local lane, now, wall = input.lane, clock()
 local scopes = { 'lane:' .. lane, input.exchange }

@@ -6,6 +6,7 @@
 -- ARGV[1]  JSON: batch, jobs [{id, lane}], again_us (a batch that still waits is looked at again then), retention_s
 -- return   JSON: {ended (jobs)}
 
+despite_full_memory()
 local input = cjson.decode(ARGV[1])
 local now, wall = clock()
 local ended = 0

@@ -11,6 +11,7 @@
 --          counts, attempt (JSON text without `at`)}]
 -- return   JSON: {due (µs from now, -1: no work), stale (jobs no longer held), repeated}
 
+despite_full_memory()
 local input = cjson.decode(ARGV[1])
 local lane, now, wall = input.lane, clock()
 local key = K.window(lane .. ':' .. input.meter)

@@ -6,6 +6,7 @@
 -- ARGV[1]  JSON: lanes [lane], idle_us
 -- return   JSON: {mended (lanes put back)}
 
+despite_full_memory()
 local input = cjson.decode(ARGV[1])
 local now = clock()
 local mended = 0

@@ -6,6 +6,7 @@
 -- ARGV[1]  JSON: count (lanes at most), postpone_us
 -- return   JSON: {lanes [lane, urgent ones first], next (µs until the board's next due, -1: empty board)}
 
+despite_full_memory()
 local input = cjson.decode(ARGV[1])
 local now = clock()
 local lanes = {}

@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from threading import Lock
 from urllib.parse import urlencode
 
 import requests
@@ -60,6 +61,8 @@ class OkxClient:
         context = tls_context(verify or DEFAULT_CA_BUNDLE_PATH)
         self._pool = Pool(lambda url: Wire(url, context=context, timeout_s=timeout_s), keep=pool)
         self._offsets: dict[str, float] = {}
+        self._corrected_at: dict[str, float] = {}
+        self._correcting: dict[str, Lock] = {}
 
     def cancel(self, creds: Credentials, order: OrderRef, *, write_by: float) -> Answer:
         """Ask to cancel one order; nothing is sent after the time.monotonic() instant `write_by`."""
@@ -121,6 +124,19 @@ class OkxClient:
         server_s = self.server_time_ms(base_url) / 1000
         self._offsets[base_url] = server_s - (asked + time.time()) / 2
         return self._offsets[base_url]
+
+    def correct_clock(self, base_url: str, *, signed_at: float) -> None:
+        """Measure because a timestamp of `signed_at` (monotonic) was refused, unless it was tried since then.
+
+        Many calls are refused at once; one of them asks, the others wait for it.
+        """
+        with self._correcting.setdefault(base_url, Lock()):
+            if self._corrected_at.get(base_url, -_WHENEVER) > signed_at:
+                return
+            try:
+                self.measure_clock(base_url)
+            finally:
+                self._corrected_at[base_url] = time.monotonic()
 
     def clock_offset_s(self, base_url: str) -> float:
         """The offset measured last, 0 if never; it corrects every signed timestamp."""

@@ -34,7 +34,7 @@ class Simulator:
         """Start the process and wait for its word that it listens."""
         search_path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "worker.simulator"],
+            [sys.executable, "-P", "-m", "worker.simulator"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=os.environ | {"PYTHONPATH": search_path},

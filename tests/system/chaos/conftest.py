@@ -1,0 +1,38 @@
+"""What does every test under faults get? Its form, short or long, and a witness that must have judged."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.system.chaos.report import Witness
+
+SHORT_S, LONG_S = 60, 600
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of this folder end in a minute, in their long form in ten."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(LONG_S if _long() else SHORT_S))
+
+
+def _long() -> bool:
+    form = os.environ.get("CHAOS", "short")
+    assert form in {"short", "long"}, f"CHAOS should be short or long, not {form}"
+    return form == "long"
+
+
+@pytest.fixture
+def long() -> bool:
+    """Whether the long form was asked for: CHAOS=long, as `make chaos` does."""
+    return _long()
+
+
+@pytest.fixture
+def witness(request: pytest.FixtureRequest) -> Iterator[Witness]:
+    """Named for the test; one that passed without its judgement has proved nothing."""
+    witness = Witness(request.node.name.removeprefix("test_").replace("_", " "))
+    yield witness
+    assert witness.finding is not None, "the test never called witness.judge"

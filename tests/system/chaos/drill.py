@@ -1,0 +1,91 @@
+"""What do the drills have in common? Orders to hand in, workers to kill, and what the exchange's log says of both."""
+
+import json
+import subprocess
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from tasks.messages import parse_cancel_orders
+from tests.system.rig import Rig, orders
+from worker.admission import Receipt
+from worker.batches import Row
+from worker.simulator.config import Config
+from worker.simulator.faults import Network
+from worker.simulator.log import CANCELS, Arrival
+from worker.simulator.meters import Limits
+
+UID = "1001"
+WINDOW_S = 0.5
+TIMEOUT_S = 0.5
+BLACKOUT_S = 1 + 2 * TIMEOUT_S + WINDOW_S
+"""How long nobody sends after a restart of Redis, under `QUICK`."""
+
+QUICK = {"HTTP_TIMEOUT_S": str(TIMEOUT_S), "WINDOW_S": str(WINDOW_S), "ACCOUNTS__DESK1__ENDPOINTS": "single"}
+"""Settings under which claims end and windows pass sooner; the limiter has it no easier."""
+
+
+def quick_exchange(delay_ms: float = 5, jitter_ms: float = 20) -> Config:
+    """An exchange whose windows fit `QUICK`: 60 requests in 0.5 s for each instrument."""
+    limits = Limits(window_ms=round(WINDOW_S * 1000))
+    return Config(limits=limits, network=Network(delay_ms=delay_ms, jitter_ms=jitter_ms))
+
+
+def place(rig: Rig, count: int, *, lanes: int) -> list[dict[str, str]]:
+    """`count` orders spread over the first `lanes` instruments, as a producer names them."""
+    instruments, share = rig.exchange.config.instruments[:lanes], count // lanes
+    return [row for each in instruments for row in orders(each, rig.exchange.control.place(UID, each, share))]
+
+
+def submit(rig: Rig, batch_id: str, rows: Iterable[dict[str, str]]) -> Receipt:
+    """Hands in a batch of account desk1."""
+    asked = parse_cancel_orders(account="desk1", batch_id=batch_id, orders=rows)
+    return rig.store.admission.admit(asked)
+
+
+def kill(worker: subprocess.Popen[bytes]) -> None:
+    """As a power cut would."""
+    worker.kill()
+    worker.wait()
+
+
+def started(rig: Rig, batch_id: str) -> None:
+    """Returns when the first orders of the batch have ended and work is left."""
+    rig.wait_for(lambda: 0 < rig.store.batches.state(batch_id).waiting < rig.store.batches.state(batch_id).size)
+
+
+def waiting(rig: Rig, batch_id: str) -> int:
+    """Orders of the batch without an outcome."""
+    return rig.store.batches.state(batch_id).waiting
+
+
+def cancels(rig: Rig) -> Iterator[Arrival]:
+    """The cancels that arrived at the exchange, oldest first."""
+    return (arrival for arrival in rig.exchange.control.log() if arrival.endpoint in CANCELS)
+
+
+def sends(rig: Rig) -> Counter[str]:
+    """How many cancels of each order arrived."""
+    return Counter(order for arrival in cancels(rig) for order in arrival.ordIds)
+
+
+def lost_claims(row: Row) -> int:
+    """How many claims of the order ended without a word of whoever held them."""
+    return sum(entry.get("sMsg") == "claim ran out" for entry in row.log)
+
+
+def resent_without_cause(rig: Rig, batch_id: str) -> list[str]:
+    """Orders that were sent more often than once, and once more for each claim that was lost."""
+    sent = sends(rig)
+    return [str(row.ordId) for row in rig.store.batches.rows(batch_id) if sent[str(row.ordId)] > 1 + lost_claims(row)]
+
+
+def sent_after_their_end(rig: Rig, batch_id: str) -> list[str]:
+    """Orders of which a cancel arrived after their outcome had been written."""
+    ends = {str(row.ordId): row.finished_at or 0 for row in rig.store.batches.rows(batch_id)}
+    return [order for arrival in cancels(rig) for order in arrival.ordIds if arrival.at_us > ends.get(order, 1 << 62)]
+
+
+def problems(rig: Rig) -> list[str]:
+    """What the workers say of themselves in `status`."""
+    beats = rig.store.redis.hvals(rig.store.keys.of("workers"))
+    return [text for beat in beats for text in json.loads(beat)["problems"].values()]

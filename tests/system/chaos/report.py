@@ -1,0 +1,181 @@
+"""What did a fault do to the orders? The simulator's book and log and Redis tell; workers are not asked."""
+
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import Collection, Iterator, Set
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self, cast
+
+from tests.system.rig import Rig
+from worker.simulator.book import OPEN
+from worker.simulator.log import CANCELS
+from worker.simulator.meters import max_in_window
+
+ENDED_OFF_BOOK = frozenset({"accepted", "canceled", "filled", "gone"})
+"""Outcomes that say that the order is off the exchange's book."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One fault's line of the table: all counts of things, `resume_s` and `took_s` in seconds.
+
+    `lost`: orders without an outcome. `wrong`: outcomes that the book contradicts, or that the outcome stream does not
+    hold exactly once for the job's generation. `exceeded`: meters with a window above their limit at arrival.
+    `refusals`: requests that a meter refused. `most_sends`: cancels of the order that met most. `resume_s`: the longest
+    time from the end of a fault to the next cancel's arrival or outcome; None when no fault ended with work left.
+    """
+
+    fault: str
+    orders: int
+    faults: int
+    lost: int
+    wrong: int
+    exceeded: int
+    refusals: int
+    most_sends: int
+    resume_s: float | None
+    took_s: float
+
+
+class Witness:
+    """Counts the faults of one test and judges its rig while that still runs; `judge` must be called."""
+
+    def __init__(self, fault: str) -> None:
+        self.fault = fault
+        self.faults = 0
+        self.finding: Finding | None = None
+        self._ends_us: list[int] = []
+        self._began = time.monotonic()
+
+    def injected(self, count: int = 1) -> Self:
+        """So many more kills or outages began."""
+        self.faults += count
+        return self
+
+    def ended(self) -> None:
+        """A fault ended now: from here the time to resume is taken."""
+        self._ends_us.append(time.time_ns() // 1000)
+
+    def judge(
+        self, rig: Rig, *, refusals: int = 0, foreign: Collection[str] = (), batches: int | None = None
+    ) -> Finding:
+        """Asserts that nothing was lost, wrong or too fast, over all batches; appends the line to CHAOS_REPORT.
+
+        `refusals` are those that the fault itself made, `foreign` the ordIds that another program cancels on our meters;
+        `batches` is how many must be there.
+        """
+        rows = list(_rows(rig))
+        summary = rig.exchange.control.summary()
+        finding = Finding(
+            fault=self.fault,
+            orders=len({job for job, _ in rows}),
+            faults=self.faults,
+            lost=_lost(rig, rows),
+            wrong=_wrong(rig, rows),
+            exceeded=_exceeded(rig, frozenset(foreign)),
+            refusals=summary.refusals,
+            most_sends=max(summary.cancels_per_order, default=0),
+            resume_s=self._resume_s(rig),
+            took_s=round(time.monotonic() - self._began, 1),
+        )
+        self.finding = finding
+        _append(finding)
+        zeros = (finding.lost, finding.wrong, finding.exceeded, finding.refusals)
+        assert zeros == (0, 0, 0, refusals), finding
+        assert finding.orders > 0, "nothing was handed in"
+        assert batches is None or len(_batches(rig)) == batches
+        return finding
+
+    def _resume_s(self, rig: Rig) -> float | None:
+        """A fault that ended is over when the first thing happens after it; the slowest of them counts."""
+        if not self._ends_us:
+            return None
+        signs = sorted([*_arrivals_us(rig), *_outcomes_us(rig)])
+        waits = (next((sign - end for sign in signs if sign > end), None) for end in self._ends_us)
+        known = [wait / 1e6 for wait in waits if wait is not None]
+        return round(max(known), 2) if known else None
+
+
+def outcomes(rig: Rig) -> list[dict[str, str]]:
+    """Every entry of the outcome stream, oldest first."""
+    found = rig.store.redis.xrange(rig.store.keys.of("outcomes"))
+    return [entry for _, entry in cast("list[tuple[str, dict[str, str]]]", found)]
+
+
+def _batches(rig: Rig) -> list[str]:
+    prefix = rig.store.keys.of("batch", "")
+    return [str(key).removeprefix(prefix) for key in rig.store.redis.scan_iter(f"{prefix}*", count=1000)]
+
+
+def _rows(rig: Rig) -> Iterator[tuple[str, dict[str, Any] | None]]:
+    """Every row of every batch: job and what it ended with, None while it waits."""
+    for batch in _batches(rig):
+        for job, row in rig.store.redis.hscan_iter(rig.store.keys.of("rows", batch), count=1000):
+            yield job, json.loads(row) if row.startswith("{") else None
+
+
+def _lost(rig: Rig, rows: list[tuple[str, dict[str, Any] | None]]) -> int:
+    waiting = sum(row is None for _, row in rows)
+    sizes = sum(rig.store.batches.state(batch).size for batch in _batches(rig))
+    return waiting + sizes - len(rows)
+
+
+def _wrong(rig: Rig, rows: list[tuple[str, dict[str, Any] | None]]) -> int:
+    """Outcomes that the book contradicts, and those that the stream does not tell once."""
+    live = _live(rig)
+    told: Counter[tuple[str, str, str]] = Counter()
+    for entry in outcomes(rig):
+        told[entry["order"], entry["generation"], entry["status"]] += 1
+    ended = {(job, str(row["generation"]), str(row["status"])) for job, row in rows if row}
+    contradicted = sum(status in ENDED_OFF_BOOK and _order(job) in live for job, _, status in ended)
+    twice = sum(count - 1 for count in Counter((job, number) for job, number, _ in told.elements()).values())
+    return contradicted + twice + sum(not told[each] for each in ended)
+
+
+def _live(rig: Rig) -> set[str]:
+    """The orders on the book, by either id."""
+    rows = [row for state in OPEN for row in rig.exchange.control.orders(state=state)]
+    return {row.ordId for row in rows} | {row.clOrdId for row in rows if row.clOrdId}
+
+
+def _order(job: str) -> str:
+    return job.rpartition("/")[2][1:]
+
+
+def _exceeded(rig: Rig, foreign: Set[str]) -> int:
+    """Meters that were overfilled; where others use them, too, our requests are counted alone."""
+    limits = rig.exchange.config.limits
+    worst = {key: meter.max_in_window for key, meter in rig.exchange.control.summary().meters.items()}
+    if foreign:
+        worst = _ours(rig, foreign)
+    allowed = {key: limits.of(key.partition(":")[0]) for key in worst}
+    return sum(most > (allowed[key] or most) for key, most in worst.items())
+
+
+def _ours(rig: Rig, foreign: Set[str]) -> dict[str, int]:
+    """The worst window of each meter without the requests for foreign orders."""
+    tracks: dict[str, tuple[list[int], list[int]]] = {}
+    for row in rig.exchange.control.log():
+        for meter, weight in zip(row.meters, row.weights, strict=True) if foreign.isdisjoint(row.ordIds) else ():
+            times, weights = tracks.setdefault(meter, ([], []))
+            times.append(row.at_us)
+            weights.append(weight)
+    window_us = rig.exchange.config.limits.window_ms * 1000
+    return {meter: max_in_window(times, window_us, weights) for meter, (times, weights) in tracks.items()}
+
+
+def _arrivals_us(rig: Rig) -> Iterator[int]:
+    return (row.at_us for row in rig.exchange.control.log() if row.endpoint in CANCELS)
+
+
+def _outcomes_us(rig: Rig) -> Iterator[int]:
+    return (int(entry["finished"]) for entry in outcomes(rig))
+
+
+def _append(finding: Finding) -> None:
+    if path := os.environ.get("CHAOS_REPORT"):
+        with Path(path).open("a", encoding="utf-8") as report:
+            report.write(json.dumps(asdict(finding)) + "\n")

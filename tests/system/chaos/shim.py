@@ -1,0 +1,58 @@
+"""How does a test give a worker a wrong Redis clock, or drains that get lost? `celery -A tests.system.chaos.shimmed`.
+
+The state Redis tells, at any time: `test:offset_us` is added to what its scripts see as the time; `test:drain` says
+what becomes of a `drain_lane` that arrived: `drop`, `twice` or `late`.
+"""
+
+import threading
+from typing import Final
+
+from redis import Redis
+
+from worker.scripts import Scripts, source
+from worker.sender import Sender
+from worker.settings import load_settings
+
+OFFSET: Final = "test:offset_us"
+DRAIN: Final = "test:drain"
+LATE_S: Final = 0.7
+
+_TIME: Final = """(function()
+  local time = redis.call('TIME')
+  local us = time[1] * 1000000 + time[2] + (tonumber(redis.call('GET', 'test:offset_us') or '0'))
+  return {math.floor(us / 1000000), us % 1000000}
+end)()"""
+
+
+def skewed(verb: str) -> str:
+    """The verb with the time of Redis moved by `test:offset_us`."""
+    return source(verb).replace("redis.call('TIME')", _TIME)
+
+
+class SkewedScripts(Scripts):
+    """Verbs under the moved clock."""
+
+    def __init__(self, redis: Redis, prefix: str) -> None:
+        super().__init__(redis, prefix, text_of=skewed)
+
+
+def install() -> None:
+    """Puts the moved clock and the unreliable drains into this process."""
+    import worker.store  # noqa: PLC0415 (only a worker under drill is changed)
+
+    worker.store.Scripts = SkewedScripts  # type: ignore[misc]
+    state = Redis.from_url(load_settings().redis_url.get_secret_value(), decode_responses=True)
+    drain = Sender.drain
+
+    def unreliable(sender: Sender, lane: str) -> None:
+        mode = state.get(DRAIN)
+        if mode == "drop":
+            return
+        if mode == "late":
+            threading.Timer(LATE_S, drain, (sender, lane)).start()
+            return
+        drain(sender, lane)
+        if mode == "twice":
+            drain(sender, lane)
+
+    Sender.drain = unreliable  # type: ignore[method-assign]

@@ -1,0 +1,147 @@
+"""Does an account that the exchange turns away keep its orders, say why, and resume by itself, all others untouched?"""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from tests.system.chaos.desks import Desk, cli, desk, hand_in, last, let_pass, rest, settings_of
+from tests.system.chaos.report import Witness
+from tests.system.rig import Rig, orders
+from worker.identity import fingerprint
+from worker.simulator.config import DEFAULT_KEY, Config
+from worker.simulator.log import CANCELS
+from worker.simulator.messages import AccountChange
+from worker.users import users_of
+
+PROBE_S: Final = 30.0
+MANY: Final = 80
+REVOKED, BARRED, WRONG = desk(2), desk(3), desk(4)
+
+Change = Callable[[Rig], None]
+BREAK: Final[dict[Desk, tuple[str, Change]]] = {
+    REVOKED: ("50111", lambda rig: rig.exchange.control.change_account(AccountChange(REVOKED.key.key, revoked=True))),
+    BARRED: ("50110", lambda rig: rig.exchange.control.change_account(AccountChange(BARRED.key.key, ip_allowed=False))),
+    WRONG: ("50105", lambda rig: rig.exchange.control.put_account(replace(WRONG.key, passphrase="another"))),
+}
+
+
+def cancels(rig: Rig, uid: str) -> int:
+    """Cancel requests of this user so far; those turned away count."""
+    return sum(row.endpoint in CANCELS for row in rig.exchange.control.log(uid=uid))
+
+
+def status(rig: Rig) -> str:
+    """What a person is shown."""
+    shown = cli(rig, "status")
+    assert shown.returncode == 0, shown.stderr
+    return " ".join(shown.stdout.split())
+
+
+def test_credentials_that_stop_working(witness: Witness, *, long: bool) -> None:
+    """Revoked key, barred address, wrong passphrase: each account pauses, is probed once in 30 s, and resumes when mended."""
+    config = Config(accounts=(DEFAULT_KEY, *(each.key for each in BREAK)))
+    with Rig(workers=0, config=config) as rig:
+        for each in BREAK:
+            rig.configure(**each.settings())
+        rig.start_workers(2)
+        rig.wait_for(lambda: rig.store.redis.hlen(rig.store.keys.of("identity")) == len(BREAK) + 1)
+        for each, (_, spoil) in BREAK.items():
+            spoil(rig)
+            ids = rig.exchange.control.place(each.uid, "BTC-USDT", MANY)
+            hand_in(rig, each.name, orders("BTC-USDT", ids), account=each.name)
+        hand_in(rig, "well", orders("BTC-USDT", rig.exchange.control.place(DEFAULT_KEY.uid, "BTC-USDT", MANY)))
+        witness.injected(len(BREAK))
+        assert rig.done("well", 10).counts == {"accepted": MANY}
+        shown = status(rig)
+        for each, (code, _) in BREAK.items():
+            rig.wait_for(lambda each=each: bool(rest(rig, f"account:{each.name}")))  # type: ignore[misc]
+            assert rest(rig, f"account:{each.name}")["reason"].startswith(code)
+            assert f"account:{each.name} until" in shown
+            assert f": {code} " in shown
+        check_one_probe(rig, long=long)
+        for each in BREAK:
+            rig.exchange.control.put_account(each.key)
+        witness.ended()
+        let_pass(rig, PROBE_S)
+        for each in BREAK:
+            assert rig.done(each.name, 15).counts == {"accepted": MANY}
+            assert {row.attempts for row in rig.store.batches.rows(each.name)} == {1}
+        assert "rests" not in status(rig)
+        witness.judge(rig, batches=len(BREAK) + 1)
+
+
+def check_one_probe(rig: Rig, *, long: bool) -> None:
+    """After 30 s (long: real ones) one call each, by one worker of all, and all jobs kept."""
+    before = {each: (cancels(rig, each.uid), rest(rig, f"account:{each.name}")["until"]) for each in BREAK}
+    if long:
+        last(rig, PROBE_S - 5)
+        assert {each: cancels(rig, each.uid) for each in BREAK} == {each: count for each, (count, _) in before.items()}
+    else:
+        let_pass(rig, PROBE_S)
+    for each, (_, until) in before.items():
+        rig.wait_for(lambda each=each, until=until: rest(rig, f"account:{each.name}")["level"] == "1", 15)  # type: ignore[misc]
+        assert int(rest(rig, f"account:{each.name}")["until"]) - int(until) >= PROBE_S * 1e6
+    last(rig, 1.5)
+    for each, (count, _) in before.items():
+        assert cancels(rig, each.uid) == count + 1
+        assert rig.store.batches.state(each.name).waiting == MANY
+
+
+def test_credentials_wrong_from_the_start(witness: Witness, *, long: bool) -> None:
+    """The account is named in `status` with the reason, asked about once in 30 s by all workers, and starts when mended."""
+    config = Config(accounts=(DEFAULT_KEY, replace(WRONG.key, passphrase="another")))
+    with Rig(workers=0, config=config) as rig:
+        rig.configure(**WRONG.settings())
+        rig.start_workers(2)
+        ids = rig.exchange.control.place(WRONG.uid, "BTC-USDT", MANY)
+        hand_in(rig, "late", orders("BTC-USDT", ids), account=WRONG.name)
+        hand_in(rig, "well", orders("BTC-USDT", rig.exchange.control.place(DEFAULT_KEY.uid, "BTC-USDT", MANY)))
+        witness.injected()
+        assert rig.done("well", 10).counts == {"accepted": MANY}
+        rig.wait_for(lambda: "50105" in json.dumps(problems(rig)))
+        assert f"{WRONG.name}: NotAuthorised: HTTP 401 50105" in status(rig)
+        last(rig, 3)
+        assert [row.endpoint for row in rig.exchange.control.log(uid=WRONG.uid)] == ["config"]
+        rig.exchange.control.put_account(WRONG.key)
+        witness.ended()
+        if not long:  # the 30 s are a key's time to live
+            rig.store.redis.delete(rig.store.keys.of("asking", mark(rig)))
+        assert rig.done("late", 60 if long else 20).counts == {"accepted": MANY}
+        rig.wait_for(lambda: problems(rig) == {}, 15)
+        witness.judge(rig, batches=2)
+
+
+def problems(rig: Rig) -> dict[str, str]:
+    """Account → why nothing is sent for it, of all workers."""
+    beats = rig.store.redis.hvals(rig.store.keys.of("workers"))
+    return {name: why for beat in beats for name, why in json.loads(beat)["problems"].items()}
+
+
+def mark(rig: Rig) -> str:
+    """The wrong account's name in the key that says that its uid was asked for."""
+    users = users_of(settings_of(rig))
+    (account,) = users[WRONG.name].accounts
+    return fingerprint(account)
+
+
+def test_a_clock_a_minute_off(witness: Witness) -> None:
+    """From the start, and again in the middle of a run, the other way: measured, and the orders go on."""
+    with Rig(workers=2, config=Config(clock_offset_s=60)) as rig:
+        witness.injected()
+        hand_in(rig, "late", orders("BTC-USDT", rig.exchange.control.place(DEFAULT_KEY.uid, "BTC-USDT", MANY)))
+        assert rig.done("late", 20).counts == {"accepted": MANY}
+        rig.exchange.control.set_clock_offset(-60)
+        witness.injected()
+        rows = [
+            row
+            for each in rig.exchange.config.instruments[:6]
+            for row in orders(each, rig.exchange.control.place(DEFAULT_KEY.uid, each, 2 * MANY))
+        ]
+        hand_in(rig, "early", rows)
+        assert rig.done("early", 20).counts == {"accepted": len(rows)}
+        ended = rig.store.batches.rows("early")
+        assert max(row.attempts for row in ended) <= 3
+        assert any(entry["sCode"] == "50102" for row in ended for entry in row.log)
+        assert sum(row.endpoint == "time" for row in rig.exchange.control.log()) <= 4
+        witness.judge(rig, batches=2)

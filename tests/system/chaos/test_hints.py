@@ -1,0 +1,94 @@
+"""Are messages only hints? Drains lost, doubled or late, a broker away; and a clock that is set back."""
+
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.system.chaos import shim
+from tests.system.chaos.drill import QUICK, lost_claims, place, quick_exchange, started, submit, waiting
+from tests.system.chaos.report import Witness
+from tests.system.rig import Rig
+from worker.embedded import EmbeddedRedis
+from worker.store import Store, open_store
+
+
+@pytest.fixture(scope="module")
+def rig() -> Iterator[Rig]:
+    """Two workers that the test can make lose drains, and that see the clock it sets."""
+    with Rig(workers=2, config=quick_exchange(), settings=QUICK, app="tests.system.chaos.shimmed") as running:
+        running.store = _skewed(running.store)
+        yield running
+
+
+def _skewed(store: Store) -> Store:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("worker.store.Scripts", shim.SkewedScripts)
+        return open_store(store.settings)
+
+
+def test_every_drain_lost(rig: Rig, witness: Witness, long: bool) -> None:  # noqa: FBT001
+    """Nothing is sent while they are lost; they come again about a second after that ends, by themselves."""
+    rig.store.redis.set(shim.DRAIN, "drop")
+    witness.injected()
+    submit(rig, "lost", place(rig, 480, lanes=4))
+    time.sleep(5 if long else 2)
+    assert waiting(rig, "lost") == 480
+    rig.store.redis.delete(shim.DRAIN)
+    witness.ended()
+    assert rig.done("lost", 20).counts == {"accepted": 480}
+    finding = witness.judge(rig)
+    assert finding.resume_s is not None
+    assert finding.resume_s < 3
+
+
+@pytest.mark.parametrize("mode", ["twice", "late"])
+def test_drains_that_come(mode: str, rig: Rig, witness: Witness) -> None:
+    """No effect on outcomes: each order is sent once."""
+    rig.store.redis.set(shim.DRAIN, mode)
+    submit(rig, mode, place(rig, 480, lanes=4))
+    assert rig.done(mode, 30).counts == {"accepted": 480}
+    rig.store.redis.delete(shim.DRAIN)
+    assert witness.injected().judge(rig).most_sends == 1
+
+
+def test_redis_clock_stepped_back(rig: Rig, witness: Witness, long: bool) -> None:  # noqa: FBT001
+    """By 5 s, in the middle of the work: no stall, the window holds."""
+    submit(rig, "back", place(rig, 2400 if long else 1200, lanes=4))
+    started(rig, "back")
+    for step in range(1, 4 if long else 2):
+        rig.store.redis.set(shim.OFFSET, -5_000_000 * step)
+        witness.injected().ended()
+        time.sleep(0.5)
+    assert waiting(rig, "back") > 0
+    rig.done("back", 20)
+    rig.store.redis.delete(shim.OFFSET)
+    finding = witness.judge(rig)
+    assert finding.most_sends == 1
+    assert finding.resume_s is not None
+    assert finding.resume_s < 2
+
+
+@pytest.fixture
+def broker() -> Iterator[EmbeddedRedis]:
+    """A broker of its own."""
+    with EmbeddedRedis(options={"appendonly": "yes"}) as server:
+        yield server
+
+
+@pytest.mark.parametrize("fault", ["silent", "away"])
+def test_broker(fault: str, broker: EmbeddedRedis, witness: Witness) -> None:
+    """What is claimed is finished, SIGTERM ends within 30 s, the rest follows when the broker is back."""
+    with Rig(workers=2, config=quick_exchange(), settings={**QUICK, "BROKER_URL": broker.url}) as rig:
+        submit(rig, "b", place(rig, 1200, lanes=4))
+        started(rig, "b")
+        (broker.freeze if fault == "silent" else broker.kill)()
+        witness.injected()
+        rig.workers[0].send_signal(signal.SIGTERM)
+        assert rig.workers[0].wait(30) == 0
+        (broker.thaw if fault == "silent" else broker.start)()
+        witness.ended()
+        rig.done("b", 40)
+        assert witness.judge(rig).most_sends == 1
+        assert sum(map(lost_claims, rig.store.batches.rows("b"))) == 0

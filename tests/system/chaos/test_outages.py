@@ -1,0 +1,127 @@
+"""Does an exchange that is away, in whatever way, cost nothing but time: no attempts, no storm of requests, no order?"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.system.chaos.desks import Desk, desk, hand_in, last, logged, rest, spelt
+from tests.system.chaos.report import Witness
+from tests.system.rig import Rig, orders
+from worker.simulator.config import DEFAULT_KEY, Config
+from worker.simulator.faults import Fault, envelope, maintenance
+from worker.simulator.log import CANCELS, Arrival
+
+TIMEOUT_S: Final = 0.5
+INSTRUMENTS: Final = ("BTC-USDT", "ETH-USDT")
+EACH: Final = 60
+"""Orders per desk and instrument: three batch calls, all in flight before the first answer."""
+
+FAULTS: Final[Mapping[str, Fault]] = {
+    "503": maintenance(),
+    "system error": envelope("50026", "System error", 500),
+    "500 without a code": Fault(status=500, body="<html>oops</html>", content_type="text/html"),
+    "garbage": Fault(status=200, body='{"code":"0","data":[{"sCo\\u00'),
+    "truncated": Fault(action="truncate", when="after"),
+    "empty": Fault(status=200, body=""),
+    "text": Fault(status=200, body="Service is on holiday", content_type="text/plain"),
+    "hanging": Fault(action="hang"),
+    "closed in mid-answer": Fault(action="close", when="after", sent=60),
+    "reset in mid-answer": Fault(action="reset", when="after"),
+    "a byte a second": Fault(action="dribble", when="after", every_s=1.0),
+}
+SPOKEN: Final = frozenset({"503", "system error"})
+"""An answer that says what it is rests its scope with the first call, so that no attempt is used up at all."""
+
+
+@pytest.fixture
+def desks() -> dict[str, Desk]:
+    """One desk for each fault."""
+    return {name: desk(number) for number, name in enumerate(FAULTS, 2)}
+
+
+@pytest.fixture
+def rig(desks: dict[str, Desk]) -> Iterator[Rig]:
+    """Each desk at an address of its own, so that every outage is its own; two workers."""
+    config = Config(accounts=(DEFAULT_KEY, *(each.key for each in desks.values())))
+    with Rig(workers=0, config=config, settings={"HTTP_TIMEOUT_S": str(TIMEOUT_S)}) as running:
+        for each in desks.values():
+            running.configure(**each.settings(BASE_URL=spelt(running.exchange.url, each.number)))
+        running.start_workers(2)
+        running.wait_for(lambda: running.store.redis.hlen(running.store.keys.of("identity")) == len(FAULTS) + 1, 30)
+        yield running
+
+
+def place(rig: Rig, uid: str) -> list[dict[str, str]]:
+    """Orders on the book of both instruments, as rows."""
+    placed = {each: rig.exchange.control.place(uid, each, EACH) for each in INSTRUMENTS}
+    return [row for each, ids in placed.items() for row in orders(each, ids)]
+
+
+def test_every_kind_of_outage(rig: Rig, desks: dict[str, Desk], witness: Witness, *, long: bool) -> None:
+    """All kinds at once, each at its own address, for 4 s (long: 20 s), while another address goes on at full speed."""
+    outage_s = 20.0 if long else 4.0
+    rows = {name: place(rig, each.uid) for name, each in desks.items()}
+    well = place(rig, DEFAULT_KEY.uid)
+    for name, each in desks.items():
+        rig.exchange.control.add_fault(replace(FAULTS[name], uid=each.uid))
+    for name, each in desks.items():
+        hand_in(rig, f"b{each.number}", rows[name], account=each.name)
+    witness.injected(len(FAULTS))
+    hand_in(rig, "healthy", well)
+    assert rig.done("healthy", outage_s / 2).counts == {"accepted": 2 * EACH}
+    last(rig, outage_s)
+    rig.exchange.control.remove_fault()
+    witness.ended()
+
+    states = {name: rig.done(f"b{each.number}", 20) for name, each in desks.items()}
+    for name, state in states.items():
+        assert set(state.counts) <= {"accepted", "gone"}, (name, state)
+    arrivals = [row for row in rig.exchange.control.log() if row.endpoint in CANCELS]
+    for name, each in desks.items():
+        mine = [row for row in arrivals if row.uid == each.uid]
+        check_few_while_down([row for row in mine if row.fault], name)
+        check_attempts(rig, f"b{each.number}", name)
+    witness.judge(rig, batches=len(FAULTS) + 1)
+
+
+def check_few_while_down(spoilt: list[Arrival], name: str) -> None:
+    """One wave when it began; from then on at most two probes in any second, further and further apart."""
+    began = spoilt[0].at_us
+    later = [row.at_us for row in spoilt if row.at_us - began > 1_000_000]
+    assert len(spoilt) - len(later) <= 2 * EACH / 20 * 2 + 4, (name, len(spoilt))
+    assert later, f"{name}: nobody looked whether it is back"
+    per_second = Counter((at - began) // 1_000_000 for at in later)
+    assert max(per_second.values()) <= 2, (name, per_second)
+
+
+def check_attempts(rig: Rig, batch: str, name: str) -> None:
+    """None while the address rests; before, one of the first wave and perhaps one of a retry that was under way."""
+    attempts = Counter(row.attempts for row in rig.store.batches.rows(batch))
+    assert max(attempts) <= (1 if name in SPOKEN else 3), (name, attempts)
+
+
+def test_refused_connections(witness: Witness, tmp_path: Path, *, long: bool) -> None:
+    """For 4 s (long: 20 s) nobody listens: what was not sent costs no attempt, and dialling gets rarer."""
+    outage_s = 20.0 if long else 4.0
+    with Rig(workers=0, settings={"HTTP_TIMEOUT_S": str(TIMEOUT_S), "LOG_LEVEL": "DEBUG"}) as rig:
+        rig.log_file = tmp_path / "workers.log"
+        rig.start_workers(2)
+        rig.wait_for(lambda: bool(rig.store.redis.hlen(rig.store.keys.of("identity"))))
+        rows = place(rig, DEFAULT_KEY.uid)
+        rig.exchange.control.refuse_connections(600)
+        hand_in(rig, "b", rows)
+        witness.injected()
+        scope = f"exchange:{rig.exchange.url}"
+        last(rig, outage_s)
+        assert "ConnectionRefused" in rest(rig, scope)["reason"]
+        rig.exchange.control.accept_connections()
+        witness.ended()
+        assert rig.done("b", 20).counts == {"accepted": 2 * EACH}
+        assert {row.attempts for row in rig.store.batches.rows("b")} == {1}
+        unsent = [line for line in logged(rig) if line["event"] == "call" and line["slots"] == "release"]
+        assert len(unsent) <= 2 * EACH / 20 * 2 + 2 * outage_s
+        witness.judge(rig)

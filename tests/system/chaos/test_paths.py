@@ -1,0 +1,107 @@
+"""Does the work survive bad paths? Replies cut off, connections half open, packets delivered late."""
+
+import hashlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from tests.system.chaos.drill import QUICK, TIMEOUT_S, lost_claims, place, quick_exchange, sends, started, submit
+from tests.system.chaos.report import Witness
+from tests.system.proxy import Proxy
+from tests.system.rig import Rig
+from worker.scripts import source
+from worker.store import open_store
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """A runner whose workers reach Redis and the exchange through proxies."""
+
+    rig: Rig
+    redis: Proxy
+    exchange: Proxy
+
+
+@pytest.fixture(scope="module")
+def paths() -> Iterator[Paths]:
+    """Two workers; every test leaves them as they were."""
+    with Proxy() as redis, Proxy() as exchange, Rig(workers=0, config=quick_exchange(), settings=QUICK) as rig:
+        redis.target, exchange.target = rig.redis.port, int(rig.exchange.url.rpartition(":")[2])
+        url = f"http://127.0.0.1:{exchange.port}"
+        rig.configure(REDIS_URL=f"redis://127.0.0.1:{redis.port}/0", OKX_BASE_URL=url)
+        rig.start_workers(2)
+        yield Paths(rig, redis, exchange)
+
+
+def sha(verb: str) -> bytes:
+    """What a call of the verb has on the wire."""
+    return hashlib.sha1(source(verb).encode()).hexdigest().encode()  # noqa: S324 (as Redis names scripts)
+
+
+@pytest.mark.parametrize("after", [0, 7])
+@pytest.mark.parametrize("verb", ["claim", "record"])
+def test_lost_reply(verb: str, after: int, paths: Paths, witness: Witness, long: bool) -> None:  # noqa: FBT001
+    """The same id asked again gets the same answer: no order is sent twice, no claim runs out."""
+    count = 200 if long else 20
+    batch = f"{verb}{after}"
+    submit(paths.rig, batch, place(paths.rig, 6400 if long else 960, lanes=4))
+    paths.redis.cut_replies(sha(verb), count=count, after=after, every=5)
+    paths.rig.done(batch, 60)
+    witness.injected(paths.redis.cuts)
+    assert paths.redis.cuts > count / 4
+    paths.redis.cut_replies(b"", count=0)
+    assert witness.judge(paths.rig).most_sends == 1
+    assert sum(map(lost_claims, paths.rig.store.batches.rows(batch))) == 0
+
+
+def test_lost_reply_to_admit(paths: Paths, witness: Witness) -> None:
+    """The producer gets its receipt, every order is in the batch once."""
+    settings = paths.rig.store.settings.model_copy(update={"redis_url": _secret(paths)})
+    producer = open_store(settings)
+    rows = place(paths.rig, 1200, lanes=4)
+    paths.redis.cut_replies(sha("admit"), count=3, every=2)
+    direct, paths.rig.store = paths.rig.store, producer
+    try:
+        receipt = submit(paths.rig, "admit", rows)
+    finally:
+        paths.rig.store = direct
+    witness.injected(paths.redis.cuts)
+    assert (receipt.size, receipt.sealed) == (1200, True)
+    assert paths.redis.cuts > 0
+    assert receipt.new + receipt.known == 1200
+    assert paths.rig.done("admit", 30).counts == {"accepted": 1200}
+    witness.judge(paths.rig)
+
+
+def _secret(paths: Paths) -> object:
+    return type(paths.rig.store.settings.redis_url)(f"redis://127.0.0.1:{paths.redis.port}/0")
+
+
+def test_half_open_connections_to_redis(paths: Paths, witness: Witness, long: bool) -> None:  # noqa: FBT001
+    """Connections that swallow everything without a word: work resumes within 15 s."""
+    submit(paths.rig, "half", place(paths.rig, 4000 if long else 1200, lanes=4))
+    started(paths.rig, "half")
+    assert paths.redis.half_open() > 0
+    witness.injected().ended()
+    paths.rig.done("half", 60)
+    finding = witness.judge(paths.rig)
+    assert finding.resume_s is not None
+    assert finding.resume_s < 15
+
+
+def test_swallowed_packets_are_delivered_late(paths: Paths, witness: Witness, long: bool) -> None:  # noqa: FBT001
+    """Requests arrive after their callers have given up, among new ones: the window holds at arrival."""
+    for number in range(5 if long else 1):
+        batch = f"late{number}"
+        submit(paths.rig, batch, place(paths.rig, 1200, lanes=4))
+        started(paths.rig, batch)
+        paths.exchange.stall()
+        witness.injected()
+        time.sleep(2 * TIMEOUT_S)  # the latest that the limiter's proof allows
+        paths.exchange.go_on()
+        witness.ended()
+        paths.rig.done(batch, 60)
+    witness.judge(paths.rig)
+    assert max(sends(paths.rig).values()) > 1, "nothing was swallowed"
