@@ -61,6 +61,15 @@ class TestWindow:
         again = rig.claim(permits=60)
         assert [call.jobs[0].attempts for call in again.calls] == [1]
 
+    def test_an_order_given_back_unsent_that_ends_was_never_sent(self, rig: LaneRig) -> None:
+        """Its row says so, and can be read."""
+        rig.submit("b", orders(1), deadline_s=5)
+        grant = rig.claim()
+        rig.record(grant, slots="release", decided=(returned(grant.calls[0].jobs[0]),), answered=False)
+        rig.advance(5)
+        rig.claim()
+        assert (rig.row("b").status, rig.row("b").first_sent_at, rig.row("b").attempts) == ("exhausted", None, 0)
+
     def test_a_record_after_its_slot_ended_counts_from_then(self, rig: LaneRig) -> None:
         """The slot is added again, stamped with the time of the record."""
         rig.submit("b", orders(70))

@@ -14,7 +14,7 @@ local input = cjson.decode(ARGV[1])
 local batch, now, wall = input.batch, clock()
 local key = K.batch(batch.id)
 local count = { new = 0, joined = 0, remembered = 0, known = 0 }
-local lanes = {}
+local lanes, rows = {}, {}
 
 local function create()
   redis.call('HSET', key, 'digest', batch.digest, 'size', batch.size, 'created', text(wall), 'waiting', 0, 'sealed', '0',
@@ -47,15 +47,16 @@ local base = redis.call('INCRBY', K.seq(), #input.orders) - #input.orders
 
 local function place_of(index) return text(base + index + (batch.urgent and 0 or URGENT_BELOW)) end
 
+local function waiting_row(order) return order.n .. ' ' .. text(wall) .. ' ' .. order.cl end
+
 local function wait_row(order)
-  redis.call('HSET', K.rows(batch.id), order.job, order.n .. ' ' .. text(wall) .. ' ' .. order.cl)
-  redis.call('HINCRBY', key, 'waiting', 1)
+  collect(rows, K.rows(batch.id), order.job, waiting_row(order))
+  tally(key, 'waiting', 1)
 end
 
-local function remember(order, result)
-  local row = row_json(order.n .. ' ' .. text(wall) .. ' ' .. order.cl, result)
-  redis.call('HSET', K.rows(batch.id), order.job, row)
-  redis.call('HINCRBY', key, 'status:' .. cjson.decode(row).status, 1)
+local function remember(order, job, result)
+  collect(rows, K.rows(batch.id), order.job, row_json(waiting_row(order), result))
+  tally(key, 'status:' .. job.state, 1)
   count.remembered = count.remembered + 1
 end
 
@@ -87,11 +88,10 @@ local function join(lane, job, place, by_order_id)
 end
 
 local function take(order, index)
-  if redis.call('HEXISTS', K.rows(batch.id), order.job) == 1 then count.known = count.known + 1 return end
   local job = job_read(order.job)
   local by_order_id = string.match(order.job, '/o%d+$') ~= nil
   if job and not job.live and by_order_id and OFF_BOOK[job.state] then
-    return remember(order, redis.call('HGET', K.job(order.job), 'result'))
+    return remember(order, job, redis.call('HGET', K.job(order.job), 'result'))
   end
   wait_row(order)
   if job and job.live then return join(order.lane, job, place_of(index), by_order_id) end
@@ -99,10 +99,20 @@ local function take(order, index)
   count.new = count.new + 1
 end
 
+-- Which orders of the chunk are in the batch already, from an earlier call.
+local function known()
+  local jobs = {}
+  for index, order in ipairs(input.orders) do jobs[index] = order.job end
+  return redis.call('HMGET', K.rows(batch.id), unpack(jobs))
+end
+
+local known_rows = known()
 for index, order in ipairs(input.orders) do
-  take(order, index)
+  if known_rows[index] then count.known = count.known + 1 else take(order, index) end
   lanes[order.lane] = true
 end
+for rows_key, values in pairs(rows) do in_parts('HSET', rows_key, values) end
+write_out(wall)
 for lane in pairs(lanes) do
   redis.call('ZADD', K.lanes(), text(now), lane)
   board(lane, now)

@@ -23,10 +23,11 @@ if given then return given end
 -- Slots may have been forgotten by another life of this Redis: nobody sends until they must have ended.
 local function blocked_until()
   local run_id = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
-  local saved = redis.call('HMGET', K.clock(), 'run_id', 'blocked_until')
-  if saved[1] == run_id then return number(saved[2]) or 0 end
-  local ends = now + input.blackout_us
-  redis.call('HSET', K.clock(), 'run_id', run_id, 'blocked_until', text(ends))
+  local saved = redis.call('HMGET', K.clock(), 'run_id', 'blocked_until', 'blackout')
+  local blackout = math.max(input.blackout_us, number(saved[3]) or 0) -- another runner may wait longer for its calls
+  if saved[1] == run_id and saved[3] == text(blackout) then return number(saved[2]) or 0 end
+  local ends = saved[1] == run_id and number(saved[2]) or now + blackout
+  redis.call('HSET', K.clock(), 'run_id', run_id, 'blocked_until', text(ends), 'blackout', text(blackout))
   return ends
 end
 
@@ -40,10 +41,8 @@ local function take_back()
     local job = job_read(id)
     job.sent = job.sent or text(wall - input.hold_us)
     note(job, '{"at":' .. text(wall) .. ',"call":"' .. job.call .. '","sCode":null,"sMsg":"claim ran out"}')
-    redis.call('HSET', K.job(id), 'log', job.log, 'sent', job.sent)
-    redis.call('HDEL', K.job(id), 'call')
     if job.attempts >= input.max_attempts then exhausted(job, 'attempts used up; the last claim ran out')
-    else move(lane, job, 'queued', tonumber(job.place)) end
+    else move(lane, job, 'queued', tonumber(job.place), 'call', '', 'log', job.log, 'sent', job.sent) end
   end
 end
 
@@ -112,8 +111,7 @@ end
 
 local function hand_out(job, call)
   job.attempts = job.attempts + 1
-  move(lane, job, 'sending', now + input.hold_us)
-  redis.call('HSET', K.job(job.id), 'call', call, 'attempts', job.attempts)
+  move(lane, job, 'sending', now + input.hold_us, 'call', call, 'attempts', job.attempts)
   return job_json(job)
 end
 
@@ -136,6 +134,7 @@ local function strings(list)
 end
 
 local function answer(account, probes, calls, reason)
+  write_out(wall)
   slots_note(lane, input.limits, input.batch_size, now)
   redis.call('EXPIRE', K.lane(lane), 604800)
   local due = board(lane, now)
@@ -151,6 +150,7 @@ end
 
 take_back()
 take_due()
+write_out(wall)
 local block_ends = blocked_until()
 if block_ends > now then return wait_for(block_ends, {}, 'redis restarted') end
 local rest_ends, found = resting()

@@ -9,15 +9,17 @@
 despite_full_memory()
 local input = cjson.decode(ARGV[1])
 local now, wall = clock()
-local ended = 0
+local ended, lanes = 0, {}
 
 for _, asked in ipairs(input.jobs) do
   local job = job_read(asked.id)
   if job and job.live and job.state ~= 'sending' and job.deadline <= now then
     finish(asked.lane, job, { status = 'exhausted', code = '', message = 'deadline passed' }, wall, input.retention_s)
-    board(asked.lane, now)
+    lanes[asked.lane] = true
     ended = ended + 1
   end
 end
+write_out(wall)
+for lane in pairs(lanes) do board(lane, now) end
 redis.call('ZADD', K.deadlines(), 'XX', text(now + input.again_us), input.batch)
 return '{"ended":' .. ended .. '}'

@@ -36,23 +36,20 @@ local function ending(decided)
     accepted = decided.status == 'accepted' and wall or nil }
 end
 
-local function write_history(job, decided)
+-- The attempt joins the job's history; `sent` is its first one.
+local function remember(job, decided)
   if decided.act == 'return' then return end
   job.sent = job.sent or text(wall - input.elapsed_us)
   note(job, '{"at":' .. text(wall) .. ',' .. string.sub(decided.attempt, 2))
-  redis.call('HSET', K.job(job.id), 'log', job.log, 'sent', job.sent)
 end
 
 -- The claim still holds the job: it moves as decided.
 local function move_on(job, decided)
-  redis.call('HDEL', K.job(job.id), 'call')
-  if not decided.counts then
-    job.attempts = job.attempts - 1
-    redis.call('HSET', K.job(job.id), 'attempts', job.attempts)
-  end
-  if decided.act == 'finish' then finish(lane, job, ending(decided), wall, input.retention_s)
-  elseif decided.act == 'retry' and decided.delay_us > 0 then move(lane, job, 'retrying', now + decided.delay_us)
-  else move(lane, job, 'queued', tonumber(job.place)) end
+  if not decided.counts then job.attempts = job.attempts - 1 end
+  if decided.act == 'finish' then return finish(lane, job, ending(decided), wall, input.retention_s) end
+  local waits = decided.act == 'retry' and decided.delay_us > 0
+  move(lane, job, waits and 'retrying' or 'queued', waits and now + decided.delay_us or tonumber(job.place),
+    'call', '', 'attempts', job.attempts, 'log', job.log or '', 'sent', job.sent or '')
 end
 
 local function apply(decided)
@@ -61,11 +58,13 @@ local function apply(decided)
     stale = stale + 1
     return
   end
-  write_history(job, decided)
+  remember(job, decided)
   if job.call == input.call then return move_on(job, decided) end
   stale = stale + 1
   if decided.act == 'finish' and decided.status ~= 'exhausted' then
     finish(lane, job, ending(decided), wall, input.retention_s)
+  elseif decided.act ~= 'return' then
+    redis.call('HSET', K.job(job.id), 'log', job.log, 'sent', job.sent)
   end
 end
 
@@ -80,8 +79,9 @@ end
 
 settle()
 for _, decided in ipairs(input.jobs) do apply(decided) end
-redis.call('HINCRBY', K.lane(lane), 'sent', input.slots == 'release' and 0 or input.count)
-if input.refused then redis.call('HINCRBY', K.lane(lane), 'refused', 1) end
+tally(K.lane(lane), 'sent', input.slots == 'release' and 0 or input.count)
+if input.refused then tally(K.lane(lane), 'refused', 1) end
+write_out(wall)
 slots_note(lane, input.limits, input.batch_size, now)
 count_strikes()
 for _, rest in ipairs(input.rests) do rest_begin(rest.scope, rest, now, wall, input.probe) end

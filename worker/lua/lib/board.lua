@@ -25,8 +25,9 @@ end
 local function lane_due(lane)
   local read = redis.call('HMGET', K.lane(lane), 'single_at', 'batch_at', 'held')
   local slot_at, rest_at = number(read[1]) or 0, number(read[3]) or 0
-  local job, place = first(K.ready(lane))
-  if redis.call('ZCARD', K.ready(lane)) > 1 then slot_at = math.min(slot_at, number(read[2]) or INF) end
+  local front = redis.call('ZRANGE', K.ready(lane), 0, 1, 'WITHSCORES')
+  local job, place = front[1], number(front[2])
+  if front[3] then slot_at = math.min(slot_at, number(read[2]) or INF) end
   local _, retry_at = first(K.later(lane))
   local _, claim_ends = first(K.claimed(lane))
   local due = INF

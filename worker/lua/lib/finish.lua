@@ -16,13 +16,23 @@ local function row_json(waiting, result)
   return '{"n":' .. n .. ',"enqueued":' .. enqueued .. ',"clOrdId":' .. cjson.encode(client_id) .. ',' .. result .. '}'
 end
 
-local function row_end(batch, job, status, result, wall)
+local touched = {}
+
+local function row_end(batch, job, status, result)
   local waiting = redis.call('HGET', K.rows(batch), job)
   if not waiting then return end
   redis.call('HSET', K.rows(batch), job, row_json(waiting, result))
-  redis.call('HINCRBY', K.batch(batch), 'status:' .. status, 1)
-  redis.call('HINCRBY', K.batch(batch), 'waiting', -1)
-  batch_settle(batch, wall)
+  tally(K.batch(batch), 'status:' .. status, 1)
+  tally(K.batch(batch), 'waiting', -1)
+  touched[batch] = true
+end
+
+-- write_out: what moves and ends have collected; before the board is looked at.
+local function write_out(wall)
+  moves_write()
+  counts_write()
+  for batch in pairs(touched) do batch_settle(batch, wall) end
+  touched = {}
 end
 
 local function result_json(job, status, code, message, accepted, wall)
@@ -47,12 +57,14 @@ end
 -- finish(lane, job, ending): ending = {status, code, message, accepted µs or nil}; the job must be live.
 local function finish(lane, job, ending, wall, retention)
   local result = result_json(job, ending.status, ending.code, ending.message, ending.accepted, wall)
-  move(lane, job, ending.status)
-  for _, batch in ipairs(words(job.batches)) do row_end(batch, job.id, ending.status, result, wall) end
+  leave(lane, job)
+  for _, batch in ipairs(words(job.batches)) do row_end(batch, job.id, ending.status, result) end
   outcome_add(job, ending.status, ending.code, ending.message, wall, retention)
-  redis.call('HINCRBY', K.lane(lane), 'status:' .. ending.status, 1)
-  redis.call('HDEL', K.job(job.id), 'call', 'batches', 'log', 'next', 'sent', 'place', 'deadline')
-  redis.call('HSET', K.job(job.id), 'result', result)
+  tally(K.lane(lane), 'status:' .. ending.status, 1)
+  redis.call('DEL', K.job(job.id))
+  redis.call('HSET', K.job(job.id), 'state', ending.status, 'generation', job.generation, 'account', job.account,
+    'result', result)
   redis.call('EXPIRE', K.job(job.id), retention)
+  job.state = ending.status
   open_next(lane, job)
 end

@@ -10,19 +10,55 @@ local function job_read(job)
   local values = redis.call('HMGET', K.job(job), unpack(FIELDS))
   if not values[1] then return nil end
   local read = { id = job }
-  for index, field in ipairs(FIELDS) do read[field] = values[index] or nil end
+  for index, field in ipairs(FIELDS) do read[field] = values[index] ~= '' and values[index] or nil end
   read.attempts = number(read.attempts) or 0
   read.deadline = number(read.deadline) or INF
   read.live = LIVE[read.state] or false
   return read
 end
 
--- move: takes a live job out of its place and puts it into that of `state`, with `score`.
-local function move(lane, job, state, score)
-  if PLACE[job.state] then redis.call('ZREM', PLACE[job.state](lane), job.id) end
-  if PLACE[state] then redis.call('ZADD', PLACE[state](lane), text(score), job.id) end
-  redis.call('HSET', K.job(job.id), 'state', state)
+-- Moves and counts are collected, and written together by `write_out`: one command for each place and counter.
+local leaving, entering, counts = {}, {}, {}
+
+local function collect(into, key, ...)
+  into[key] = into[key] or {}
+  for _, value in ipairs({ ... }) do table.insert(into[key], value) end
+end
+
+local function tally(key, field, by)
+  counts[key] = counts[key] or {}
+  counts[key][field] = (counts[key][field] or 0) + by
+end
+
+local function leave(lane, job)
+  if PLACE[job.state] then collect(leaving, PLACE[job.state](lane), job.id) end
+end
+
+-- move: takes a live job out of its place and puts it into that of `state`, with `score`; more fields may be set with it.
+local function move(lane, job, state, score, ...)
+  leave(lane, job)
+  collect(entering, PLACE[state](lane), text(score), job.id)
+  redis.call('HSET', K.job(job.id), 'state', state, ...)
   job.state = state
+end
+
+-- Lua can unpack some thousands of values at once.
+local function in_parts(command, key, values)
+  for from = 1, #values, 2000 do redis.call(command, key, unpack(values, from, math.min(from + 1999, #values))) end
+end
+
+-- Whoever leaves a place and comes back to it is in it afterwards.
+local function moves_write()
+  for zset, jobs in pairs(leaving) do in_parts('ZREM', zset, jobs) end
+  for zset, jobs in pairs(entering) do in_parts('ZADD', zset, jobs) end
+  leaving, entering = {}, {}
+end
+
+local function counts_write()
+  for key, fields in pairs(counts) do
+    for field, by in pairs(fields) do redis.call('HINCRBY', key, field, by) end
+  end
+  counts = {}
 end
 
 local function words(value)
@@ -43,8 +79,8 @@ end
 -- open: a new generation of the order's job; wanted = {account, place, batches, deadline}, all text.
 local function open(lane, id, before, wanted)
   local generation = (before and number(before.generation) or 0) + 1
-  redis.call('DEL', K.job(id))
+  if before then redis.call('DEL', K.job(id)) end
   redis.call('HSET', K.job(id), 'state', 'queued', 'generation', generation, 'account', wanted.account,
     'attempts', 0, 'place', wanted.place, 'batches', wanted.batches, 'deadline', wanted.deadline)
-  redis.call('ZADD', K.ready(lane), wanted.place, id)
+  collect(entering, K.ready(lane), wanted.place, id)
 end

@@ -1,9 +1,12 @@
 -- The exact sliding window: a zset of slots, each scored with the µs at which it is free again.
 -- An open slot's score is its latest possible end; settling sets it to one window after the record.
 
+local purged = {}
+
 -- used(key): slots not free now; forgets those that are.
 local function window_used(key, now)
-  redis.call('ZREMRANGEBYSCORE', key, '-inf', text(now))
+  if not purged[key] then redis.call('ZREMRANGEBYSCORE', key, '-inf', text(now)) end
+  purged[key] = true
   return redis.call('ZCARD', key)
 end
 
