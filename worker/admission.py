@@ -9,6 +9,7 @@ from threading import Lock
 from typing import Any, Final
 
 from redis import Redis
+from redis.exceptions import ResponseError
 
 from tasks.messages import CancelOrders, Order
 from worker.directory import AccountInfo, Directory
@@ -36,7 +37,7 @@ class BatchConflictError(AdmissionError):
 
 
 class RedisFullError(AdmissionError):
-    """Redis has no room for the batch; nothing of it was taken."""
+    """Redis has no room for the batch; the message says whether some of it may be there."""
 
 
 class NotReplicatedError(AdmissionError):
@@ -122,13 +123,24 @@ class Admission:
 
     def _admit_chunk(self, batch: dict[str, object], chunk: Sequence[dict[str, object]]) -> dict[str, Any]:
         with self._lock:
-            reply = self._scripts.run("admit", {"batch": batch, "orders": chunk})
+            reply = self._run(batch, chunk)
             self._wait()
         if reply["status"] == "conflict":
             raise BatchConflictError(
                 f"batch {batch['id']!r} is known with {reply['size']} other orders; choose another batch_id"
             )
         return reply
+
+    def _run(self, batch: dict[str, object], chunk: Sequence[dict[str, object]]) -> dict[str, Any]:
+        try:
+            return self._scripts.run("admit", {"batch": batch, "orders": chunk})
+        except ResponseError as error:
+            if "OOM " not in str(error):
+                raise
+            raise RedisFullError(
+                f"Redis became full (maxmemory) while batch {batch['id']!r} was taken; raise maxmemory, then submit "
+                "the same batch_id again: it completes what may be there"
+            ) from error
 
     def _wait(self) -> None:
         if not self._wait_replicas:

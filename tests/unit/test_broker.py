@@ -196,6 +196,12 @@ def test_the_url_names_the_service_behind_sentinel(url: str, master: str | None)
     assert master is None or "?" not in str(config["broker_url"])
 
 
+def test_the_db_behind_sentinel_may_stand_at_the_end() -> None:
+    """Kombu asks only the first part for it."""
+    config = celery_config(broker_url="sentinel://:p@h1:1;sentinel://h2:2/3?master_name=m", key_prefix="p")
+    assert config["broker_url"] == "sentinel://:p@h1:1/3;sentinel://h2:2/3"
+
+
 def test_each_runner_has_its_own_unacknowledged_messages_and_each_queue_its_exchange() -> None:
     """Shared ones would hand one runner's messages to another, or a queue's to its neighbours."""
     config = celery_config(broker_url="redis://h", key_prefix="p")

@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from worker.settings import Settings, SettingsError, load_settings
-from worker.urls import broker_form, check_http_url, redacted, state_form
+from worker.urls import Sentinels, broker_form, check_http_url, redacted, sentinels, state_form
 
 SECRETS = ("key-7c1", "secret-9d2", "phrase-3e3")
 
@@ -234,7 +234,8 @@ def test_the_broker_is_the_state_redis_unless_set(monkeypatch: pytest.MonkeyPatc
         ("REDIS_URL", "redis://:p1@[h"),
         ("REDIS_URL", "unix://"),
         ("REDIS_URL", "127.0.0.1:6379"),
-        ("REDIS_URL", "sentinel://h:26379"),
+        ("REDIS_URL", "sentinel://:p1@a:1;redis://b:2"),
+        ("REDIS_URL", "sentinel://:p1@a:1;sentinel://b:2/db"),
         ("BROKER_URL", "sentinel://a:1;http://b:2"),
         ("BROKER_URL", "amqp://h"),
         ("OKX_BASE_URL", "h"),
@@ -252,12 +253,21 @@ def test_a_wrong_url_is_refused(monkeypatch: pytest.MonkeyPatch, variable: str, 
     assert "p1" not in line
 
 
-def test_sentinels_are_a_broker(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Several Sentinels are parted by semicolons."""
+@pytest.mark.parametrize("variable", ["REDIS_URL", "BROKER_URL"])
+def test_sentinels_are_state_and_broker(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several Sentinels are parted by semicolons; those of the state are the broker's, too."""
     url = "sentinel://:p@a:26379;sentinel://:p@b:26379"
-    monkeypatch.setenv("BULK_CANCEL_BROKER_URL", url)
+    monkeypatch.setenv(f"BULK_CANCEL_{variable}", url)
     assert load_settings().broker_url.get_secret_value() == url
     assert redacted(url) == "sentinel://***@a:26379;sentinel://***@b:26379"
+
+
+def test_a_sentinel_url_names_hosts_service_db_and_login() -> None:
+    """Wherever in the list they stand; the password does not show."""
+    found = sentinels("sentinel://u:p%401@a:1;sentinel://b/2?master_name=m")
+    assert found == Sentinels((("a", 1), ("b", 26379)), "m", 2, "u", "p@1")
+    assert "p@1" not in repr(found)
+    assert sentinels("sentinel://h") == Sentinels((("h", 26379),), "mymaster", 0)
 
 
 @pytest.mark.parametrize(

@@ -137,9 +137,9 @@ local function answer(account, probes, calls, reason)
   write_out(wall)
   slots_note(lane, input.limits, input.batch_size, now)
   redis.call('EXPIRE', K.lane(lane), 604800)
-  local due = board(lane, now)
+  local due = board(lane, now, #calls > 0)
   return '{"account":' .. (account and account - 1 or 'null') .. ',"probes":[' .. strings(probes) .. '],"due":' ..
-    (due == INF and '-1' or text(math.max(0, due - now))) .. ',"reason":' .. cjson.encode(reason) .. ',"calls":[' ..
+    due .. ',"reason":' .. cjson.encode(reason) .. ',"calls":[' ..
     table.concat(calls, ',') .. ']}'
 end
 

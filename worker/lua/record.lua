@@ -18,8 +18,8 @@ local key = K.window(lane .. ':' .. input.meter)
 local stale = 0
 
 local function answer(repeated)
-  local due = board(lane, now)
-  return '{"due":' .. (due == INF and '-1' or text(math.max(0, due - now))) .. ',"stale":' .. stale .. ',"repeated":' ..
+  local due = board(lane, now, input.slots ~= 'release')
+  return '{"due":' .. due .. ',"stale":' .. stale .. ',"repeated":' ..
     tostring(repeated) .. '}'
 end
 

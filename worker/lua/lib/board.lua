@@ -1,5 +1,7 @@
 -- The board: every lane with work, by the µs at which it is due; the bell rings when that becomes earlier.
 
+local LINGER_US = 20000
+local COALESCE_US = 5000 -- slots become free one by one; a turn for several costs as much as for one
 local URGENT_BELOW = 2 ^ 51 -- places in line: urgent below, normal above
 
 local function board_first()
@@ -18,6 +20,7 @@ local function slots_note(lane, limits, batch_size, now)
   local single, batch = K.window(lane .. ':single'), K.window(lane .. ':batch')
   local single_at = window_free_at(single, limits.single, 1, window_used(single, now))
   local batch_at = batch_size < 2 and INF or window_free_at(batch, limits.batch, 2, window_used(batch, now))
+  if single_at > 0 then single_at = single_at + COALESCE_US end
   redis.call('HSET', K.lane(lane), 'single_at', text(single_at), 'batch_at', text(batch_at))
 end
 
@@ -38,18 +41,18 @@ local function lane_due(lane)
   return due, job and place < URGENT_BELOW
 end
 
--- board(lane, now): puts the lane where its work belongs; returns its due µs, not before now (INF: no work).
-local function board(lane, now)
+-- board(lane, now, busy): puts the lane where its work belongs. A busy lane has a worker that will claim again by itself;
+-- it is offered to others only if that takes long. Returns how many µs from now it is due (-1: no work).
+local function board(lane, now, busy)
   local due, urgent = lane_due(lane)
   if not due then
     redis.call('ZREM', K.urgent(), lane)
     redis.call('ZREM', K.board(), lane)
-    return INF
+    return '-1'
   end
-  due = math.max(due, now)
-  local before = board_first()
+  local before, at = board_first(), math.max(due, now + (busy and LINGER_US or 0))
   redis.call('ZREM', urgent and K.board() or K.urgent(), lane)
-  redis.call('ZADD', urgent and K.urgent() or K.board(), text(due), lane)
-  if due < before then ring() end
-  return due
+  redis.call('ZADD', urgent and K.urgent() or K.board(), text(at), lane)
+  if at < before then ring() end
+  return text(math.max(0, due - now))
 end

@@ -1,0 +1,121 @@
+"""How does a test get a primary, a replica and three Sentinels that watch them?"""
+
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from worker.embedded import EmbeddedRedis, server_binary
+
+SERVICE: Final = "orders"
+
+_CONFIG: Final = """port {port}
+bind 127.0.0.1
+dir {folder}
+sentinel monitor {service} 127.0.0.1 {primary} 2
+sentinel down-after-milliseconds {service} 1000
+sentinel failover-timeout {service} 6000
+"""
+
+
+class Trio:
+    """Three Sentinels over `primary`, which gets a replica; all end with the block."""
+
+    def __init__(self, primary: EmbeddedRedis, folder: Path) -> None:
+        self._primary = primary
+        self._folder = folder
+        self._sentinels: list[subprocess.Popen[bytes]] = []
+        self.ports: list[int] = []
+        self.replica = EmbeddedRedis(options={"replicaof": f"127.0.0.1 {primary.port}", "appendonly": "yes"})
+
+    @property
+    def url(self) -> str:
+        """The service as `REDIS_URL` names it."""
+        hosts = ";".join(f"sentinel://127.0.0.1:{port}" for port in self.ports)
+        return f"{hosts}/0?master_name={SERVICE}"
+
+    def __enter__(self) -> Self:
+        self.replica.start()
+        self.ports = [_free_port() for _ in range(3)]
+        for port in self.ports:
+            self._start(port)
+        _until(lambda: all(self._sees(port) for port in self.ports))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for process in self._sentinels:
+            process.kill()
+            process.wait()
+        self.replica.close()
+
+    def primary_port(self) -> int:
+        """Which server the first Sentinel takes for the primary."""
+        with _client(self.ports[0]) as sentinel:
+            return int(sentinel.sentinel_get_master_addr_by_name(SERVICE)[1])
+
+    def fail_over(self) -> None:
+        """Asks for a failover, as for maintenance; returns when the other server is the primary."""
+        before = self.primary_port()
+        with _client(self.ports[0]) as sentinel:
+            sentinel.execute_command("SENTINEL", "FAILOVER", SERVICE)
+        self.wait_for_another(before)
+
+    def wait_for_another(self, port: int) -> None:
+        """Returns when another server than this is the primary, for all Sentinels."""
+        _until(lambda: self.primary_port() != port)
+
+    def wait_for_role(self, port: int, role: str) -> None:
+        """Returns when the server says that it is `master` or `slave`."""
+        _until(lambda: _role(port) == role)
+
+    def _start(self, port: int) -> None:
+        folder = self._folder / str(port)
+        folder.mkdir()
+        config = folder / "sentinel.conf"
+        config.write_text(
+            _CONFIG.format(port=port, folder=folder, service=SERVICE, primary=self._primary.port), encoding="utf-8"
+        )
+        command = [str(server_binary()), str(config), "--sentinel", "--logfile", str(folder / "log")]
+        self._sentinels.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True))
+
+    def _sees(self, port: int) -> bool:
+        """Whether this Sentinel knows the two others and a replica that is in step."""
+        try:
+            with _client(port) as sentinel:
+                state = sentinel.sentinel_masters()[SERVICE]
+        except RedisError:
+            return False
+        return bool(state["num-other-sentinels"] == 2 and state["num-slaves"] == 1)
+
+
+def _client(port: int) -> Redis:
+    return Redis(port=port, socket_timeout=2, decode_responses=True, protocol=2)
+
+
+def _role(port: int) -> str:
+    try:
+        with _client(port) as client:
+            return str(client.info("replication")["role"])
+    except RedisError:
+        return "away"
+
+
+def _until(true: Callable[[], bool], within_s: float = 30) -> None:
+    ends = time.monotonic() + within_s
+    while not true():
+        assert time.monotonic() < ends, "the Sentinels did not agree in time"
+        time.sleep(0.05)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

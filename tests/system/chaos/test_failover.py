@@ -1,0 +1,67 @@
+"""Does the work go on when Sentinel makes another server the primary, and the old one comes back as a replica?"""
+
+import time
+from pathlib import Path
+
+from redis.exceptions import RedisError
+
+from tests.system.chaos.drill import QUICK, place, quick_exchange, started, submit, waiting
+from tests.system.chaos.report import Witness
+from tests.system.chaos.sentinels import Trio
+from tests.system.rig import Rig
+from worker.store import open_store
+
+
+def test_sentinel_failover(witness: Witness, tmp_path: Path, long: bool) -> None:  # noqa: FBT001
+    """The primary is demoted (long: then the next one is killed, too): workers and producers follow by themselves."""
+    options = {"appendonly": "yes"}
+    with (
+        Rig(workers=0, config=quick_exchange(), redis=options, settings=QUICK) as rig,
+        Trio(rig.redis, tmp_path) as trio,
+    ):
+        first = rig.redis.port
+        rig.configure(REDIS_URL=trio.url)
+        rig.store = open_store(rig._settings())
+        rig.start_workers(2)
+        submit(rig, "b", place(rig, 3000 if long else 1500, lanes=4))
+        started(rig, "b")
+        trio.fail_over()
+        witness.injected().ended()
+        trio.wait_for_role(first, "slave")
+        _submit_until_taken(rig, "c", place(rig, 40, lanes=4))
+        if long:
+            assert waiting(rig, "b") > 0
+            trio.replica.kill()
+            witness.injected()
+            trio.wait_for_another(trio.replica.port)
+            witness.ended()
+        _done(rig, "b")
+        _done(rig, "c")
+        assert all(worker.poll() is None for worker in rig.workers)
+        finding = witness.judge(rig)
+        assert finding.resume_s is not None
+        assert finding.resume_s < 15
+
+
+def _submit_until_taken(rig: Rig, batch_id: str, rows: list[dict[str, str]]) -> None:
+    """As a producer should: the same batch id again until it was taken."""
+    ends = time.monotonic() + 20
+    while True:
+        try:
+            submit(rig, batch_id, rows)
+        except RedisError:
+            assert time.monotonic() < ends
+            time.sleep(0.1)
+        else:
+            return
+
+
+def _done(rig: Rig, batch_id: str) -> None:
+    rig.wait_for(lambda: _ended(rig, batch_id), 60)
+
+
+def _ended(rig: Rig, batch_id: str) -> bool:
+    try:
+        return rig.store.batches.state(batch_id).complete
+    except RedisError:
+        return False

@@ -1,0 +1,121 @@
+"""However often, and by however many at once, an order is asked for: is it one job, one send, and counted by every batch?"""
+
+import json
+import os
+import subprocess
+import sys
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+import pytest
+
+from tests.system.chaos.desks import HOUSE, hand_in
+from tests.system.chaos.report import Witness
+from tests.system.rig import ROOT, Rig, orders
+
+MANY: Final = 100
+
+PRODUCER: Final = """
+import json, sys
+from tasks.cancel import submit
+sys.stdout.write("ready\\n"); sys.stdout.flush()
+orders = json.loads(sys.stdin.readline())
+receipt = submit(orders, account="desk1", batch_id="shared")
+print(receipt.new + receipt.joined)
+"""
+
+
+@pytest.fixture
+def rig() -> Iterator[Rig]:
+    """Two workers."""
+    with Rig(workers=2) as running:
+        yield running
+
+
+def envelope(batch_id: str, rows: list[dict[str, str]]) -> str:
+    """A `tasks.cancel_orders` message as a producer without Celery pushes it; each has an id of its own."""
+    kwargs = {"batch_id": batch_id, "account": "desk1", "orders": rows}
+    return json.dumps(
+        {
+            "body": json.dumps([[], kwargs, {}]),
+            "content-type": "application/json",
+            "content-encoding": "utf-8",
+            "headers": {"task": "tasks.cancel_orders", "id": str(uuid.uuid4())},
+            "properties": {
+                "delivery_tag": str(uuid.uuid4()),
+                "delivery_info": {"exchange": "", "routing_key": "cancel"},
+            },
+        }
+    )
+
+
+def outcomes(rig: Rig) -> Counter[str]:
+    """Entries of the outcome stream by order."""
+    return Counter(entry["order"] for _, entry in rig.store.redis.xrange(rig.store.keys.of("outcomes")))
+
+
+def check_once(rig: Rig, count: int) -> None:
+    """One send and one outcome for each order."""
+    assert rig.exchange.control.summary().cancels_per_order == {1: count}
+    assert outcomes(rig) == Counter(dict.fromkeys(outcomes(rig), 1))
+    assert len(outcomes(rig)) == count
+
+
+def test_the_same_message_fifty_times(rig: Rig, witness: Witness) -> None:
+    """Pushed raw, half of them before and half of them after the first was done."""
+    rows = list(orders("BTC-USDT", rig.exchange.control.place(HOUSE, "BTC-USDT", MANY)))
+    rig.store.redis.lpush("cancel", *(envelope("again", rows) for _ in range(25)))
+    rig.wait_for(lambda: bool(rig.store.redis.exists(rig.store.keys.of("batch", "again"))))
+    assert rig.done("again").counts == {"accepted": MANY}
+    rig.store.redis.lpush("cancel", *(envelope("again", rows) for _ in range(25)))
+    rig.wait_for(lambda: not rig.store.redis.llen("cancel"))
+    hand_in(rig, "behind", orders("ETH-USDT", rig.exchange.control.place(HOUSE, "ETH-USDT", 1)))
+    rig.done("behind")
+    check_once(rig, MANY + 1)
+    assert rig.store.refusals.count() == 0
+    witness.injected(49).judge(rig, batches=2)
+
+
+def test_one_batch_id_from_many_producers_at_once(rig: Rig, witness: Witness) -> None:
+    """Four processes and eight threads submit it in the same instant: together they open each job once."""
+    rows = list(orders("BTC-USDT", rig.exchange.control.place(HOUSE, "BTC-USDT", 12 * MANY)))
+    producers = [start_producer(rig) for _ in range(4)]
+    for each in producers:
+        assert each.stdout is not None
+        assert each.stdout.readline() == "ready\n"
+    with ThreadPoolExecutor(12) as threads:
+        told = [threads.submit(each.communicate, json.dumps(rows) + "\n", 30) for each in producers]
+        mine = [threads.submit(hand_in, rig, "shared", rows) for _ in range(8)]
+    opened = [int(each.result()[0]) for each in told] + [each.result().new for each in mine]
+    assert sum(opened) == len(rows)
+    assert rig.done("shared", 40).counts == {"accepted": len(rows)}
+    check_once(rig, len(rows))
+    witness.injected(11).judge(rig, batches=1)
+
+
+def start_producer(rig: Rig) -> subprocess.Popen[str]:
+    """A process that submits what it reads as soon as it reads it."""
+    command = [sys.executable, "-c", PRODUCER]
+    return subprocess.Popen(
+        command, cwd=ROOT, env=os.environ | rig.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+
+
+def test_the_same_orders_in_five_batches(witness: Witness) -> None:
+    """One of them urgent, one the other way round: every batch gets its rows, the exchange sees each order once."""
+    with Rig(workers=0) as rig:
+        rows = list(orders("BTC-USDT", rig.exchange.control.place(HOUSE, "BTC-USDT", 3 * MANY)))
+        receipts = [
+            hand_in(rig, name, rows if name != "b" else rows[::-1], urgent=name == "d")
+            for name in ("a", "b", "c", "d", "e")
+        ]
+        assert [(each.new, each.joined) for each in receipts] == [(len(rows), 0), *[(0, len(rows))] * 4]
+        rig.start_workers(2)
+        for name in "abcde":
+            assert rig.done(name).counts == {"accepted": len(rows)}
+            assert len(rig.store.batches.rows(name)) == len(rows)
+        check_once(rig, len(rows))
+        witness.injected(4).judge(rig, batches=5)
