@@ -9,6 +9,7 @@ from redis import Redis
 
 from worker.admission import lane_of
 from worker.keys import JobId, Keys
+from worker.lanes import Exhausted, exhausted_in
 from worker.scripts import Scripts
 
 LANES_PER_ROUND: Final = 100
@@ -58,10 +59,10 @@ class Board:
         """True for one worker of the runner each second."""
         return bool(self._redis.set(self._keys.of("sweep"), "1", nx=True, px=950))
 
-    def sweep(self) -> int:
-        """Ends what is past its deadline, puts lost lanes back; returns how many jobs it ended."""
+    def sweep(self) -> list[Exhausted]:
+        """Ends what is past its deadline, puts lost lanes back; returns the jobs that it ended."""
         self._repair()
-        return sum(self._expire(batch) for batch in self._overdue())
+        return [ended for batch in self._overdue() for ended in self._expire(batch)]
 
     def _repair(self) -> None:
         lanes: list[str] = [lane for lane, _ in self._redis.zscan_iter(self._keys.of("lanes"), count=SWEPT)]
@@ -73,8 +74,7 @@ class Board:
         found = self._redis.zrangebyscore(self._keys.of("deadlines"), "-inf", now, start=0, num=20)
         return cast("list[str]", found)
 
-    def _expire(self, batch: str) -> int:
-        ended = 0
+    def _expire(self, batch: str) -> Iterator[Exhausted]:
         for jobs in self._waiting(batch):
             argument = {
                 "batch": batch,
@@ -82,8 +82,7 @@ class Board:
                 "again_us": POSTPONE_US,
                 "retention_s": self._retention_s,
             }
-            ended += self._scripts.run("expire", argument)["ended"]
-        return ended
+            yield from exhausted_in(self._scripts.run("expire", argument))
 
     def _waiting(self, batch: str) -> Iterator[list[dict[str, str]]]:
         """The batch's waiting jobs with their lanes, in parts; at least one, so that it is looked at again."""

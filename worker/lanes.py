@@ -43,11 +43,23 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Exhausted:
+    """A job that a verb ended because its attempts or its time were used up: the order may still be live."""
+
+    job: str
+    lane: str
+    batches: tuple[str, ...]
+    attempts: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Grant:
     """The answer to a claim: calls to make with one account, or why there are none and when to ask again.
 
     `due_s` is the time until the lane needs its next turn (None: no work). `asked_at` is the `time.monotonic()`
-    from just before the claim was asked for: every first byte must be written within 1 s of it.
+    from just before the claim was asked for: every first byte must be written within 1 s of it. `exhausted` are the jobs
+    that the claim ended instead.
     """
 
     lane: str
@@ -59,6 +71,7 @@ class Grant:
     reason: str
     calls: tuple[Call, ...]
     asked_at: float
+    exhausted: tuple[Exhausted, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +114,14 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """The answer to a record: when the lane needs its next turn, and how many jobs the call no longer held."""
+    """The answer to a record: when the lane needs its next turn, and how many jobs the call no longer held.
+
+    `rested` are the scopes whose rest began with this record, or goes on because their probe failed.
+    """
 
     due_s: float | None
     stale: int
+    rested: tuple[str, ...] = ()
 
 
 STRIKES = 5
@@ -146,6 +163,7 @@ class Lanes:
             reply["reason"],
             tuple(_call(call) for call in reply["calls"]),
             asked_at,
+            exhausted_in(reply),
         )
 
     def record(self, grant: Grant, call: Call, result: Result) -> Recorded:
@@ -158,7 +176,7 @@ class Lanes:
             "meter": call.meter,
             "slots": result.slots,
             "count": len(call.jobs),
-            "probe": bool(grant.probes),
+            "probes": grant.probes,
             "elapsed_us": round(result.elapsed_s * 1e6),
             "refused": result.refused,
             "answered": result.answered,
@@ -170,7 +188,7 @@ class Lanes:
         if result.strike:
             argument["strike"] = _rests([result.strike])[0] | {"limit": STRIKES}
         reply = self._scripts.run("record", argument)
-        return Recorded(_due(reply), reply["stale"])
+        return Recorded(_due(reply), reply["stale"], tuple(reply["rested"]))
 
     def _meters(self, user: User) -> dict[str, object]:
         limits = {"single": user.limits.single, "batch": user.limits.batch}
@@ -184,6 +202,14 @@ class Lanes:
 
 def _due(reply: dict[str, Any]) -> float | None:
     return None if reply["due"] < 0 else reply["due"] / 1e6
+
+
+def exhausted_in(reply: dict[str, Any]) -> tuple[Exhausted, ...]:
+    """What a verb's answer says of the jobs that it ended."""
+    return tuple(
+        Exhausted(each["job"], each["lane"], tuple(each["batches"].split()), each["attempts"], each["message"])
+        for each in reply["exhausted"]
+    )
 
 
 def _call(raw: dict[str, Any]) -> Call:

@@ -20,6 +20,7 @@ from worker.store import Store, open_store
 from worker.turn import Turns
 from worker.users import users_of
 from worker.waker import Waker
+from worker.warmer import Warmer
 from worker.window import Timing
 
 log = structlog.get_logger(__name__)
@@ -46,18 +47,22 @@ class Runtime:
         board = Board(store.redis, store.scripts, store.keys, retention_s=settings.retention_s)
         self._identity = Identity(store.redis, store.keys, self._client, users, self.sender.admit_user)
         self._waker = Waker(board, publish, self.sender.drain, self.name, self._facts)
+        urls = [user.base_url for user in users.values()]
+        self._warmer = Warmer(store.redis, self._client, urls, concurrency=settings.http_concurrency)
         self._started_at = time.time()
 
     def start(self) -> None:
         """Raises UnfitRedisError, or redis-py's errors."""
         check_redis(self.store.redis.info())
         self.store.directory.publish()
+        self._warmer.start()
         self._identity.start()
         self._waker.start()
         log.info("worker_ready", worker=self.name, accounts=self.store.directory.names())
 
     def close(self) -> None:
         """No new claims from now on."""
+        self._warmer.stop()
         self._identity.stop()
         self._waker.stop()
 

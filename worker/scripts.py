@@ -44,6 +44,7 @@ class Scripts:
     """
 
     def __init__(self, redis: Redis, prefix: str, *, attempts: int = 3, text_of: Callable[[str], str] = source) -> None:
+        self._redis = redis
         self._prefix = prefix
         self._attempts = attempts
         self._verbs: Mapping[str, Callable[..., object]] = {
@@ -55,12 +56,35 @@ class Scripts:
         text = json.dumps(argument, separators=(",", ":"))
         for attempt in range(1, self._attempts + 1):
             try:
-                return _parse(self._verbs[verb](keys=[self._prefix], args=[text]))
+                return self._call(verb, text)
             except PASSING:
                 if attempt == self._attempts:
                     raise
                 time.sleep(0.05 * attempt)
         raise AssertionError("unreachable")
+
+    def _call(self, verb: str, text: str) -> dict[str, Any]:
+        """One call; a primary that was demoted, or lost its replicas to another, is left for whoever is primary now."""
+        try:
+            return _parse(self._verbs[verb](keys=[self._prefix], args=[text]))
+        except exceptions.ResponseError as error:
+            if not _must_leave(error):
+                raise
+            self._disconnect()
+            raise exceptions.ReadOnlyError(str(error)) from error
+
+    def _disconnect(self) -> None:
+        if self._redis.connection:
+            self._redis.connection.disconnect()
+        else:
+            self._redis.connection_pool.disconnect(inuse_connections=False)
+
+
+def _must_leave(error: exceptions.ResponseError) -> bool:
+    """Redis 6 wraps what a script's command was told into an error of the script; redis-py knows only the plain one."""
+    return isinstance(error, exceptions.ReadOnlyError) or any(
+        f"{code} " in str(error) for code in ("READONLY", "NOREPLICAS")
+    )
 
 
 def _parse(reply: object) -> dict[str, Any]:

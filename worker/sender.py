@@ -18,7 +18,7 @@ from worker.okx.answers import Answer
 from worker.okx.client import OkxClient
 from worker.okx.codes import Verdict
 from worker.okx.errors import ExchangeError, OutcomeUnknown
-from worker.report import report
+from worker.report import report, report_exhausted
 from worker.turn import Conclusion, Turns
 from worker.users import User
 from worker.window import WRITE_WITHIN_S
@@ -115,6 +115,7 @@ class Sender:
         except RedisError as error:
             log.warning("claim_failed", lane=lane, error=str(error))
             return 0
+        report_exhausted(grant.exhausted)
         for call in grant.calls:
             self._pool.submit(self._send, grant, call)
         if grant.calls and grant.due_s == 0:

@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 from celery import bootsteps
 from celery.worker import WorkController
-from redis.exceptions import RedisError
+from redis.exceptions import AuthenticationError, RedisError
 
 from worker.runtime import Runtime, UnfitRedisError, set_current
 from worker.scripts import PASSING
@@ -61,7 +61,7 @@ def _start(runtime: Runtime) -> None:
         try:
             return runtime.start()
         except PASSING as error:
-            if time.monotonic() > gives_up:
+            if isinstance(error, AuthenticationError) or time.monotonic() > gives_up:
                 raise
             log.warning("waiting_for_redis", error=str(error))
             time.sleep(0.5)

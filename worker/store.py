@@ -74,6 +74,7 @@ def _options() -> dict[str, Any]:
         "socket_connect_timeout": 1,
         "socket_keepalive": True,
         "retry": Retry(NoBackoff(), 0),
+        "driver_info": None,  # redis-py would look its own version up on disk for each connection
     }
 
 

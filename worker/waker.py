@@ -10,6 +10,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from worker.board import Board
+from worker.report import report_exhausted
 
 log = structlog.get_logger(__name__)
 
@@ -94,6 +95,6 @@ class Waker(Thread):
             return 0.0
         self._upkeep_at = now + ROUND_S
         self._board.beat(self._worker, self._facts())
-        if self._board.may_sweep() and (ended := self._board.sweep()):
-            log.error("deadline_passed", jobs=ended, hint="these orders may still be live")
+        if self._board.may_sweep():
+            report_exhausted(self._board.sweep())
         return 0.0

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator, Coroutine
 from threading import Thread
 from types import TracebackType
@@ -27,13 +28,14 @@ class _Link:
 
 
 class Proxy:
-    """Forwards `port` to `target` (a port of this host) from `with` to its end; thread-safe.
+    """Forwards `port` to `target` (a port of this host) from `with` to its end; thread-safe. `tls`: clients speak it.
 
     Bytes that were accepted while stalled are delivered at `go_on`, even if their sender has gone in between.
     """
 
-    def __init__(self, target: int = 0) -> None:
+    def __init__(self, target: int = 0, *, tls: ssl.SSLContext | None = None) -> None:
         self.target = target
+        self._tls = tls
         self.port = 0
         self.cuts = 0
         """Replies cut so far."""
@@ -90,7 +92,7 @@ class Proxy:
     async def _start(self) -> None:
         self._flowing = asyncio.Event()
         self._flowing.set()
-        self._server = await asyncio.start_server(self._accept, _HOST, self.port)
+        self._server = await asyncio.start_server(self._accept, _HOST, self.port, ssl=self._tls)
         self.port = int(self._server.sockets[0].getsockname()[1])
 
     async def _end(self) -> None:

@@ -9,7 +9,8 @@
 --          batch_size (0: single endpoint only), limits {single, batch}, window_us, hold_us (a claim ends by itself),
 --          open_us (an open slot ends), blackout_us, max_attempts, retention_s
 -- return   JSON: {account (index from 0) or null, probes [scope], due (µs from now, -1: no work), reason,
---          calls [{id, meter, jobs [{id, account, attempts, generation, left (µs to deadline), batches}]}]}
+--          calls [{id, meter, jobs [{id, account, attempts, generation, left (µs to deadline), batches}]}],
+--          exhausted [{job, lane, batches, attempts, message}] (jobs that ended here instead of being sent)}
 
 despite_full_memory()
 local input = cjson.decode(ARGV[1])
@@ -31,17 +32,14 @@ local function blocked_until()
   return ends
 end
 
-local function exhausted(job, message)
-  finish(lane, job, { status = 'exhausted', code = '', message = message }, wall, input.retention_s)
-end
-
 -- Claims that ran out: whether their jobs were sent is unknown, so each counts as an attempt and goes again.
 local function take_back()
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', K.claimed(lane), '-inf', text(now), 'LIMIT', 0, 200)) do
     local job = job_read(id)
     job.sent = job.sent or text(wall - input.hold_us)
     note(job, '{"at":' .. text(wall) .. ',"call":"' .. job.call .. '","sCode":null,"sMsg":"claim ran out"}')
-    if job.attempts >= input.max_attempts then exhausted(job, 'attempts used up; the last claim ran out')
+    if job.attempts >= input.max_attempts then
+      exhaust(lane, job, 'attempts used up; the last claim ran out', wall, input.retention_s)
     else move(lane, job, 'queued', tonumber(job.place), 'call', '', 'log', job.log, 'sent', job.sent) end
   end
 end
@@ -98,7 +96,8 @@ local function gather(count)
   local jobs = {}
   for _, id in ipairs(redis.call('ZRANGE', K.ready(lane), 0, count - 1)) do
     local job = job_read(id)
-    if job.deadline <= now then exhausted(job, 'deadline passed before it could be sent') else jobs[#jobs + 1] = job end
+    if job.deadline > now then jobs[#jobs + 1] = job
+    else exhaust(lane, job, 'deadline passed before it could be sent', wall, input.retention_s) end
   end
   return jobs
 end
@@ -140,12 +139,19 @@ local function answer(account, probes, calls, reason)
   local due = board(lane, now, #calls > 0)
   return '{"account":' .. (account and account - 1 or 'null') .. ',"probes":[' .. strings(probes) .. '],"due":' ..
     due .. ',"reason":' .. cjson.encode(reason) .. ',"calls":[' ..
-    table.concat(calls, ',') .. ']}'
+    table.concat(calls, ',') .. '],"exhausted":' .. exhausted_json() .. '}'
+end
+
+local function remembered(grant)
+  redis.call('HSET', K.claim(input.claim), 'grant', grant)
+  redis.call('EXPIRE', K.claim(input.claim), 120)
+  return grant
 end
 
 local function wait_for(until_us, waited, reason)
   rest_hold(lane, waited, until_us)
-  return answer(nil, {}, {}, reason)
+  local grant = answer(nil, {}, {}, reason)
+  return #exhausted > 0 and remembered(grant) or grant
 end
 
 take_back()
@@ -171,8 +177,4 @@ if #calls > 0 then
   for _, scope in ipairs(probes) do rest_lease(scope, now + input.hold_us) end
 end
 local grant = answer(account, probes, calls, '')
-if #calls > 0 then
-  redis.call('HSET', K.claim(input.claim), 'grant', grant)
-  redis.call('EXPIRE', K.claim(input.claim), 120)
-end
-return grant
+return (#calls > 0 or #exhausted > 0) and remembered(grant) or grant

@@ -4,22 +4,21 @@
 --
 -- KEYS[1]  the runner's prefix
 -- ARGV[1]  JSON: batch, jobs [{id, lane}], again_us (a batch that still waits is looked at again then), retention_s
--- return   JSON: {ended (jobs)}
+-- return   JSON: {exhausted [{job, lane, batches, attempts, message}] (jobs that it ended)}
 
 despite_full_memory()
 local input = cjson.decode(ARGV[1])
 local now, wall = clock()
-local ended, lanes = 0, {}
+local lanes = {}
 
 for _, asked in ipairs(input.jobs) do
   local job = job_read(asked.id)
   if job and job.live and job.state ~= 'sending' and job.deadline <= now then
-    finish(asked.lane, job, { status = 'exhausted', code = '', message = 'deadline passed' }, wall, input.retention_s)
+    exhaust(asked.lane, job, 'deadline passed', wall, input.retention_s)
     lanes[asked.lane] = true
-    ended = ended + 1
   end
 end
 write_out(wall)
 for lane in pairs(lanes) do board(lane, now) end
 redis.call('ZADD', K.deadlines(), 'XX', text(now + input.again_us), input.batch)
-return '{"ended":' .. ended .. '}'
+return '{"exhausted":' .. exhausted_json() .. '}'

@@ -4,22 +4,24 @@
 -- claim ran out settles its slots and adds to the history; it may end a job that is still live, and never moves one back.
 --
 -- KEYS[1]  the runner's prefix
--- ARGV[1]  JSON: lane, claim, call, meter ("single" | "batch"), slots ("settle" | "keep" | "release"), count, probe,
+-- ARGV[1]  JSON: lane, claim, call, meter ("single" | "batch"), slots ("settle" | "keep" | "release"), count,
+--          probes [scopes that the call probed],
 --          elapsed_us (since the first byte could have been written), refused, answered, limits {single, batch}, batch_size,
 --          window_us, retention_s, exchange (scope), strike {limit, base_us, cap_us, reason} (optional),
 --          rests [{scope, base_us, cap_us, reason}], mended [probed scopes whose rest ends], jobs [{id, generation, act: "finish" | "retry" | "return", status, code, message, delay_us,
 --          counts, attempt (JSON text without `at`)}]
--- return   JSON: {due (µs from now, -1: no work), stale (jobs no longer held), repeated}
+-- return   JSON: {due (µs from now, -1: no work), stale (jobs no longer held), rested [scopes whose rest began or goes on],
+--          repeated}
 
 despite_full_memory()
 local input = cjson.decode(ARGV[1])
 local lane, now, wall = input.lane, clock()
 local key = K.window(lane .. ':' .. input.meter)
-local stale = 0
+local stale, rested = 0, {}
 
 local function answer(repeated)
   local due = board(lane, now, input.slots ~= 'release')
-  return '{"due":' .. due .. ',"stale":' .. stale .. ',"repeated":' ..
+  return '{"due":' .. due .. ',"stale":' .. stale .. ',"rested":[' .. table.concat(rested, ',') .. '],"repeated":' ..
     tostring(repeated) .. '}'
 end
 
@@ -68,13 +70,19 @@ local function apply(decided)
   end
 end
 
+local function begin_rest(rest)
+  local probe = false
+  for _, scope in ipairs(input.probes) do probe = probe or scope == rest.scope end
+  if rest_begin(rest.scope, rest, now, wall, probe) then rested[#rested + 1] = cjson.encode(rest.scope) end
+end
+
 -- Calls in a row without an answer: only so many, then the exchange's address rests.
 local function count_strikes()
   if input.answered then redis.call('DEL', K.strikes(input.exchange)) end
   if not input.strike then return end
   local strikes = redis.call('INCR', K.strikes(input.exchange))
   redis.call('EXPIRE', K.strikes(input.exchange), 60)
-  if strikes >= input.strike.limit then rest_begin(input.exchange, input.strike, now, wall, false) end
+  if strikes >= input.strike.limit then begin_rest(input.strike) end
 end
 
 settle()
@@ -84,6 +92,6 @@ if input.refused then tally(K.lane(lane), 'refused', 1) end
 write_out(wall)
 slots_note(lane, input.limits, input.batch_size, now)
 count_strikes()
-for _, rest in ipairs(input.rests) do rest_begin(rest.scope, rest, now, wall, input.probe) end
+for _, rest in ipairs(input.rests) do begin_rest(rest) end
 for _, scope in ipairs(input.mended) do rest_end(scope, now) end
 return answer(false)

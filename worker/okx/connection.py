@@ -74,9 +74,9 @@ class Wire(BaseAdapter):
         sock = self._dialogue.socket
         return sock is not None and not self.is_stale() and sock.is_quiet()
 
-    def is_stale(self) -> bool:
-        """Whether it idled so long that the other side may be about to close it."""
-        return time.monotonic() - self._used_at > IDLE_S
+    def is_stale(self, within_s: float = 0.0) -> bool:
+        """Whether it idled so long, or will have `within_s` from now, that the other side may be about to close it."""
+        return time.monotonic() + within_s - self._used_at > IDLE_S
 
     def send(self, request: requests.PreparedRequest, *_: object, **__: object) -> requests.Response:
         """`requests`' door: write the request and read the whole answer."""

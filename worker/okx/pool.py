@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from worker.okx.connection import Wire
 
 _DIALERS = 8
+WARM_AHEAD_S = 10.0
+"""Whoever keeps connections warm does so at least this often."""
 
 
 class Pool:
@@ -36,9 +38,16 @@ class Pool:
         self._give(base_url, wire)
 
     def warm(self, base_url: str, connections: int) -> int:
-        """Open connections until so many are idle (never more than `keep`); how many could be opened."""
+        """Open connections until so many are idle (never more than `keep`); how many could be opened.
+
+        Those that would grow old within `WARM_AHEAD_S` are replaced first.
+        """
         with self._lock:
-            missing = min(connections, self._keep) - len(self._idle.get(base_url, ()))
+            idle = self._idle.setdefault(base_url, [])
+            old = _old(idle, WARM_AHEAD_S)
+            missing = min(connections, self._keep) - len(idle)
+        for wire in old:
+            wire.close()
         if missing <= 0:
             return 0
         with ThreadPoolExecutor(min(missing, _DIALERS), "okx-warm") as dialers:
@@ -86,9 +95,9 @@ class Pool:
             old.close()
 
 
-def _old(idle: list[Wire]) -> list[Wire]:
-    """Take out those that idled too long; they lie at the bottom."""
+def _old(idle: list[Wire], within_s: float = 0.0) -> list[Wire]:
+    """Take out those that idled too long, or will have `within_s` from now; they lie at the bottom."""
     old: list[Wire] = []
-    while idle and idle[0].is_stale():
+    while idle and idle[0].is_stale(within_s):
         old.append(idle.pop(0))
     return old

@@ -73,10 +73,22 @@ def lost_claims(row: Row) -> int:
     return sum(entry.get("sMsg") == "claim ran out" for entry in row.log)
 
 
+def unanswered(row: Row) -> int:
+    """How many attempts of the order ended without the exchange's answer: lost claims, and calls that timed out."""
+    return sum(not entry.get("sCode") for entry in row.log)
+
+
 def resent_without_cause(rig: Rig, batch_id: str) -> list[str]:
-    """Orders that were sent more often than once, and once more for each claim that was lost."""
+    """Orders that were sent more often than once, and once more for each attempt without an answer."""
     sent = sends(rig)
-    return [str(row.ordId) for row in rig.store.batches.rows(batch_id) if sent[str(row.ordId)] > 1 + lost_claims(row)]
+    return [str(row.ordId) for row in rig.store.batches.rows(batch_id) if sent[str(row.ordId)] > 1 + unanswered(row)]
+
+
+def all_off_book(rig: Rig, batch_id: str, timeout_s: float = 40) -> None:
+    """Returns when the batch is complete; every order of it is off the book (gone: an answer came too late)."""
+    state = rig.done(batch_id, timeout_s)
+    assert set(state.counts) <= {"accepted", "gone"}, state
+    assert sum(state.counts.values()) == state.size
 
 
 def sent_after_their_end(rig: Rig, batch_id: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""How does a test get a primary, a replica and three Sentinels that watch them?"""
+"""How does a test get a primary, two replicas and three Sentinels that watch them?"""
 
 import socket
 import subprocess
@@ -15,6 +15,9 @@ from worker.embedded import EmbeddedRedis, server_binary
 
 SERVICE: Final = "orders"
 
+SAFE: Final = {"appendonly": "yes", "min-replicas-to-write": "1"}
+"""A primary that lost its replicas to another takes no writes, long before Sentinel comes to demote it."""
+
 _CONFIG: Final = """port {port}
 bind 127.0.0.1
 dir {folder}
@@ -25,14 +28,14 @@ sentinel failover-timeout {service} 6000
 
 
 class Trio:
-    """Three Sentinels over `primary`, which gets a replica; all end with the block."""
+    """Three Sentinels over `primary`, which gets two replicas; all end with the block."""
 
     def __init__(self, primary: EmbeddedRedis, folder: Path) -> None:
         self._primary = primary
         self._folder = folder
         self._sentinels: list[subprocess.Popen[bytes]] = []
         self.ports: list[int] = []
-        self.replica = EmbeddedRedis(options={"replicaof": f"127.0.0.1 {primary.port}", "appendonly": "yes"})
+        self.replicas = [EmbeddedRedis(options=SAFE) for _ in range(2)]
 
     @property
     def url(self) -> str:
@@ -41,7 +44,14 @@ class Trio:
         return f"{hosts}/0?master_name={SERVICE}"
 
     def __enter__(self) -> Self:
-        self.replica.start()
+        for server in self.replicas:
+            server.start()
+            with _client(server.port) as replica:
+                replica.replicaof("127.0.0.1", self._primary.port)
+                # before the Sentinels look: they look again only 10 s later
+                _until(lambda replica=replica: replica.info("replication")["master_link_status"] == "up")  # type: ignore[misc]
+        with _client(self._primary.port) as primary:
+            primary.config_set("min-replicas-to-write", 1)
         self.ports = [_free_port() for _ in range(3)]
         for port in self.ports:
             self._start(port)
@@ -54,7 +64,14 @@ class Trio:
         for process in self._sentinels:
             process.kill()
             process.wait()
-        self.replica.close()
+        for server in self.replicas:
+            server.close()
+
+    def kill_primary(self) -> None:
+        """One of the replicas, by now the primary, dies; returns when another has taken its place."""
+        port = self.primary_port()
+        next(server for server in self.replicas if server.port == port).kill()
+        self.wait_for_another(port)
 
     def primary_port(self) -> int:
         """Which server the first Sentinel takes for the primary."""
@@ -72,10 +89,6 @@ class Trio:
         """Returns when another server than this is the primary, for all Sentinels."""
         _until(lambda: self.primary_port() != port)
 
-    def wait_for_role(self, port: int, role: str) -> None:
-        """Returns when the server says that it is `master` or `slave`."""
-        _until(lambda: _role(port) == role)
-
     def _start(self, port: int) -> None:
         folder = self._folder / str(port)
         folder.mkdir()
@@ -87,25 +100,17 @@ class Trio:
         self._sentinels.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True))
 
     def _sees(self, port: int) -> bool:
-        """Whether this Sentinel knows the two others and a replica that is in step."""
+        """Whether this Sentinel knows the two others and both replicas."""
         try:
             with _client(port) as sentinel:
                 state = sentinel.sentinel_masters()[SERVICE]
         except RedisError:
             return False
-        return bool(state["num-other-sentinels"] == 2 and state["num-slaves"] == 1)
+        return bool(state["num-other-sentinels"] == 2 and state["num-slaves"] == 2)
 
 
 def _client(port: int) -> Redis:
     return Redis(port=port, socket_timeout=2, decode_responses=True, protocol=2)
-
-
-def _role(port: int) -> str:
-    try:
-        with _client(port) as client:
-            return str(client.info("replication")["role"])
-    except RedisError:
-        return "away"
 
 
 def _until(true: Callable[[], bool], within_s: float = 30) -> None:

@@ -19,6 +19,7 @@ def loud(rig: Rig, event: str) -> dict[str, dict[str, Any]]:
 
 def check_loud(rig: Rig, batch: str, ids: list[str]) -> None:
     """Each order has its line in the log; the batch ends with exit status 1 wherever one asks."""
+    rig.wait_for(lambda: len(loud(rig, "order_may_be_live")) >= len(ids))
     lines = loud(rig, "order_may_be_live")
     assert {job.rpartition("/o")[2] for job in lines} == set(ids)
     assert all(batch in line["batches"] and line["lane"].endswith("/BTC-USDT") for line in lines.values())

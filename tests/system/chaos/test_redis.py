@@ -57,9 +57,9 @@ def test_kill_9_of_redis_under_load(fsync: str, witness: Witness, long: bool) ->
     kills = 5 if long else 1
     options = {"appendonly": "yes", "appendfsync": fsync}
     with Rig(workers=2, config=quick_exchange(), redis=options, settings=QUICK) as rig:
-        rows = place(rig, 1200, lanes=4)
-        submit(rig, "b", rows)
-        producer = Producer(rig, [place(rig, 4, lanes=4) for _ in range(100)])
+        small = place(rig, 400, lanes=4)
+        submit(rig, "b", place(rig, 4000 if long else 1600, lanes=4))
+        producer = Producer(rig, [small[start::100] for start in range(100)])
         started(rig, "b")
         for _ in range(kills):
             _kill_redis(rig, witness)

@@ -68,3 +68,14 @@ local function finish(lane, job, ending, wall, retention)
   job.state = ending.status
   open_next(lane, job)
 end
+
+-- exhaust: ends a job whose attempts or time are used up; the verb answers with all of them, for somebody must be told.
+local exhausted = {}
+
+local function exhaust(lane, job, message, wall, retention)
+  exhausted[#exhausted + 1] = '{"job":' .. cjson.encode(job.id) .. ',"lane":' .. cjson.encode(lane) .. ',"batches":' ..
+    cjson.encode(job.batches or '') .. ',"attempts":' .. job.attempts .. ',"message":' .. cjson.encode(message) .. '}'
+  finish(lane, job, { status = 'exhausted', code = '', message = message }, wall, retention)
+end
+
+local function exhausted_json() return '[' .. table.concat(exhausted, ',') .. ']' end

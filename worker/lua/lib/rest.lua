@@ -13,9 +13,10 @@ local function rest_lease(scope, until_us)
 end
 
 -- begin: a scope that already rests is left alone, unless this is its failed probe, which doubles the delay.
+-- Returns whether a rest began, or went on after its probe.
 local function rest_begin(scope, rest, now, wall, probe)
   local ends = rest_until(scope)
-  if ends and ends > now and not probe then return end
+  if ends and ends > now and not probe then return false end
   local level = number(redis.call('HGET', K.rest(scope), 'level')) or -1
   level = math.min(level + 1, 30)
   local delay = math.min(rest.cap_us, rest.base_us * 2 ^ level)
@@ -23,6 +24,7 @@ local function rest_begin(scope, rest, now, wall, probe)
   redis.call('HSET', K.rest(scope), 'until', text(now + delay), 'level', level, 'reason', rest.reason,
     'next_wall', text(wall + delay))
   redis.call('EXPIRE', K.rest(scope), REST_TTL)
+  return true
 end
 
 -- hold(lane): the lane waits for these scopes; it is boarded again when one of them ends.

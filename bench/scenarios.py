@@ -1,0 +1,91 @@
+"""Which bulks are raced? So many accounts, instruments and orders, and the least time that the exchange's limits allow."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from worker.simulator.accounts import ApiKey
+from worker.simulator.faults import Network
+from worker.window import BATCH_SIZE, LaneLoad, Limits, earliest_s
+
+LIMITS: Final = Limits(single=60, batch=300)
+WINDOW_S: Final = 2.0
+NETWORK: Final = Network(delay_ms=2.0, jitter_ms=6.0)
+"""One way: 5 ms ± 3 ms, uniform."""
+
+OPTION_ORDERS: Final = 300
+"""Orders on one option of a family; the exchange allows 500."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One account of the race: its name here and its key and User ID at the exchange."""
+
+    name: str
+    key: ApiKey
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """`accounts` × `instruments` × `orders`; `option`: all instruments are one family, so one lane.
+
+    `single`: only the single endpoint may be used. `rounds` and `contenders` are None where the command line decides.
+    """
+
+    name: str
+    accounts: int
+    instruments: int
+    orders: int
+    option: bool = False
+    single: bool = False
+    rounds: int | None = None
+    contenders: tuple[str, ...] | None = None
+
+    @property
+    def total(self) -> int:
+        """All orders."""
+        return self.accounts * self.instruments * self.orders
+
+    @property
+    def inst_ids(self) -> tuple[str, ...]:
+        """The instruments, the same for every account."""
+        if self.option:
+            return tuple(f"BTC-USD-271231-{100_000 + 1_000 * number}-C" for number in range(self.instruments))
+        return tuple(f"COIN{number}-USDT" for number in range(self.instruments))
+
+    @property
+    def people(self) -> tuple[Account, ...]:
+        """The accounts, each a User ID of its own."""
+        return tuple(_account(number) for number in range(self.accounts))
+
+    @property
+    def minimum_s(self) -> float:
+        """The legal minimum from the first cancel's arrival to the last one's."""
+        in_lane = self.orders * (self.instruments if self.option else 1)
+        return earliest_s(LaneLoad(in_lane, 0, 0, 0.0), LIMITS, 0 if self.single else BATCH_SIZE, WINDOW_S)
+
+
+def _account(number: int) -> Account:
+    name = f"risk{number}"
+    return Account(name, ApiKey(f"{name}-key", f"{name}-secret", f"{name}-pass", uid=str(10_001 + number)))
+
+
+US_ONLY: Final = ("us ×1", "us ×2", "us ×4")
+
+SCENARIOS: Final = (
+    Scenario("1×300", 1, 1, 300),
+    Scenario("1×500", 1, 1, 500),
+    Scenario("8×500", 1, 8, 500),
+    Scenario("20×200", 1, 20, 200),
+    Scenario("200×50", 1, 200, 50, contenders=("ccxt", *US_ONLY)),
+    Scenario("100 accounts × 8 × 50", 100, 8, 50, rounds=1),
+    Scenario("3,000 on one option family", 1, 10, OPTION_ORDERS, option=True, rounds=1),
+    Scenario("3,000 on one option family, single endpoint", 1, 10, OPTION_ORDERS, True, True, 1, ("python-okx", "us ×2")),
+    Scenario("8×120, single endpoint", 1, 8, 120, single=True, contenders=("python-okx", *US_ONLY)),
+)
+
+TINY: Final = (
+    Scenario("1×40", 1, 1, 40),
+    Scenario("2 accounts × 2 × 20", 2, 2, 20),
+    Scenario("60 on one option family, single endpoint", 1, 2, 30, option=True, single=True),
+)
+"""Shows that everything works, in a minute or two; measures nothing."""

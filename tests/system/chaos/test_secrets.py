@@ -1,0 +1,116 @@
+"""After a run with every kind of fault: is any secret or signature in Redis, in a log, in an error or in `ps`?"""
+
+import pickle
+import re
+import uuid
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.system.chaos.desks import HOUSE, cli, desk, hand_in, rest
+from tests.system.chaos.report import Witness
+from tests.system.rig import Rig, orders
+from worker.simulator.config import DEFAULT_KEY, Config
+from worker.simulator.faults import Fault, envelope, maintenance, too_many
+from worker.simulator.messages import AccountChange
+
+SECRETS: Final = {name: f"{name}-{uuid.uuid4().hex}" for name in ("key", "secret", "passphrase", "redis-password")}
+KEY: Final = replace(
+    DEFAULT_KEY, key=SECRETS["key"], secret=SECRETS["secret"], passphrase=SECRETS["passphrase"], uid=desk(2).uid
+)
+TRADER: Final = replace(desk(2), key=KEY)
+SIGNATURE: Final = re.compile(rb"(?<![A-Za-z0-9+/=])[A-Za-z0-9+/]{43}=(?![A-Za-z0-9+/=])")
+HEADERS: Final = re.compile(rb"OK-ACCESS-(KEY|SIGN|PASSPHRASE)[\"']?[:=] ?[\"']?[^ \"'\\]")
+MANY: Final = 20
+FAULTS: Final = (
+    maintenance(), too_many(), envelope("50102", "Timestamp request expired", 401), envelope("50026", "oops", 500),
+    Fault(status=200, body='{"code":'), Fault(action="hang"), Fault(action="close", when="after", sent=30),
+    Fault(action="reset", when="after"), Fault(action="truncate", when="after"), Fault(sCode="51410"), Fault(sCode="51000"),
+    Fault(sCode="59999"),
+)  # fmt: skip
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    """Everything that Redis keeps is also on disk, readable; two workers that log all they can, behind a password."""
+    redis = {"appendonly": "yes", "appendfsync": "always", "aof-use-rdb-preamble": "no", "rdbcompression": "no"}
+    config = Config(accounts=(DEFAULT_KEY, KEY))
+    with Rig(workers=0, config=config, redis=redis) as running:
+        running.log_file = tmp_path / "workers.log"
+        running.store.redis.execute_command(
+            "ACL", "SETUSER", "runner", "on", f">{SECRETS['redis-password']}", "~*", "&*", "+@all"
+        )
+        url = f"redis://runner:{SECRETS['redis-password']}@127.0.0.1:{running.redis.port}/0"
+        running.configure(**TRADER.settings(), REDIS_URL=url, LOG_LEVEL="DEBUG", HTTP_TIMEOUT_S="0.5")
+        running.start_workers(2)
+        yield running
+
+
+def test_nothing_secret_is_left_anywhere(rig: Rig, witness: Witness) -> None:
+    """Redis (every key, its log and its dump), the workers' logs at DEBUG, the command line's errors, and `ps`."""
+    for number, (fault, inst_id) in enumerate(zip(FAULTS, rig.exchange.config.instruments * 2, strict=False)):
+        rig.exchange.control.add_fault(replace(fault, uid=TRADER.uid, instId=inst_id, count=2))
+        ids = rig.exchange.control.place(TRADER.uid, inst_id, MANY)
+        hand_in(rig, f"b{number}", orders(inst_id, ids), account=TRADER.name)
+    witness.injected(len(FAULTS))
+    for number in range(len(FAULTS)):
+        rig.done(f"b{number}", 30)
+    go_wrong_with_credentials(rig)
+    rig.store.redis.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    rig.exchange.control.refuse_connections(0.2)
+    hand_in(rig, "end", orders("BTC-USDT", rig.exchange.control.place(HOUSE, "BTC-USDT", 1)))
+    rig.done("end")
+    rig.store.redis.lpush("cancel", pickle.dumps({"task": "tasks.cancel_orders"}))
+    rig.wait_for(lambda: rig.store.refusals.count() == 1)
+    listed = b"".join(Path(f"/proc/{worker.pid}/cmdline").read_bytes() for worker in rig.workers)
+    for worker in rig.workers:
+        assert rig.stop_worker(worker) == 0
+    said = cli_errors(rig)
+    assert found_in({"log": rig.log_file.read_bytes(), "errors": said, "ps": listed, **dumped(rig)}) == []
+    witness.judge(rig)
+
+
+def go_wrong_with_credentials(rig: Rig) -> None:
+    """The key is revoked while orders wait for it, and works again once it was asked about."""
+    rig.exchange.control.change_account(AccountChange(KEY.key, revoked=True))
+    ids = rig.exchange.control.place(TRADER.uid, "BTC-USDT", MANY)
+    hand_in(rig, "revoked", orders("BTC-USDT", ids), account=TRADER.name, deadline_s=2)
+    rig.wait_for(lambda: bool(rest(rig, f"account:{TRADER.name}")))
+    rig.done("revoked")
+    rig.exchange.control.change_account(AccountChange(KEY.key, revoked=False))
+
+
+def cli_errors(rig: Rig) -> bytes:
+    """What the command line says when all is well, when Redis is not there, and when it does not let us in."""
+    said = [cli(rig, *arguments) for arguments in (("status",), ("check",), ("outcomes", "b0"), ("status", "none"))]
+    good = rig.environment["BULK_CANCEL_REDIS_URL"]
+    for url in (good.replace(f":{rig.redis.port}", ":1"), good.replace("runner:", "nobody:"), good + "/x"):
+        rig.configure(REDIS_URL=url)
+        said.append(cli(rig, "status"))
+        assert said[-1].returncode == 2
+    rig.configure(REDIS_URL=good.replace("runner:", "nobody:"))
+    assert rig.start_worker().wait(20) == 2
+    rig.configure(REDIS_URL=good)
+    return "".join(ended.stdout + ended.stderr for ended in said).encode()
+
+
+def dumped(rig: Rig) -> dict[str, bytes]:
+    """Every key's value, and the files that Redis wrote."""
+    redis = rig.store.redis
+    redis.save()
+    directory = Path(str(redis.config_get("dir")["dir"]))
+    files = {path.name: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+    assert any(name.endswith(".rdb") for name in files)
+    assert any("aof" in name for name in files)
+    return files
+
+
+def found_in(texts: dict[str, bytes]) -> list[tuple[str, str]]:
+    """Which secret or signature stands where."""
+    assert all(texts.values()), [name for name, text in texts.items() if not text]
+    found = [(where, name) for where, text in texts.items() for name, value in SECRETS.items() if value.encode() in text]
+    found += [(where, "a signature") for where, text in texts.items() if SIGNATURE.search(text)]
+    return found + [(where, "a header") for where, text in texts.items() if HEADERS.search(text)]
