@@ -13,7 +13,7 @@ LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --
 	--no-emit-index-url --no-emit-find-links pyproject.toml
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test chaos check format-check lint types format lock clean
+.PHONY: help demo test chaos bench bench-window check format-check lint types format lock clean
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):[^#]*## /  make \1	/p' $(MAKEFILE_LIST)
@@ -28,6 +28,12 @@ chaos: $(VENV)/.dev ## every fault in its long form, and what became of the orde
 	@mkdir -p build && rm -f build/chaos.jsonl
 	@status=0; CHAOS=long CHAOS_REPORT=build/chaos.jsonl $(BIN)/python -m pytest tests/system/chaos $(ARGS) || status=$$?; \
 		$(BIN)/python -m tests.system.chaos.table build/chaos.jsonl && exit $$status
+
+bench: $(VENV)/.bench ## measure everything against its peers, into bench/README.md: half an hour on a quiet machine
+	$(BIN)/python -m bench $(ARGS)
+
+bench-window: $(VENV)/.bench ## how much of the allowed rate one lane uses under delay: 100 s a run, ARGS="--runs 2"
+	$(BIN)/python -m bench.window_use $(ARGS)
 
 check: format-check lint types test ## what .ci/run runs: format, lint, types, tests
 
@@ -44,9 +50,10 @@ format: $(VENV)/.dev ## format the code and mend what can be mended
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-lock: $(VENV)/.dev ## renew both locks
+lock: $(VENV)/.dev ## renew the locks
 	$(LOCK) --group build --output-file requirements.lock
 	$(LOCK) --group dev --constraint requirements.lock --output-file requirements-dev.lock
+	$(LOCK) --group bench --constraint requirements-dev.lock --output-file requirements-bench.lock
 
 clean: ## remove .venv and all caches
 	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
@@ -66,3 +73,7 @@ $(VENV)/.dev: requirements-dev.lock requirements.lock pyproject.toml | $(BIN)/py
 	$(PIP) install --require-hashes --requirement requirements-dev.lock
 	$(INSTALL_OURSELVES)
 	@touch $(VENV)/.runtime $@
+
+$(VENV)/.bench: requirements-bench.lock $(VENV)/.dev
+	$(PIP) install --require-hashes --requirement requirements-bench.lock
+	@touch $@

@@ -33,14 +33,15 @@ def _entered(scenario: Scenario, names: Sequence[str]) -> list[Contender]:
 
 def _brief(lap: Lap) -> str:
     last = "-" if lap.last_s is None else f"{lap.last_s:.3f} s"
-    return f"{lap.accepted:,} accepted by {last}{' (capped)' * lap.capped}, {lap.refusals} refused, {lap.cpu_s:.2f} s CPU"
+    last += " (capped)" * lap.capped
+    return f"{lap.accepted:,} accepted by {last}, {lap.refusals} refused, {lap.cpu_s:.2f} s CPU"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs, keeps the figures, refreshes the README."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--cap", type=float, default=CAP_S, help="seconds after which a contender other than us is stopped")
+    parser.add_argument("--cap", type=float, default=CAP_S, help="seconds after which others are stopped")
     parser.add_argument("--only", default="", help="scenarios whose name contains this")
     parser.add_argument("--contender", action="append", default=[], help="only this one; may be repeated")
     parser.add_argument("--tiny", action="store_true", help="small scenarios that measure nothing; nothing is kept")

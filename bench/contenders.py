@@ -29,7 +29,7 @@ SETTLE_S: Final = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What a contender runs on: its exchange, its Redis, what its driver is told, and the processes that it pays for."""
+    """What a contender runs on: exchange, Redis, what its driver is told, and the processes that it pays for."""
 
     exchange: Simulator
     redis_url: str

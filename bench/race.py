@@ -27,8 +27,9 @@ PATIENCE_S: Final = 60.0
 class Lap:
     """One contender in one round of a scenario; times in seconds since the hand-in call began.
 
-    `first_s` and `last_s`: arrivals of the first cancel and of the last accepted one (None: none); `handed_in_s` None and
-    `capped`: stopped before it was done. `cpu_s` is that of all its processes with its Redis, not of the exchange.
+    `first_s` and `last_s`: arrivals of the first cancel and of the last accepted one (None: none); `handed_in_s` is
+    None and `capped` true if it was stopped before it was done. `cpu_s` is that of all its processes with its Redis,
+    not of the exchange.
     """
 
     scenario: str
@@ -70,11 +71,11 @@ def _go(
     used = cpu_s(pids) - before
     result = TypeAdapter(Result).validate_json(line) if line else None
     met = [arrival for arrival in running.exchange.control.log() if arrival.endpoint in CANCELS]
-    return _lap(contender.name, scenario, started_us, result, met, used)
+    return _lap(contender.name, scenario, started_us, result, met=met, used_s=used)
 
 
 def _lap(
-    name: str, scenario: Scenario, started_us: int, result: Result | None, met: list[Arrival], used_s: float
+    name: str, scenario: Scenario, started_us: int, result: Result | None, *, met: list[Arrival], used_s: float
 ) -> Lap:
     accepted = {order for row in met for order, code in zip(row.ordIds, row.sCodes, strict=False) if code == "0"}
     last = [row.at_us for row in met if "0" in row.sCodes]

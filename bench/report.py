@@ -3,7 +3,6 @@
 import json
 import re
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -11,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 from bench.cpu import machine
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from _typeshed import DataclassInstance
 
 HERE: Final = Path(__file__).parent
@@ -25,9 +26,11 @@ def keep(name: str, text: str, figures: "Sequence[DataclassInstance] | Dataclass
     command = " ".join(["python -m", _module(), *sys.argv[1:]])
     plain = asdict(figures) if is_dataclass(figures) else [asdict(each) for each in figures]
     kept = {**about, "command": command, "figures": plain}
+    RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.json").write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
-    head = f"{about['date']} · {about['processor']} · {about['system']} · Python {about['Python']} · Redis {about['Redis']}"
-    replace_part(README, name, f"{head} · `{command}`\n\n{text}")
+    versions = f"Python {about['Python']} · Redis {about['Redis']}"
+    head = f"{about['date']} · {about['processor']} · {about['system']} · {versions} · `{command}`"
+    replace_part(README, name, f"{head}\n\n{text}")
 
 
 def replace_part(page: Path, name: str, text: str) -> None:

@@ -1,4 +1,4 @@
-"""Which bulks are raced? So many accounts, instruments and orders, and the least time that the exchange's limits allow."""
+"""Which bulks are raced? So many accounts, instruments and orders, and the legal minimum of each."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -79,7 +79,16 @@ SCENARIOS: Final = (
     Scenario("200×50", 1, 200, 50, contenders=("ccxt", *US_ONLY)),
     Scenario("100 accounts × 8 × 50", 100, 8, 50, rounds=1),
     Scenario("3,000 on one option family", 1, 10, OPTION_ORDERS, option=True, rounds=1),
-    Scenario("3,000 on one option family, single endpoint", 1, 10, OPTION_ORDERS, True, True, 1, ("python-okx", "us ×2")),
+    Scenario(
+        "3,000 on one option family, single endpoint",
+        1,
+        10,
+        OPTION_ORDERS,
+        option=True,
+        single=True,
+        rounds=1,
+        contenders=("python-okx", "us ×2"),
+    ),
     Scenario("8×120, single endpoint", 1, 8, 120, single=True, contenders=("python-okx", *US_ONLY)),
 )
 

@@ -1,4 +1,4 @@
-"""Who was how fast? The table of all scenarios from all laps: medians over the rounds, the worst of what must not happen."""
+"""Who was how fast? The table of all scenarios from all laps: medians of times, the worst of the rest."""
 
 from collections.abc import Iterable, Sequence
 from statistics import median

@@ -67,7 +67,7 @@ class LaneRig:
             redis, self.scripts, directory, deadline_s=900, retention_s=retention_s, wait_replicas=0
         )
         self.lanes = Lanes(self.scripts, TIMING, max_attempts=max_attempts, retention_s=retention_s)
-        self.board = Board(redis, self.scripts, self.keys, retention_s=retention_s)
+        self.board = Board(redis, self.scripts, self.keys, retention_s=retention_s, blackout_us=TIMING.blackout_us)
         self.batches = Batches(redis, self.keys)
 
     def restart_redis(self, run_id: str) -> None:

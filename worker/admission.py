@@ -94,8 +94,8 @@ class Admission:
         self._wait_replicas = wait_replicas
         self._lock = Lock()
 
-    def admit(self, asked: CancelOrders) -> Receipt:
-        """Takes every order of `asked`, all in Redis when this returns.
+    def admit(self, asked: CancelOrders, *, refused: int = 0) -> Receipt:
+        """Takes every order of `asked`, all in Redis when this returns; `refused` rows of the batch could not be asked.
 
         Raises UnknownAccountError, AdmissionError (nothing taken), NotReplicatedError, or redis-py's errors: then the
         same batch id again completes it.
@@ -103,13 +103,18 @@ class Admission:
         account = self._directory.find(asked.account)
         orders = _orders(asked.orders, account.uid)
         self._refuse_when_full(len(orders))
-        batch = self._batch(asked, orders)
+        batch = self._batch(asked, orders, refused)
         replies = [self._admit_chunk(batch, chunk) for chunk in _chunks(list(orders.values()))]
         return _receipt(asked, account, replies, repeated=len(asked.orders) - len(orders))
 
-    def _batch(self, asked: CancelOrders, orders: dict[str, dict[str, object]]) -> dict[str, object]:
+    def _batch(
+        self, asked: CancelOrders, orders: dict[str, dict[str, object]], refused: int
+    ) -> dict[str, object]:
         named = {"reason": asked.reason, "requested_by": asked.requested_by}
-        meta = {name: value for name, value in named.items() if value} | {"labels": json.dumps(dict(asked.labels))}
+        meta = {name: value for name, value in named.items() if value} | {
+            "labels": json.dumps(dict(asked.labels)),
+            "refused": str(refused),
+        }
         return {
             "id": asked.batch_id,
             "digest": _digest(asked.account, orders),
@@ -178,7 +183,9 @@ def lane_of(uid: str, inst_id: str) -> str:
 
 
 def _digest(account: str, orders: dict[str, dict[str, object]]) -> str:
-    return hashlib.sha256("\n".join([account, *sorted(orders)]).encode()).hexdigest()[:32]
+    """Names the orders as the producer knows them: a changed UID setting makes no other batch of them."""
+    known = sorted(job.partition("/")[2] for job in orders)
+    return hashlib.sha256("\n".join([account, *known]).encode()).hexdigest()[:32]
 
 
 def _chunks(orders: list[dict[str, object]]) -> Iterator[list[dict[str, object]]]:

@@ -40,6 +40,8 @@ class BatchState:
     reason: str
     requested_by: str
     labels: Mapping[str, str]
+    refused: int
+    """Rows of the batch that could not be admitted; they are in the stream `refused`."""
 
     @property
     def complete(self) -> bool:
@@ -48,8 +50,8 @@ class BatchState:
 
     @property
     def dead(self) -> int:
-        """Orders that ended without being known to be off the book."""
-        return sum(self.counts.get(status, 0) for status in DEAD)
+        """Orders that may still be live although nothing more is done: rejected, exhausted, or refused at the door."""
+        return self.refused + sum(self.counts.get(status, 0) for status in DEAD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,7 @@ def _state(batch_id: str, raw: Mapping[str, str]) -> BatchState:
         reason=raw.get("reason", ""),
         requested_by=raw.get("requested_by", ""),
         labels=json.loads(raw.get("labels", "{}")),
+        refused=int(raw.get("refused", 0)),
     )
 
 

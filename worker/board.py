@@ -32,19 +32,23 @@ class Due:
 class Board:
     """The board of one runner; raises redis-py's errors."""
 
-    def __init__(self, redis: Redis, scripts: Scripts, keys: Keys, *, retention_s: int) -> None:
+    def __init__(
+        self, redis: Redis, scripts: Scripts, keys: Keys, *, retention_s: int, blackout_us: int
+    ) -> None:
         self._redis = redis
         self._scripts = scripts
         self._keys = keys
         self._retention_s = retention_s
+        self._blackout_us = blackout_us
 
     def wake(self) -> Due:
         """Takes the lanes that are due; nobody else gets them for a second."""
-        reply = self._scripts.run("wake", {"count": LANES_PER_ROUND, "postpone_us": POSTPONE_US})
+        argument = {"count": LANES_PER_ROUND, "postpone_us": POSTPONE_US, "blackout_us": self._blackout_us}
+        reply = self._scripts.run("wake", argument)
         return Due(tuple(reply["lanes"]), None if reply["next"] < 0 else reply["next"] / 1e6)
 
     def listen(self, timeout_s: float) -> bool:
-        """Waits for the bell; False after `timeout_s` (or up to 0.1 s later: Redis looks at timeouts when it has time)."""
+        """Waits for the bell; False after `timeout_s`, or up to 0.1 s later: Redis looks when it has time."""
         return self._redis.blpop([self._keys.of("bell")], timeout=timeout_s) is not None
 
     def beat(self, worker: str, facts: Mapping[str, object]) -> None:

@@ -43,9 +43,11 @@ class Directory:
         self._own = {info.name: info for user in users.values() for info in _infos(user, window_s)}
 
     def publish(self) -> None:
-        """Lets every producer on this Redis know this process's accounts; no secret is written."""
-        if self._own:
-            self._redis.hset(self._key, mapping={name: json.dumps(asdict(info)) for name, info in self._own.items()})
+        """Lets every producer on this Redis know this process's accounts, and no others; no secret is written."""
+        with self._redis.pipeline(transaction=True) as pipe:
+            pipe.delete(self._key)
+            pipe.hset(self._key, mapping={name: json.dumps(asdict(info)) for name, info in self._own.items()})
+            pipe.execute()
 
     def find(self, name: str) -> AccountInfo:
         """The account called `name`; raises UnknownAccountError, or redis-py's errors."""

@@ -49,7 +49,7 @@ def _take(read: Read, *, source: str, urgent_queue: bool) -> None:
 def _admit(store: Store, asked: CancelOrders | None, refusals: Sequence[Refusal], source: str) -> None:
     if asked:
         try:
-            receipt = store.admission.admit(asked)
+            receipt = store.admission.admit(asked, refused=len(refusals))
             log.info(
                 "batch_admitted",
                 batch=receipt.batch_id,

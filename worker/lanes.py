@@ -58,8 +58,8 @@ class Grant:
     """The answer to a claim: calls to make with one account, or why there are none and when to ask again.
 
     `due_s` is the time until the lane needs its next turn (None: no work). `asked_at` is the `time.monotonic()`
-    from just before the claim was asked for: every first byte must be written within 1 s of it. `exhausted` are the jobs
-    that the claim ended instead.
+    from just before the claim was asked for: every first byte must be written within 1 s of it. `exhausted`
+    are the jobs that the claim ended instead.
     """
 
     lane: str

@@ -16,13 +16,14 @@ log = structlog.get_logger(__name__)
 Field = bytes | bytearray | memoryview | str | int | float
 """What a stream's entry may hold."""
 
-PAYLOAD_KEPT: Final = 65_536
-ENTRIES_KEPT: Final = 100_000
+PAYLOAD_KEPT: Final = 16_384
+ENTRIES_KEPT: Final = 10_000
+"""At most some 200 MiB, so that poison does not use up the room that outcomes need."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing that will not be done; `payload` is cut at 64 KiB, `length` is its whole length in characters."""
+    """One thing that will not be done; `payload` is cut at 16 KiB, `length` is its whole length in characters."""
 
     id: str
     at: datetime

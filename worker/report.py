@@ -12,7 +12,7 @@ log = structlog.get_logger(__name__)
 
 
 def report(grant: Grant, call: Call, conclusion: Conclusion, recorded: Recorded | None) -> None:
-    """One line for the call at DEBUG, one for each job that ended dead, one for each scope that now rests or resumes."""
+    """A line for the call at DEBUG, one for each job that ended dead, one for each scope that rests or resumes."""
     result = conclusion.result
     log.debug(
         "call",

@@ -44,7 +44,13 @@ class Runtime:
         turns = Turns(Policy(max_attempts=settings.max_attempts), self.name, random.random)
         self._client = OkxClient(timeout_s=settings.http_timeout_s, pool=settings.http_concurrency)
         self.sender = Sender(lanes, self._client, turns, users, concurrency=settings.http_concurrency)
-        board = Board(store.redis, store.scripts, store.keys, retention_s=settings.retention_s)
+        board = Board(
+            store.redis,
+            store.scripts,
+            store.keys,
+            retention_s=settings.retention_s,
+            blackout_us=timing.blackout_us,
+        )
         self._identity = Identity(store.redis, store.keys, self._client, users, self.sender.admit_user)
         self._waker = Waker(board, publish, self.sender.drain, self.name, self._facts)
         urls = [user.base_url for user in users.values()]

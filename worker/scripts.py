@@ -65,6 +65,7 @@ class Scripts:
 
     def _call(self, verb: str, text: str) -> dict[str, Any]:
         """One call; a primary that was demoted, or lost its replicas to another, is left for whoever is primary now."""
+        self._connect()
         try:
             return _parse(self._verbs[verb](keys=[self._prefix], args=[text]))
         except exceptions.ResponseError as error:
@@ -73,9 +74,14 @@ class Scripts:
             self._disconnect()
             raise exceptions.ReadOnlyError(str(error)) from error
 
+    def _connect(self) -> None:
+        """A connection of the client's own does not ask Sentinel by itself: it would go where it was before."""
+        if self._redis.connection and not self._redis.connection.is_connected:
+            self._redis.connection.connect()  # type: ignore[no-untyped-call]
+
     def _disconnect(self) -> None:
         if self._redis.connection:
-            self._redis.connection.disconnect()
+            self._redis.connection.disconnect()  # type: ignore[no-untyped-call]
         else:
             self._redis.connection_pool.disconnect(inuse_connections=False)
 

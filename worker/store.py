@@ -58,8 +58,8 @@ def connect(settings: Settings, *, single_connection: bool = False) -> Redis:
     if not url.startswith("sentinel:"):
         return Redis.from_url(url, single_connection_client=single_connection, **options)
     named = sentinels(url)
-    asked = Sentinel(named.hosts, sentinel_kwargs=_options())
-    pool = SentinelConnectionPool(
+    asked = Sentinel(named.hosts, sentinel_kwargs=_options())  # type: ignore[no-untyped-call]
+    pool = SentinelConnectionPool(  # type: ignore[no-untyped-call]
         named.service, asked, db=named.db, username=named.username, password=named.password, **options
     )
     return Redis(connection_pool=pool, single_connection_client=single_connection)

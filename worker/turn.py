@@ -12,6 +12,7 @@ from worker.retry import Finish, Policy, decide, rest_for
 from worker.users import account_scope
 
 RATE_CODES = frozenset({"50011", "50061", "50040"})
+_SERVED = frozenset({Verdict.ACCEPTED, Verdict.GONE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,8 @@ class Turns:
     def conclude(self, grant: Grant, call: Call, outcome: Answer | ExchangeError, elapsed_s: float) -> Conclusion:
         """What to record of a call that took `elapsed_s` seconds from its first byte on."""
         judged = judge([job.order.ref for job in call.jobs], outcome)
-        judgements = tuple(_widened(each, probe=bool(grant.probes)) for each in judged)
+        served = any(each.verdict in _SERVED for each in judged)
+        judgements = tuple(_scoped(each, probe=bool(grant.probes), served=served) for each in judged)
         if isinstance(outcome, NeverSent):
             return Conclusion(self._unsent(grant, call, judgements), judgements)
         decided = tuple(
@@ -93,13 +95,17 @@ class Turns:
         return tuple(found.values())
 
 
-def _widened(judged: Judgement, *, probe: bool) -> Judgement:
-    """A refusal said of a whole request may be another order's fault: ask again, most likely in other company.
+def _scoped(judged: Judgement, *, probe: bool, served: bool) -> Judgement:
+    """The judgement, with the scope that all of the call's answer supports.
 
-    A probe without an answer says that its exchange is still away, nothing of its order.
+    A refusal said of a whole request may be another order's fault: ask again, most likely in other company. An item that
+    blames a wider scope while its neighbour was `served` speaks of its own order. A probe without an answer says that its
+    exchange is still away, nothing of its order.
     """
     if judged.whole and judged.verdict in (Verdict.GONE, Verdict.REJECTED, Verdict.BUG):
         return replace(judged, verdict=Verdict.UNKNOWN)
+    if served and judged.scope is not Scope.ORDER and judged.code not in RATE_CODES:
+        return replace(judged, scope=Scope.ORDER)
     if probe and judged.transport:
         return replace(judged, scope=Scope.EXCHANGE)
     return judged

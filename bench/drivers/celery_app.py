@@ -1,7 +1,9 @@
-"""What does plain Celery look like? One task per order, `rate_limit` and `autoretry_for`, as its documentation suggests.
+"""What does plain Celery look like? One task per order with `rate_limit` and `autoretry_for`.
 
-`rate_limit` holds per worker process group, for all orders together: the only way to stay legal with it is the rate of one
-instrument.
+That is what its documentation suggests. `rate_limit` holds per worker and task, for all orders together, so the one
+figure that keeps every instrument legal is the rate of one instrument. Everything else is Celery's default. With Celery
+5.7.0 the limited tasks were seen to fall to one a second; `-P threads` and a prefetch multiplier of 128, tried once
+each, were not faster.
 """
 
 import os

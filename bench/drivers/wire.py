@@ -1,4 +1,7 @@
-"""How does the bench talk to a contender's process? Work in, `ready` out, `go` in, when it began out, the result out."""
+"""How does the bench talk to a contender's process? Over its standard streams, a line each.
+
+Work in, `ready` out, `go` in, the moment at which it began out, the result out.
+"""
 
 import sys
 import time

@@ -1,7 +1,7 @@
-"""How does a user of ccxt cancel a bulk? `cancelOrders` in 20s, one instrument after the other, under ccxt's own limiter.
+"""How does a user of ccxt cancel a bulk? `cancelOrders` in 20s, under ccxt's own limiter.
 
-That is what its manual shows: one exchange object per account with `enableRateLimit` (on by default), synchronous calls. What
-ccxt reports as refused stays live; ccxt repeats nothing by itself.
+One instrument after the other in synchronous calls, one exchange object per account with `enableRateLimit` on, its
+default, as its manual shows. What ccxt reports as refused stays live; ccxt repeats nothing by itself.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,8 @@
 """How does a user of python-okx cancel a bulk? A loop per instrument, paced to the documented 60 requests in 2 s.
 
 python-okx has no limiter, so its user writes one: a thread per instrument (an option family is one loop) sends one
-`cancel_order` each 1/30 s. One client per account is shared by its threads, as httpx allows. What is refused stays live.
+`cancel_order` each 1/30 s. One client per account is shared by its threads, as httpx allows. What is
+refused stays live.
 """
 
 import time
@@ -20,9 +21,7 @@ EVERY_S = 2 / 60
 def prepare(work: Work) -> Callable[[], Callable[[], int]]:
     """One client per account, each with an open connection; one thread per instrument."""
     clients = [_client(work.exchange_url, desk) for desk in work.desks]
-    loops = [
-        (client, orders) for client, desk in zip(clients, work.desks, strict=True) for orders in _metered(desk)
-    ]
+    loops = [(client, orders) for client, desk in zip(clients, work.desks, strict=True) for orders in _metered(desk)]
     pool = ThreadPoolExecutor(len(loops))
 
     def hand_in() -> Callable[[], int]:

@@ -12,7 +12,7 @@ def test_a_fresh_heartbeat_of_this_host_is_alive(redis_url: str) -> None:
     """Another host's does not count, nor an old one."""
     store = open_store(Settings(redis_url=redis_url))
     assert not alive(store, "here")
-    Board(store.redis, store.scripts, store.keys, retention_s=60).beat("there:1", {})
+    Board(store.redis, store.scripts, store.keys, retention_s=60, blackout_us=1).beat("there:1", {})
     assert not alive(store, "here")
     assert alive(store, "there")
     Redis.from_url(redis_url).hset("bc:workers", "here:1", '{"at": 1}')

@@ -250,6 +250,18 @@ class TestClaims:
         assert [job.id for call in rig.claim(permits=2).calls for job in call.jobs] == ["u1/BTC-USDT/o2"]
         assert rig.row("b").status == "exhausted"
 
+    def test_what_a_claim_ended_is_told_and_told_again(self, rig: LaneRig) -> None:
+        """Somebody must hear of it, even if the first answer was lost."""
+        rig.submit("b", orders(1), deadline_s=1)
+        rig.advance(1)
+        grant = rig.claim()
+        assert grant.calls == ()
+        (ended,) = grant.exhausted
+        assert (ended.job, ended.lane, ended.batches) == (f"{LANE}/o1", LANE, ("b",))
+        kept = rig.redis.hget(rig.keys.of("claim", grant.claim), "grant")
+        assert f"{LANE}/o1" in str(kept).replace("\\/", "/")
+        assert rig.claim().exhausted == ()
+
 
 class TestBatches:
     """What producers see."""
@@ -288,6 +300,21 @@ class TestBatches:
         assert not rig.batches.state("b").sealed
         receipt = rig.submit("b", orders(1200))
         assert (receipt.sealed, receipt.new, receipt.known, receipt.size) == (True, 700, 500, 1200)
+
+    def test_a_batch_completed_after_its_deadline_has_its_time_from_then(self, rig: LaneRig) -> None:
+        """What the producer was told to do after an error must not end in exhausted orders."""
+        run = rig.scripts.run
+        calls = iter([True, False])
+        rig.scripts.run = lambda *args: run(*args) if next(calls) else 1 / 0  # type: ignore[method-assign,assignment,return-value]
+        with pytest.raises(ZeroDivisionError):
+            rig.submit("b", orders(600), deadline_s=5)
+        rig.scripts.run = run  # type: ignore[method-assign]
+        rig.advance(60)
+        assert rig.submit("b", orders(600), deadline_s=5).new == 100
+        rig.advance(4)
+        for _ in range(9):  # the first 500 end on the way, 60 a claim
+            grant = rig.claim(60)
+        assert {job.order.ord_id for call in grant.calls for job in call.jobs} == {str(n) for n in range(501, 541)}
 
     def test_a_batch_ends_complete_however_its_jobs_end_between_chunks(self, rig: LaneRig) -> None:
         """Outcomes before the seal count too."""
@@ -368,7 +395,7 @@ class TestBatches:
         grant = rig.claim()
         rig.record(grant, decided=(retried(grant.calls[0].jobs[0], 60.0),))
         rig.advance(5)
-        assert len(rig.board.sweep()) == 3
+        assert sorted(ended.job for ended in rig.board.sweep()) == [f"{LANE}/o{number}" for number in (1, 2, 3)]
         assert rig.batches.state("b").counts == {"exhausted": 3}
         assert rig.due() is None
 
@@ -421,6 +448,47 @@ class TestRests:
         rig.advance(HOLD_S)
         assert rig.claim().probes == (scope,)
 
+    def test_the_job_of_a_failed_probe_lets_the_next_one_probe(self, rig: LaneRig) -> None:
+        """The cause may be its own: it must not hold up everything behind it."""
+        scope = rig.user.exchange
+        rig.submit("b", orders(3))
+        grant = rig.claim()
+        blamed = (retried(grant.calls[0].jobs[0], 0.0, counts=False),)
+        rig.record(grant, decided=blamed, rests=(rest(scope),))
+        rig.advance(0.5)
+        probe = rig.claim(permits=9)
+        assert probe.calls[0].jobs[0].id == "u1/BTC-USDT/o1"
+        rig.record(probe, decided=(retried(probe.calls[0].jobs[0], 0.0, counts=False),), rests=(rest(scope),))
+        rig.advance(1.0)
+        probe = rig.claim(permits=9)
+        assert probe.calls[0].jobs[0].id == "u1/BTC-USDT/o2"
+        rig.record(probe, mended=probe.probes)
+        rig.advance(0.05)
+        assert len(rig.claim(permits=9).calls) == 2
+
+    def test_a_rest_that_nobody_came_to_probe_lapses(self, rig: LaneRig) -> None:
+        """What was wrong long ago does not slow down the next batch."""
+        rig.submit("b", orders(1))
+        rig.record(rig.claim(), rests=(rest(rig.user.exchange),))
+        ttl = int(str(rig.redis.ttl(rig.keys.of("rest", rig.user.exchange))))
+        assert 60 <= ttl <= 61
+
+    def test_a_probe_that_finds_no_single_slot_waits_for_one(self, redis: Redis) -> None:
+        """The free batch meter is of no use to it: the lane must not be due again and again."""
+        rig = LaneRig(redis, batch_size=20, limits=Limits(1, 300))
+        rig.submit("b", orders(42))
+        grant = rig.claim(permits=3)
+        assert [call.meter for call in grant.calls] == ["batch", "batch", "batch"]
+        rig.submit("c", orders(1, first=100))
+        (single,) = rig.claim(permits=1).calls
+        assert single.meter == "single"
+        rig.submit("d", orders(5, first=200))
+        rig.record(grant, rests=(rest(rig.user.exchange),))
+        rig.claim()
+        rig.advance(0.5)
+        assert rig.claim().calls == ()
+        assert (rig.due() or 0) > 1
+
     def test_every_lane_of_the_address_goes_on_after_the_probe(self, rig: LaneRig) -> None:
         """Those that waited are due at once, not at the end of a long rest."""
         scope = rig.user.exchange
@@ -434,6 +502,35 @@ class TestRests:
         assert rig.claim(9, "u1/ETH-USDT").calls == ()
         rig.record(probe, mended=probe.probes)
         assert rig.due("u1/ETH-USDT") == 0
+
+    def test_a_lane_that_asked_during_its_probe_is_due_when_the_rest_ends(self, rig: LaneRig) -> None:
+        """Not when the probe's lease would have ended, which may be much later."""
+        scope = rig.user.exchange
+        rig.submit("b", orders(5))
+        grant = rig.claim()
+        rig.record(grant, decided=(retried(grant.calls[0].jobs[0], 0.0, counts=False),), rests=(rest(scope),))
+        rig.advance(0.5)
+        probe = rig.claim()
+        assert rig.claim().due_s == pytest.approx(HOLD_S)
+        rig.advance(0.02)
+        failed = (retried(probe.calls[0].jobs[0], 0.0, counts=False),)
+        assert rig.record(probe, decided=failed, rests=(rest(scope),)).due_s == 0
+        assert rig.claim().due_s == pytest.approx(1.0)
+
+    def test_probes_of_other_scopes_do_not_lengthen_a_rest(self, rig: LaneRig) -> None:
+        """Two lanes end their own rests into one outage of the address: it rests once, and not twice as long."""
+        lanes, scope = ("u1/BTC-USDT", "u1/ETH-USDT"), rig.user.exchange
+        rig.submit("b", [*orders(2), *orders(2, first=10, inst_id="ETH-USDT")])
+        for lane in lanes:
+            grant = rig.claim(1, lane)
+            began = rig.record(grant, decided=(), rests=(rest(f"lane:{lane}", 2.0, 2.0),))
+            assert began.rested == (f"lane:{lane}",)
+        rig.advance(HOLD_S)
+        probes = [rig.claim(1, lane) for lane in lanes]
+        assert [probe.probes for probe in probes] == [(f"lane:{lane}",) for lane in lanes]
+        told = [rig.record(probe, decided=(), rests=(rest(scope),)) for probe in probes]
+        assert [each.rested for each in told] == [(scope,), ()]
+        assert rig.redis.hget(rig.keys.of("rest", scope), "level") == "0"
 
     def test_another_account_of_the_user_sends_while_one_rests(self, redis: Redis) -> None:
         """Its credentials are as good, and the lanes are shared."""

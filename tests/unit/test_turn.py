@@ -13,6 +13,7 @@ from worker.okx.errors import (
     NotAuthorised,
     OutcomeUnknown,
     Throttled,
+    TooLate,
     Unavailable,
 )
 from worker.retry import Policy
@@ -122,6 +123,19 @@ def test_a_refusal_of_a_whole_batch_does_not_reject_every_order() -> None:
     assert [each.act for each in result.decided] == ["retry", "retry"]
     alone = conclude(Answer(400, "51000", "parameter error", ()))
     assert [(each.act, each.status) for each in alone.decided] == [("finish", "rejected")]
+
+
+def test_an_item_that_blames_a_wider_scope_beside_one_that_was_served_speaks_of_its_own_order() -> None:
+    """The exchange plainly works; resting it would hold up everybody because of one order."""
+    result = conclude(answer("0", "50026", code="2"), call(2))
+    assert result.rests == ()
+    assert [(each.act, each.counts) for each in result.decided] == [("finish", True), ("retry", True)]
+
+
+def test_being_late_ourselves_rests_nothing() -> None:
+    """Redis or this process was slow; that says nothing of the exchange."""
+    result = conclude(TooLate("write_by passed"))
+    assert (result.slots, result.rests) == ("release", ())
 
 
 def test_attempts_and_deadline_end_in_exhausted() -> None:

@@ -18,17 +18,17 @@ local lanes, rows = {}, {}
 
 local function create()
   redis.call('HSET', key, 'digest', batch.digest, 'size', batch.size, 'created', text(wall), 'waiting', 0, 'sealed', '0',
-    'account', batch.account, 'urgent', batch.urgent and '1' or '0', 'deadline', text(now + batch.deadline_s * 1000000),
-    'deadline_wall', text(wall + batch.deadline_s * 1000000), 'retention', batch.retention_s)
+    'account', batch.account, 'urgent', batch.urgent and '1' or '0', 'retention', batch.retention_s)
   for field, value in pairs(batch.meta) do redis.call('HSET', key, field, value) end
 end
 
 local function answer(status)
+  local blocked = number(redis.call('HGET', K.clock(), 'blocked_until')) or 0
   local read = redis.call('HMGET', key, 'sealed', 'size', 'waiting', 'created')
   local parts = {}
   for lane in pairs(lanes) do
     local queued = redis.call('ZCARD', K.ready(lane)) + redis.call('ZCARD', K.later(lane))
-    local held = number(redis.call('HGET', K.lane(lane), 'held')) or 0
+    local held = math.max(number(redis.call('HGET', K.lane(lane), 'held')) or 0, blocked)
     parts[#parts + 1] = cjson.encode(lane) .. ':[' .. queued .. ',' .. window_used(K.window(lane .. ':single'), now) .. ','
       .. window_used(K.window(lane .. ':batch'), now) .. ',' .. text(math.max(0, held - now)) .. ']'
   end
@@ -42,6 +42,11 @@ local digest = redis.call('HGET', key, 'digest')
 if not digest then create()
 elseif digest ~= batch.digest then return answer('conflict') end
 
+-- A batch that is completed later, after its producer was interrupted, has its time from then on.
+if redis.call('HGET', key, 'sealed') == '0' then
+  redis.call('HSET', key, 'deadline', text(now + batch.deadline_s * 1000000),
+    'deadline_wall', text(wall + batch.deadline_s * 1000000))
+end
 local deadline = redis.call('HGET', key, 'deadline')
 local base = redis.call('INCRBY', K.seq(), #input.orders) - #input.orders
 

@@ -21,17 +21,6 @@ local meter = { single = K.window(lane .. ':single'), batch = K.window(lane .. '
 local given = redis.call('HGET', K.claim(input.claim), 'grant')
 if given then return given end
 
--- Slots may have been forgotten by another life of this Redis: nobody sends until they must have ended.
-local function blocked_until()
-  local run_id = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
-  local saved = redis.call('HMGET', K.clock(), 'run_id', 'blocked_until', 'blackout')
-  local blackout = math.max(input.blackout_us, number(saved[3]) or 0) -- another runner may wait longer for its calls
-  if saved[1] == run_id and saved[3] == text(blackout) then return number(saved[2]) or 0 end
-  local ends = saved[1] == run_id and number(saved[2]) or now + blackout
-  redis.call('HSET', K.clock(), 'run_id', run_id, 'blocked_until', text(ends), 'blackout', text(blackout))
-  return ends
-end
-
 -- Claims that ran out: whether their jobs were sent is unknown, so each counts as an attempt and goes again.
 local function take_back()
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', K.claimed(lane), '-inf', text(now), 'LIMIT', 0, 200)) do
@@ -134,9 +123,9 @@ end
 
 local function answer(account, probes, calls, reason)
   write_out(wall)
-  slots_note(lane, input.limits, input.batch_size, now)
+  slots_note(lane, input.limits, #probes > 0 and 0 or input.batch_size, now)
   redis.call('EXPIRE', K.lane(lane), 604800)
-  local due = board(lane, now, #calls > 0)
+  local due = board(lane, now, #calls > 0 and LINGER_US or COALESCE_US)
   return '{"account":' .. (account and account - 1 or 'null') .. ',"probes":[' .. strings(probes) .. '],"due":' ..
     due .. ',"reason":' .. cjson.encode(reason) .. ',"calls":[' ..
     table.concat(calls, ',') .. '],"exhausted":' .. exhausted_json() .. '}'
@@ -149,7 +138,7 @@ local function remembered(grant)
 end
 
 local function wait_for(until_us, waited, reason)
-  rest_hold(lane, waited, until_us)
+  rest_hold(lane, waited, until_us, now)
   local grant = answer(nil, {}, {}, reason)
   return #exhausted > 0 and remembered(grant) or grant
 end
@@ -157,7 +146,7 @@ end
 take_back()
 take_due()
 write_out(wall)
-local block_ends = blocked_until()
+local block_ends = blocked_until(now, input.blackout_us)
 if block_ends > now then return wait_for(block_ends, {}, 'redis restarted') end
 local rest_ends, found = resting()
 if rest_ends then return wait_for(rest_ends, { found }, found) end
@@ -174,7 +163,7 @@ local _, count = plan(redis.call('ZCARD', K.ready(lane)), input.permits, batch_s
 local jobs = count > 0 and gather(count) or {}
 local calls = make_calls(plan(#jobs, input.permits, batch_size, single_free, batch_free), jobs)
 if #calls > 0 then
-  for _, scope in ipairs(probes) do rest_lease(scope, now + input.hold_us) end
+  for _, scope in ipairs(probes) do rest_lease(scope, now + input.hold_us, now) end
 end
 local grant = answer(account, probes, calls, '')
 return (#calls > 0 or #exhausted > 0) and remembered(grant) or grant

@@ -20,7 +20,7 @@ local key = K.window(lane .. ':' .. input.meter)
 local stale, rested = 0, {}
 
 local function answer(repeated)
-  local due = board(lane, now, input.slots ~= 'release')
+  local due = board(lane, now, input.slots ~= 'release' and LINGER_US or 0)
   return '{"due":' .. due .. ',"stale":' .. stale .. ',"rested":[' .. table.concat(rested, ',') .. '],"repeated":' ..
     tostring(repeated) .. '}'
 end
@@ -38,6 +38,18 @@ local function ending(decided)
     accepted = decided.status == 'accepted' and wall or nil }
 end
 
+-- The job of a failed probe comes back just after the rest, so that another job is the next probe: the cause may be its own.
+local BEHIND_US = 50000
+local behind_us = 0
+
+local function begin_rest(rest)
+  local probe = false
+  for _, scope in ipairs(input.probes) do probe = probe or scope == rest.scope end
+  if not rest_begin(rest.scope, rest, now, wall, probe) then return end
+  rested[#rested + 1] = cjson.encode(rest.scope)
+  if probe then behind_us = math.max(behind_us, rest_until(rest.scope) - now + BEHIND_US) end
+end
+
 -- The attempt joins the job's history; `sent` is its first one.
 local function remember(job, decided)
   if decided.act == 'return' then return end
@@ -49,8 +61,8 @@ end
 local function move_on(job, decided)
   if not decided.counts then job.attempts = job.attempts - 1 end
   if decided.act == 'finish' then return finish(lane, job, ending(decided), wall, input.retention_s) end
-  local waits = decided.act == 'retry' and decided.delay_us > 0
-  move(lane, job, waits and 'retrying' or 'queued', waits and now + decided.delay_us or tonumber(job.place),
+  local delay_us = decided.act == 'retry' and math.max(decided.delay_us, behind_us) or 0
+  move(lane, job, delay_us > 0 and 'retrying' or 'queued', delay_us > 0 and now + delay_us or tonumber(job.place),
     'call', '', 'attempts', job.attempts, 'log', job.log or '', 'sent', job.sent or '')
 end
 
@@ -70,11 +82,6 @@ local function apply(decided)
   end
 end
 
-local function begin_rest(rest)
-  local probe = false
-  for _, scope in ipairs(input.probes) do probe = probe or scope == rest.scope end
-  if rest_begin(rest.scope, rest, now, wall, probe) then rested[#rested + 1] = cjson.encode(rest.scope) end
-end
 
 -- Calls in a row without an answer: only so many, then the exchange's address rests.
 local function count_strikes()
@@ -86,12 +93,14 @@ local function count_strikes()
 end
 
 settle()
+count_strikes()
+for _, rest in ipairs(input.rests) do begin_rest(rest) end
 for _, decided in ipairs(input.jobs) do apply(decided) end
 tally(K.lane(lane), 'sent', input.slots == 'release' and 0 or input.count)
 if input.refused then tally(K.lane(lane), 'refused', 1) end
 write_out(wall)
 slots_note(lane, input.limits, input.batch_size, now)
-count_strikes()
-for _, rest in ipairs(input.rests) do begin_rest(rest) end
 for _, scope in ipairs(input.mended) do rest_end(scope, now) end
+-- A lane that asked while its own probe was out waits for the probe's lease; now the rest itself says how long.
+if #input.probes > 0 then redis.call('HDEL', K.lane(lane), 'held') end
 return answer(false)

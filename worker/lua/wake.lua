@@ -1,15 +1,17 @@
 -- wake: finds lanes that are due and postpones them, so that one waker gets each.
 --
--- Guarantee: a lane returned here is due again after postpone_us, unless its drain writes its true due time before.
+-- Guarantee: a lane returned here is due again after postpone_us, unless its drain writes its true due time before. A
+-- restart of Redis is noticed here, so that what it may have forgotten is waited for from then on.
 --
 -- KEYS[1]  the runner's prefix
--- ARGV[1]  JSON: count (lanes at most), postpone_us
+-- ARGV[1]  JSON: count (lanes at most), postpone_us, blackout_us
 -- return   JSON: {lanes [lane, urgent ones first], next (µs until the board's next due, -1: empty board)}
 
 despite_full_memory()
 local input = cjson.decode(ARGV[1])
 local now = clock()
 local lanes = {}
+blocked_until(now, input.blackout_us)
 
 local function take(zset)
   if #lanes >= input.count then return end

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import requests
 from requests.adapters import BaseAdapter
 
-from worker.okx.errors import DeadlinePassed, ExchangeError, NeverSent, OutcomeUnknown
+from worker.okx.errors import DeadlinePassed, ExchangeError, NeverSent, OutcomeUnknown, TooLate
 from worker.okx.sockets import DeadlineSocket, dial
 
 CONNECT_S = 1.0
@@ -44,7 +44,7 @@ class Wire(BaseAdapter):
         """HTTP status and body; the connection is closed by any error.
 
         Raises:
-            NeverSent: no connection, or none before the monotonic instant `write_by`.
+            NeverSent: no connection; TooLate: none before the monotonic instant `write_by`.
             OutcomeUnknown: anything that went wrong from the first byte on.
         """
         self._write_by, self._written = write_by, False
@@ -94,7 +94,7 @@ class Wire(BaseAdapter):
     def _write(self) -> None:
         now = time.monotonic()
         if now > self._write_by:
-            raise NeverSent("write_by passed")
+            raise TooLate("write_by passed")
         self._written = True
         self._dialogue.flush(ends_at=now + self._timeout_s)
 

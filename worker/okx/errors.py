@@ -1,7 +1,8 @@
 """Why did a call to the exchange give no answer that can be judged order by order?
 
     ExchangeError
-    ├── NeverSent            no byte left: no connection, or `write_by` passed; its slots may be released
+    ├── NeverSent            no byte left: no connection; its slots may be released
+    │   └── TooLate          no byte left, because `write_by` had passed
     ├── OutcomeUnknown       bytes may have arrived: reset, unreadable answer, HTTP 5xx without a known code
     │   └── DeadlinePassed   the total deadline cut the call: its bytes may still be on their way
     ├── Throttled            refused for speed: HTTP 429, 50011, 50040, 50061
@@ -33,6 +34,10 @@ class ExchangeError(Exception):
 
 class NeverSent(ExchangeError):  # noqa: N818 (says what happened, in the design's words)
     """Not one byte of the request left this process."""
+
+
+class TooLate(NeverSent):
+    """`write_by` had passed: our side was late, which says nothing of the exchange."""
 
 
 class OutcomeUnknown(ExchangeError):  # noqa: N818

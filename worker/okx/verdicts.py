@@ -12,6 +12,7 @@ from worker.okx.errors import (
     NotAuthorised,
     OutcomeUnknown,
     Throttled,
+    TooLate,
     Unavailable,
 )
 from worker.okx.orders import OrderRef
@@ -111,6 +112,8 @@ def _of_error(error: ExchangeError) -> Judgement:
 def _meaning(error: ExchangeError) -> tuple[Verdict, Scope]:
     """What the class alone says: enough where there is no code in the table."""
     match error:
+        case TooLate():
+            return Verdict.RETRY, Scope.ORDER
         case NeverSent() | Unavailable():
             return Verdict.RETRY, Scope.EXCHANGE
         case OutcomeUnknown():

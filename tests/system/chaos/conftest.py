@@ -1,12 +1,11 @@
 """What does every test under faults get? Its form, short or long, and a witness that must have judged."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.system.chaos.report import Witness
+from tests.system.chaos.report import Witness, long_form
 
 SHORT_S, LONG_S = 60, 600
 
@@ -15,19 +14,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of this folder end in a minute, in their long form in ten."""
     for item in items:
         if Path(__file__).parent in item.path.parents and item.get_closest_marker("timeout") is None:
-            item.add_marker(pytest.mark.timeout(LONG_S if _long() else SHORT_S))
-
-
-def _long() -> bool:
-    form = os.environ.get("CHAOS", "short")
-    assert form in {"short", "long"}, f"CHAOS should be short or long, not {form}"
-    return form == "long"
+            item.add_marker(pytest.mark.timeout(LONG_S if long_form() else SHORT_S))
 
 
 @pytest.fixture
 def long() -> bool:
     """Whether the long form was asked for: CHAOS=long, as `make chaos` does."""
-    return _long()
+    return long_form()
 
 
 @pytest.fixture

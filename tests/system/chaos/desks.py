@@ -5,9 +5,9 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 from tasks.messages import parse_cancel_orders
 from tests.system.rig import ROOT, Rig
@@ -78,13 +78,7 @@ def let_pass(rig: Rig, seconds: float) -> None:
 
 def rest(rig: Rig, scope: str) -> dict[str, str]:
     """The rest of a scope as it stands in Redis; empty if it does not rest."""
-    found: dict[str, str] = rig.store.redis.hgetall(rig.store.keys.of("rest", scope))
-    return found
-
-
-def rows_of(rig: Rig, batches: Sequence[str]) -> list[tuple[str, int]]:
-    """Status and attempts of every order."""
-    return [(row.status, row.attempts) for batch in batches for row in rig.store.batches.rows(batch)]
+    return cast("dict[str, str]", rig.store.redis.hgetall(rig.store.keys.of("rest", scope)))
 
 
 def logged(rig: Rig) -> list[dict[str, Any]]:

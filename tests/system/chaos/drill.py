@@ -4,6 +4,7 @@ import json
 import subprocess
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
 from tasks.messages import parse_cancel_orders
 from tests.system.rig import Rig, orders
@@ -61,6 +62,13 @@ def waiting(rig: Rig, batch_id: str) -> int:
 def cancels(rig: Rig) -> Iterator[Arrival]:
     """The cancels that arrived at the exchange, oldest first."""
     return (arrival for arrival in rig.exchange.control.log() if arrival.endpoint in CANCELS)
+
+
+def longest_pause_s(rig: Rig, batch_id: str) -> float:
+    """The longest time between one cancel of the batch and the next, as they arrived."""
+    orders = {row.ordId for row in rig.store.batches.rows(batch_id)}
+    times = [arrival.at_us for arrival in cancels(rig) if orders.intersection(arrival.ordIds)]
+    return max((later - earlier for earlier, later in pairwise(times)), default=0) / 1e6
 
 
 def sends(rig: Rig) -> Counter[str]:

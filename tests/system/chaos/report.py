@@ -4,7 +4,8 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator, Set
+from collections.abc import Collection, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self, cast
@@ -16,6 +17,14 @@ from worker.simulator.meters import max_in_window
 
 ENDED_OFF_BOOK = frozenset({"accepted", "canceled", "filled", "gone"})
 """Outcomes that say that the order is off the exchange's book."""
+
+
+def long_form() -> bool:
+    """Whether the long form was asked for: CHAOS=long, as `make chaos` does."""
+    form = os.environ.get("CHAOS", "short")
+    if form not in {"short", "long"}:
+        raise ValueError(f"CHAOS should be short or long, not {form}")
+    return form == "long"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +73,8 @@ class Witness:
     ) -> Finding:
         """Asserts that nothing was lost, wrong or too fast, over all batches; appends the line to CHAOS_REPORT.
 
-        `refusals` are those that the fault itself made, `foreign` the ordIds that another program cancels on our meters;
-        `batches` is how many must be there.
+        `refusals` are those that the fault itself made; `foreign` are ordIds that another program cancels on our
+        meters; `batches` is how many must be there.
         """
         rows = list(_rows(rig))
         summary = rig.exchange.control.summary()
@@ -145,7 +154,7 @@ def _order(job: str) -> str:
     return job.rpartition("/")[2][1:]
 
 
-def _exceeded(rig: Rig, foreign: Set[str]) -> int:
+def _exceeded(rig: Rig, foreign: AbstractSet[str]) -> int:
     """Meters that were overfilled; where others use them, too, our requests are counted alone."""
     limits = rig.exchange.config.limits
     worst = {key: meter.max_in_window for key, meter in rig.exchange.control.summary().meters.items()}
@@ -155,7 +164,7 @@ def _exceeded(rig: Rig, foreign: Set[str]) -> int:
     return sum(most > (allowed[key] or most) for key, most in worst.items())
 
 
-def _ours(rig: Rig, foreign: Set[str]) -> dict[str, int]:
+def _ours(rig: Rig, foreign: AbstractSet[str]) -> dict[str, int]:
     """The worst window of each meter without the requests for foreign orders."""
     tracks: dict[str, tuple[list[int], list[int]]] = {}
     for row in rig.exchange.control.log():

@@ -86,8 +86,11 @@ class Trio:
         self.wait_for_another(before)
 
     def wait_for_another(self, port: int) -> None:
-        """Returns when another server than this is the primary, for all Sentinels."""
-        _until(lambda: self.primary_port() != port)
+        """Returns when all Sentinels name another server than this and none is still at work.
+
+        Before, the old primary may confirm a write with a replica that is about to leave it; no setting mends that.
+        """
+        _until(lambda: all(_moved(each, port) for each in self.ports))
 
     def _start(self, port: int) -> None:
         folder = self._folder / str(port)
@@ -111,6 +114,12 @@ class Trio:
 
 def _client(port: int) -> Redis:
     return Redis(port=port, socket_timeout=2, decode_responses=True, protocol=2)
+
+
+def _moved(sentinel_port: int, port: int) -> bool:
+    with _client(sentinel_port) as sentinel:
+        state = sentinel.sentinel_masters()[SERVICE]
+    return bool(state["port"] != port and state["flags"] == "master")
 
 
 def _until(true: Callable[[], bool], within_s: float = 30) -> None:

@@ -6,6 +6,7 @@ what becomes of a `drain_lane` that arrived: `drop`, `twice` or `late`.
 
 import threading
 from typing import Final
+from unittest.mock import patch
 
 from redis import Redis
 
@@ -38,9 +39,7 @@ class SkewedScripts(Scripts):
 
 def install() -> None:
     """Puts the moved clock and the unreliable drains into this process."""
-    import worker.store  # noqa: PLC0415 (only a worker under drill is changed)
-
-    worker.store.Scripts = SkewedScripts  # type: ignore[misc]
+    patch("worker.store.Scripts", SkewedScripts).start()
     state = Redis.from_url(load_settings().redis_url.get_secret_value(), decode_responses=True)
     drain = Sender.drain
 
@@ -55,4 +54,4 @@ def install() -> None:
         if mode == "twice":
             drain(sender, lane)
 
-    Sender.drain = unreliable  # type: ignore[method-assign]
+    patch.object(Sender, "drain", unreliable).start()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from redis.exceptions import RedisError
 
-from tests.system.chaos.drill import QUICK, place, quick_exchange, started, submit, waiting
+from tests.system.chaos.drill import QUICK, longest_pause_s, place, quick_exchange, started, submit, waiting
 from tests.system.chaos.report import Witness
 from tests.system.chaos.sentinels import Trio
 from tests.system.rig import Rig
@@ -42,6 +42,7 @@ def test_sentinel_failover(witness: Witness, tmp_path: Path, long: bool) -> None
         finding = witness.judge(rig)
         assert finding.resume_s is not None
         assert finding.resume_s < 15
+        assert longest_pause_s(rig, "b") < 10, "it stayed with the old primary until Sentinel came to demote it"
 
 
 def _submit_until_taken(rig: Rig, batch_id: str, rows: list[dict[str, str]]) -> None:

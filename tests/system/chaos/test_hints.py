@@ -10,6 +10,7 @@ from tests.system.chaos import shim
 from tests.system.chaos.drill import (
     QUICK,
     all_off_book,
+    longest_pause_s,
     lost_claims,
     place,
     quick_exchange,
@@ -75,10 +76,9 @@ def test_redis_clock_stepped_back(rig: Rig, witness: Witness, long: bool) -> Non
     assert waiting(rig, "back") > 0
     rig.done("back", 20)
     rig.store.redis.delete(shim.OFFSET)
-    finding = witness.judge(rig)
+    witness.judge(rig)
     assert resent_without_cause(rig, "back") == []
-    assert finding.resume_s is not None
-    assert finding.resume_s < 2
+    assert longest_pause_s(rig, "back") < 3.5, "it waited for the old time to come again"
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def broker() -> Iterator[EmbeddedRedis]:
 def test_broker(fault: str, broker: EmbeddedRedis, witness: Witness) -> None:
     """What is claimed is finished, SIGTERM ends within 30 s, the rest follows when the broker is back."""
     with Rig(workers=2, config=quick_exchange(), settings={**QUICK, "BROKER_URL": broker.url}) as rig:
-        submit(rig, "b", place(rig, 1200, lanes=4))
+        submit(rig, "b", place(rig, 720, lanes=4))
         started(rig, "b")
         (broker.freeze if fault == "silent" else broker.kill)()
         witness.injected()

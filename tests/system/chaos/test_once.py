@@ -1,4 +1,4 @@
-"""However often, and by however many at once, an order is asked for: is it one job, one send, and counted by every batch?"""
+"""An order asked for again and again, by many at once: is it one job, one send, and counted by every batch?"""
 
 import json
 import os
@@ -8,7 +8,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from typing import Final, cast
 
 import pytest
 
@@ -54,7 +54,8 @@ def envelope(batch_id: str, rows: list[dict[str, str]]) -> str:
 
 def outcomes(rig: Rig) -> Counter[str]:
     """Entries of the outcome stream by order."""
-    return Counter(entry["order"] for _, entry in rig.store.redis.xrange(rig.store.keys.of("outcomes")))
+    found = cast("list[tuple[str, dict[str, str]]]", rig.store.redis.xrange(rig.store.keys.of("outcomes")))
+    return Counter(entry["order"] for _, entry in found)
 
 
 def check_once(rig: Rig, count: int) -> None:

@@ -1,4 +1,4 @@
-"""Does an exchange that is away, in whatever way, cost nothing but time: no attempts, no storm of requests, no order?"""
+"""Does an exchange that is away, in whatever way, cost nothing but time: no attempts, no storm, no order?"""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping

@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 from tests.system.chaos.drill import (
     BLACKOUT_S,
     QUICK,
+    all_off_book,
     cancels,
     place,
     quick_exchange,
@@ -17,7 +18,7 @@ from tests.system.chaos.drill import (
     submit,
     waiting,
 )
-from tests.system.chaos.report import Witness
+from tests.system.chaos.report import Witness, long_form
 from tests.system.rig import Rig
 from worker.admission import RedisFullError
 from worker.batches import UnknownBatchError
@@ -51,14 +52,14 @@ class Producer(threading.Thread):
         return True
 
 
-@pytest.mark.parametrize("fsync", ["everysec", "always"])
+@pytest.mark.parametrize("fsync", ["everysec", "always"] if long_form() else ["always"])
 def test_kill_9_of_redis_under_load(fsync: str, witness: Witness, long: bool) -> None:  # noqa: FBT001
     """Nobody has to be restarted, nothing accepted is lost, nothing is sent until forgotten slots must have ended."""
     kills = 5 if long else 1
     options = {"appendonly": "yes", "appendfsync": fsync}
     with Rig(workers=2, config=quick_exchange(), redis=options, settings=QUICK) as rig:
         small = place(rig, 400, lanes=4)
-        submit(rig, "b", place(rig, 4000 if long else 1600, lanes=4))
+        submit(rig, "b", place(rig, 4000 if long else 1000, lanes=4))
         producer = Producer(rig, [small[start::100] for start in range(100)])
         started(rig, "b")
         for _ in range(kills):
@@ -98,7 +99,7 @@ def shared() -> Iterator[Rig]:
 def test_redis_frozen(shared: Rig, witness: Witness, long: bool) -> None:  # noqa: FBT001
     """Work resumes within 15 s of its return; a submit meanwhile fails in time, and never takes half of a batch."""
     frozen_s = 10 if long else 3
-    submit(shared, "frozen", place(shared, 1600, lanes=4))
+    submit(shared, "frozen", place(shared, 4000 if long else 1000, lanes=4))
     meanwhile = place(shared, 600, lanes=4)
     started(shared, "frozen")
     shared.redis.freeze()
@@ -132,7 +133,7 @@ def _never_half(rig: Rig, batch_id: str, size: int) -> None:
 
 def test_script_flush(shared: Rig, witness: Witness, long: bool) -> None:  # noqa: FBT001
     """Verbs that the server forgot are loaded again: no stall."""
-    submit(shared, "flush", place(shared, 1600, lanes=4))
+    submit(shared, "flush", place(shared, 4000 if long else 1000, lanes=4))
     started(shared, "flush")
     for _ in range(20 if long else 5):
         shared.store.redis.script_flush()
@@ -146,7 +147,7 @@ def test_script_flush(shared: Rig, witness: Witness, long: bool) -> None:  # noq
 
 def test_client_kill(shared: Rig, witness: Witness, long: bool) -> None:  # noqa: FBT001
     """Every connection is cut, again and again: all come back by themselves."""
-    submit(shared, "cut", place(shared, 1600, lanes=4))
+    submit(shared, "cut", place(shared, 4000 if long else 1000, lanes=4))
     started(shared, "cut")
     for _ in range(10 if long else 3):
         shared.store.redis.client_kill_filter(_type="normal", skipme=True)
@@ -158,10 +159,10 @@ def test_client_kill(shared: Rig, witness: Witness, long: bool) -> None:  # noqa
     assert finding.resume_s < 5
 
 
-def test_memory(shared: Rig, witness: Witness, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory(shared: Rig, witness: Witness, monkeypatch: pytest.MonkeyPatch, long: bool) -> None:  # noqa: FBT001
     """At 90 % and full: a submit is refused as a whole and clearly; what was taken goes on to its recorded end."""
     redis, more = shared.store.redis, place(shared, 40, lanes=4)
-    submit(shared, "taken", place(shared, 1600, lanes=4))
+    submit(shared, "taken", place(shared, 4000 if long else 1000, lanes=4))
     started(shared, "taken")
     for share in (0.91, 2.0):
         redis.config_set("maxmemory", round(redis.info("memory")["used_memory"] / share))
@@ -175,7 +176,7 @@ def test_memory(shared: Rig, witness: Witness, monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(UnknownBatchError):
         shared.store.batches.state("more")
     assert waiting(shared, "taken") > 0
-    assert sum(shared.done("taken", 30).counts.values()) == 1600
+    all_off_book(shared, "taken")
     redis.config_set("maxmemory", 0)
     witness.ended()
     submit(shared, "more", more)

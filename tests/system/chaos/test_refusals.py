@@ -26,7 +26,7 @@ SPEED: Final = {
 
 
 def test_a_foreign_client_on_our_meters(witness: Witness) -> None:
-    """Every kind of refusal, at both levels, is counted and shown; the lane rests and goes on; no attempt is used up."""
+    """Every refusal, at both levels, is counted and shown; the lane rests and goes on; no attempt is used up."""
     with Rig(workers=2, settings={"MAX_ATTEMPTS": "2"}) as rig:
         lanes = dict(zip(SPEED, rig.exchange.config.instruments, strict=False))
         for name, lane in lanes.items():
@@ -64,9 +64,9 @@ class Foreign:
 
 
 def test_a_foreign_client_that_really_uses_our_meter(witness: Witness) -> None:
-    """Another program's requests fill the single meter again and again: refused now and then, we lose time and nothing else."""
+    """Another program's requests fill the single meter again and again: we are refused, and lose nothing but time."""
     with Rig(workers=2, settings={"MAX_ATTEMPTS": "2", "ACCOUNTS__DESK1__ENDPOINTS": "single"}) as rig:
-        foreign, ours = (rig.exchange.control.place(HOUSE, "BTC-USDT", count) for count in (120, 240))
+        foreign, ours = (rig.exchange.control.place(HOUSE, "BTC-USDT", count) for count in (60, 120))
         stranger = Foreign(rig)
         hand_in(rig, "b", orders("BTC-USDT", ours))
         for order_id in foreign:

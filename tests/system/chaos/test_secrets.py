@@ -18,6 +18,7 @@ from worker.simulator.faults import Fault, envelope, maintenance, too_many
 from worker.simulator.messages import AccountChange
 
 SECRETS: Final = {name: f"{name}-{uuid.uuid4().hex}" for name in ("key", "secret", "passphrase", "redis-password")}
+PASSWORD: Final = SECRETS["redis-password"]
 KEY: Final = replace(
     DEFAULT_KEY, key=SECRETS["key"], secret=SECRETS["secret"], passphrase=SECRETS["passphrase"], uid=desk(2).uid
 )
@@ -28,8 +29,8 @@ MANY: Final = 20
 FAULTS: Final = (
     maintenance(), too_many(), envelope("50102", "Timestamp request expired", 401), envelope("50026", "oops", 500),
     Fault(status=200, body='{"code":'), Fault(action="hang"), Fault(action="close", when="after", sent=30),
-    Fault(action="reset", when="after"), Fault(action="truncate", when="after"), Fault(sCode="51410"), Fault(sCode="51000"),
-    Fault(sCode="59999"),
+    Fault(action="reset", when="after"), Fault(action="truncate", when="after"), Fault(sCode="51410"),
+    Fault(sCode="51000"), Fault(sCode="59999"),
 )  # fmt: skip
 
 
@@ -40,10 +41,10 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
     config = Config(accounts=(DEFAULT_KEY, KEY))
     with Rig(workers=0, config=config, redis=redis) as running:
         running.log_file = tmp_path / "workers.log"
-        running.store.redis.execute_command(
-            "ACL", "SETUSER", "runner", "on", f">{SECRETS['redis-password']}", "~*", "&*", "+@all"
-        )
-        url = f"redis://runner:{SECRETS['redis-password']}@127.0.0.1:{running.redis.port}/0"
+        running.store.redis.acl_setuser(
+            "runner", enabled=True, passwords=[f"+{PASSWORD}"], keys=["*"], channels=["*"], commands=["+@all"]
+        )  # fmt: skip
+        url = f"redis://runner:{PASSWORD}@127.0.0.1:{running.redis.port}/0"
         running.configure(**TRADER.settings(), REDIS_URL=url, LOG_LEVEL="DEBUG", HTTP_TIMEOUT_S="0.5")
         running.start_workers(2)
         yield running
@@ -59,7 +60,7 @@ def test_nothing_secret_is_left_anywhere(rig: Rig, witness: Witness) -> None:
     for number in range(len(FAULTS)):
         rig.done(f"b{number}", 30)
     go_wrong_with_credentials(rig)
-    rig.store.redis.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    rig.store.redis.client_kill_filter(_type="normal", skipme=True)
     rig.exchange.control.refuse_connections(0.2)
     hand_in(rig, "end", orders("BTC-USDT", rig.exchange.control.place(HOUSE, "BTC-USDT", 1)))
     rig.done("end")
@@ -111,6 +112,8 @@ def dumped(rig: Rig) -> dict[str, bytes]:
 def found_in(texts: dict[str, bytes]) -> list[tuple[str, str]]:
     """Which secret or signature stands where."""
     assert all(texts.values()), [name for name, text in texts.items() if not text]
-    found = [(where, name) for where, text in texts.items() for name, value in SECRETS.items() if value.encode() in text]
+    found = [
+        (where, name) for where, text in texts.items() for name, value in SECRETS.items() if value.encode() in text
+    ]
     found += [(where, "a signature") for where, text in texts.items() if SIGNATURE.search(text)]
     return found + [(where, "a header") for where, text in texts.items() if HEADERS.search(text)]

@@ -41,16 +41,16 @@ local function lane_due(lane)
   return due, job and place < URGENT_BELOW
 end
 
--- board(lane, now, busy): puts the lane where its work belongs. A busy lane has a worker that will claim again by itself;
--- it is offered to others only if that takes long. Returns how many µs from now it is due (-1: no work).
-local function board(lane, now, busy)
+-- board(lane, now, floor_us): puts the lane where its work belongs, not before floor_us from now (LINGER_US: a worker has
+-- the lane and will claim again by itself). Returns how many µs from now it is due (-1: no work).
+local function board(lane, now, floor_us)
   local due, urgent = lane_due(lane)
   if not due then
     redis.call('ZREM', K.urgent(), lane)
     redis.call('ZREM', K.board(), lane)
     return '-1'
   end
-  local before, at = board_first(), math.max(due, now + (busy and LINGER_US or 0))
+  local before, at = board_first(), math.max(due, now + (floor_us or 0))
   redis.call('ZREM', urgent and K.board() or K.urgent(), lane)
   redis.call('ZADD', urgent and K.urgent() or K.board(), text(at), lane)
   if at < before then ring() end

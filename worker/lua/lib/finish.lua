@@ -62,8 +62,8 @@ local function finish(lane, job, ending, wall, retention)
   outcome_add(job, ending.status, ending.code, ending.message, wall, retention)
   tally(K.lane(lane), 'status:' .. ending.status, 1)
   redis.call('DEL', K.job(job.id))
-  redis.call('HSET', K.job(job.id), 'state', ending.status, 'generation', job.generation, 'account', job.account,
-    'result', result)
+  redis.call('HSET', K.job(job.id), 'state', ending.status, 'generation', job.generation,
+    OFF_BOOK[ending.status] and 'result' or 'account', OFF_BOOK[ending.status] and result or job.account)
   redis.call('EXPIRE', K.job(job.id), retention)
   job.state = ending.status
   open_next(lane, job)

@@ -1,15 +1,20 @@
 -- Rest until T, then one probe; at three scopes: `lane:<lane>`, `account:<name>`, `exchange:<address>`.
 -- A probe takes the rest's `until` with it as a lease, so a dead prober blocks nothing.
 
-local REST_TTL = 86400
+local LAPSES_S = 60 -- after the end of a rest that nobody came to probe
 
 -- until(scope): µs until which it rests, or nil when it does not rest (a value not after now: a probe is due).
 local function rest_until(scope)
   return number(redis.call('HGET', K.rest(scope), 'until'))
 end
 
-local function rest_lease(scope, until_us)
+local function rest_keep(key, until_us, now)
+  redis.call('EXPIRE', key, math.ceil((until_us - now) / 1000000) + LAPSES_S)
+end
+
+local function rest_lease(scope, until_us, now)
   redis.call('HSET', K.rest(scope), 'until', text(until_us))
+  rest_keep(K.rest(scope), until_us, now)
 end
 
 -- begin: a scope that already rests is left alone, unless this is its failed probe, which doubles the delay.
@@ -23,16 +28,16 @@ local function rest_begin(scope, rest, now, wall, probe)
   if not ends then redis.call('HSET', K.rest(scope), 'since', text(wall)) end
   redis.call('HSET', K.rest(scope), 'until', text(now + delay), 'level', level, 'reason', rest.reason,
     'next_wall', text(wall + delay))
-  redis.call('EXPIRE', K.rest(scope), REST_TTL)
+  rest_keep(K.rest(scope), now + delay, now)
   return true
 end
 
 -- hold(lane): the lane waits for these scopes; it is boarded again when one of them ends.
-local function rest_hold(lane, scopes, until_us)
+local function rest_hold(lane, scopes, until_us, now)
   redis.call('HSET', K.lane(lane), 'held', text(until_us))
   for _, scope in ipairs(scopes) do
     redis.call('SADD', K.waiting(scope), lane)
-    redis.call('EXPIRE', K.waiting(scope), REST_TTL)
+    rest_keep(K.waiting(scope), until_us, now)
   end
 end
 
