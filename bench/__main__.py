@@ -33,6 +33,8 @@ def main(arguments: Sequence[str]) -> None:
 def _told(name: str, *, tiny: bool) -> list[str]:
     if name == "window_simulation":
         return [] if tiny else ["--keep"]
+    if name == "championship" and tiny:
+        return ["--tiny", "--rounds", "1", "--cap", "10"]
     return ["--tiny"] if tiny else []
 
 

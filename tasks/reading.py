@@ -50,7 +50,7 @@ def read_cancel_orders(
     rows = fields.pop("orders", None)
     if not isinstance(rows, list | tuple) or not 0 < len(rows) <= MAX_ORDERS:
         errors = (f"orders: should be a list of 1 to {MAX_ORDERS:,} orders",)
-        return None, [Refusal(payload=_json({**fields, "orders": rows}), errors=errors)]
+        return None, [_whole({**fields, "orders": rows}, errors)]
     return _batch(fields, rows, message_id=message_id)
 
 
@@ -75,7 +75,7 @@ def read_cancel_all(
     try:
         return CancelAll.model_validate({"batch_id": _as_batch_id(message_id), **_present(fields)}), []
     except ValidationError as error:
-        return None, [Refusal(payload=_json(fields), errors=tuple(faults_in(error)))]
+        return None, [_whole(fields, faults_in(error))]
 
 
 def _batch(
@@ -83,7 +83,7 @@ def _batch(
 ) -> tuple[CancelOrders | None, list[Refusal]]:
     envelope, faults = _envelope(_present(fields), default_id=_as_batch_id(message_id))
     if envelope is None:
-        return None, [Refusal(payload=_json({**fields, "orders": rows}), errors=tuple(faults))]
+        return None, [_whole({**fields, "orders": rows}, faults)]
     orders, refusals = _orders(rows, envelope)
     if faults:
         refusals.insert(0, _refusal(fields, faults, envelope))
@@ -114,6 +114,12 @@ def _orders(rows: Sequence[object], envelope: Envelope) -> tuple[list[Order], li
         except ValidationError as error:
             refusals.append(_refusal(row, faults_in(error, within=f"orders[{index}]"), envelope))
     return orders, refusals
+
+
+def _whole(fields: Mapping[str, object], errors: Sequence[str]) -> Refusal:
+    """Nothing of the message can be used; whose it was may be readable all the same."""
+    batch_id, account = (str(fields.get(name) or "")[:128] for name in ("batch_id", "account"))
+    return Refusal(payload=_json(fields), errors=tuple(errors), batch_id=batch_id, account=account)
 
 
 def _refusal(payload: object, errors: Sequence[str], envelope: Envelope) -> Refusal:

@@ -107,9 +107,7 @@ class Admission:
         replies = [self._admit_chunk(batch, chunk) for chunk in _chunks(list(orders.values()))]
         return _receipt(asked, account, replies, repeated=len(asked.orders) - len(orders))
 
-    def _batch(
-        self, asked: CancelOrders, orders: dict[str, dict[str, object]], refused: int
-    ) -> dict[str, object]:
+    def _batch(self, asked: CancelOrders, orders: dict[str, dict[str, object]], refused: int) -> dict[str, object]:
         named = {"reason": asked.reason, "requested_by": asked.requested_by}
         meta = {name: value for name, value in named.items() if value} | {
             "labels": json.dumps(dict(asked.labels)),

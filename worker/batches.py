@@ -40,7 +40,7 @@ class BatchState:
     reason: str
     requested_by: str
     labels: Mapping[str, str]
-    refused: int
+    refused: int = 0
     """Rows of the batch that could not be admitted; they are in the stream `refused`."""
 
     @property

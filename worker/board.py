@@ -32,9 +32,7 @@ class Due:
 class Board:
     """The board of one runner; raises redis-py's errors."""
 
-    def __init__(
-        self, redis: Redis, scripts: Scripts, keys: Keys, *, retention_s: int, blackout_us: int
-    ) -> None:
+    def __init__(self, redis: Redis, scripts: Scripts, keys: Keys, *, retention_s: int, blackout_us: int) -> None:
         self._redis = redis
         self._scripts = scripts
         self._keys = keys

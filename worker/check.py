@@ -13,13 +13,14 @@ from redis.exceptions import RedisError
 
 from worker.admission import FULL_AT
 from worker.faults import PREFIX
+from worker.fleet import read_workers
 from worker.identity import conflicts
 from worker.okx.client import AccountConfig, OkxClient
 from worker.okx.credentials import Credentials
 from worker.okx.errors import ExchangeError, NotAuthorised
 from worker.runtime import UnfitRedisError, check_redis
 from worker.settings import Settings, redacted
-from worker.status import read_workers
+from worker.status import read_snapshot
 from worker.store import Store
 from worker.users import User, users_of
 
@@ -48,6 +49,26 @@ def run_checks(store: Store, client: OkxClient) -> Iterator[Point]:
     yield from _broker(settings)
     yield from _exchange(settings, client)
     yield from _asked("workers", lambda: _workers(store))
+    yield from _asked("lanes", lambda: [_lanes(store)])
+
+
+def _lanes(store: Store) -> Point:
+    """Orders whose UID no account has any more are sent by nobody."""
+    stranded = [
+        lane
+        for lane in read_snapshot(store).lanes
+        if lane.waiting and lane.rest and lane.rest.scope == f"user:{lane.uid}"
+    ]
+    if not stranded:
+        return Point("lanes", "ok", "every lane with orders has an account")
+    uids = ", ".join(sorted({lane.uid for lane in stranded}))
+    orders = sum(lane.waiting for lane in stranded)
+    return Point(
+        "lanes",
+        "FAIL",
+        f"{orders} orders wait for UID {uids}, which no account has",
+        "set UID back until they are done",
+    )
 
 
 def _asked(name: str, ask: Callable[[], list[Point]]) -> list[Point]:

@@ -29,6 +29,10 @@ ASK_EVERY_MS: Final = 2_000
 REFUSED_MS: Final = 30_000
 """Credentials that were refused are tried again this much later, by one worker of all."""
 
+REGISTERED_S: Final = 30
+"""How long a user stays registered for its UID setting after its last worker ended: longer than any slot."""
+
+KEEP_S: Final = 10.0
 PAUSE_S: Final = 0.2
 PAUSE_CAP_S: Final = 10.0
 
@@ -53,6 +57,7 @@ def conflicts(users: Mapping[str, User], told: Mapping[str, str]) -> list[Confli
 
 _Pair = tuple[str, str, str]
 _APART = "are one User ID ({}) at the exchange, but have different UID settings; give them the same UID"
+_ELSEWHERE = "this User ID ({}) is served under UID {} by another worker or runner on this Redis; set the same UID"
 _TOGETHER = "have one UID setting ({}), but are different users at the exchange; give each its own UID"
 
 
@@ -101,12 +106,13 @@ class Identity(Thread):
         self._stopping.set()
 
     def run(self) -> None:
-        """Rounds over the accounts not known yet, further and further apart while the exchange does not answer."""
+        """Asks what is not known yet, less often while nobody answers; then keeps our users registered."""
         pause = PAUSE_S
-        while not self._stopping.is_set() and len(self._admitted) < len(self._users):
+        while not self._stopping.is_set():
             news = [self._learn(account) for account in self._unknown()]
             self._settle()
-            pause = PAUSE_S if any(news) else min(PAUSE_CAP_S, pause * 1.5)
+            done = len(self._admitted) == len(self._users)
+            pause = KEEP_S if done else PAUSE_S if any(news) else min(PAUSE_CAP_S, pause * 1.5)
             self._stopping.wait(pause)
 
     def _unknown(self) -> list[Credentials]:
@@ -159,9 +165,30 @@ class Identity(Thread):
             self._problem(name, text)
         for uid, user in self._users.items():
             names = {account.name for account in user.accounts}
-            if uid not in self._admitted and names <= self._told.keys() and not names & bad.keys():
-                self._admitted.add(uid)
-                self._admit(uid)
+            if names <= self._told.keys() and not names & bad.keys() and self._registered(user):
+                self._let_in(uid)
+
+    def _let_in(self, uid: str) -> None:
+        if uid not in self._admitted:
+            self._admitted.add(uid)
+            self._admit(uid)
+
+    def _registered(self, user: User) -> bool:
+        """Whether every worker of every runner on this Redis serves this User ID under the same UID setting."""
+        account = user.accounts[0]
+        key = self._keys.of("user", f"{account.base_url}|{self._told[account.name]}")
+        try:
+            taken = not self._redis.set(key, user.uid, nx=True, ex=REGISTERED_S)
+            other = str(self._redis.get(key)) if taken else user.uid
+            if other == user.uid:
+                self._redis.expire(key, REGISTERED_S)
+                self.problems.pop(account.name, None)
+                return True
+        except RedisError as error:
+            self._problem(account.name, f"{type(error).__name__}: {error}")
+            return False
+        self._problem(account.name, _ELSEWHERE.format(self._told[account.name], other))
+        return False
 
     def _problem(self, account: str, text: str) -> None:
         if self.problems.get(account) != text:

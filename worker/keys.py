@@ -63,6 +63,15 @@ CATALOGUE: Final[tuple[Entry, ...]] = (
         "identity",
     ),
     Entry(
+        "user",
+        "user:{}",
+        "string",
+        "address|User ID → the UID setting it is served under",
+        "30 s",
+        "identity",
+        shared=True,
+    ),
+    Entry(
         "asking",
         "asking:{}",
         "string",

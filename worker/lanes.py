@@ -4,7 +4,7 @@ import json
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from worker.keys import JobId
@@ -124,8 +124,7 @@ class Recorded:
     rested: tuple[str, ...] = ()
 
 
-STRIKES = 5
-"""Calls in a row without an answer after which the exchange's address rests."""
+STRIKES = 5  # calls in a row without an answer, after which the exchange's address rests
 
 
 class Lanes:
@@ -191,9 +190,8 @@ class Lanes:
         return Recorded(_due(reply), reply["stale"], tuple(reply["rested"]))
 
     def _meters(self, user: User) -> dict[str, object]:
-        limits = {"single": user.limits.single, "batch": user.limits.batch}
         return {
-            "limits": limits,
+            "limits": asdict(user.limits),
             "batch_size": user.batch_size,
             "window_us": self._timing.window_us,
             "retention_s": self._retention_s,

@@ -133,11 +133,22 @@ def _rows(text: str) -> Iterator[_Row]:
 
 def _is_json_lines(text: str) -> bool:
     """One object a line: the first is complete, or the second starts another (pretty-printing does not)."""
+    if _is_json(text):
+        return False
     first, *others = (line.strip() for line in text.splitlines() if line.strip())
     try:
         return not {"code", "data"} & set(json.loads(first))
     except (ValueError, RecursionError):
         return bool(others) and others[0].startswith("{")
+
+
+def _is_json(text: str) -> bool:
+    """The whole is one value, such as an answer of the exchange with a row on each line."""
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _json_lines(text: str) -> Iterator[_Row]:

@@ -3,16 +3,16 @@
 One reading is not one instant: lanes are read in parts, so figures of a busy runner may differ by a moment.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, cast
+from typing import Final
 
 from redis import Redis
 
 from worker.batches import BatchState
+from worker.fleet import Worker, read_workers
 from worker.keys import Keys
 from worker.settings import Settings
 from worker.store import Store
@@ -20,9 +20,6 @@ from worker.users import account_scope
 from worker.window import Limits
 
 BATCHES_SHOWN: Final = 20
-WORKER_LATE_S: Final = 5
-"""A worker reports itself about once a second; one that has not for this long is not counted as alive."""
-
 _PART: Final = 500
 
 
@@ -66,23 +63,6 @@ class Lane:
     def waiting(self) -> int:
         """Jobs without an outcome."""
         return self.queued + self.sending + self.retrying
-
-
-@dataclass(frozen=True, slots=True)
-class Worker:
-    """One worker's last report; `late_s` seconds ago; `problems`: account → why nothing is sent for it."""
-
-    name: str
-    late_s: float
-    in_flight: int
-    permits: int
-    started_at: datetime
-    problems: Mapping[str, str]
-
-    @property
-    def alive(self) -> bool:
-        """It has reported itself of late."""
-        return self.late_s <= WORKER_LATE_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,28 +124,10 @@ def read_snapshot(store: Store) -> Snapshot:
     )
 
 
-def read_workers(redis: Redis, keys: Keys) -> list[Worker]:
-    """Every worker that has reported itself in the last seconds, by name; raises redis-py's errors."""
-    now = int(redis.time()[0])
-    beats = cast("Mapping[str, str]", redis.hgetall(keys.of("workers")))
-    return [_worker(name, json.loads(beat), now) for name, beat in sorted(beats.items())]
-
-
 def blocked_until(redis: Redis, keys: Keys) -> datetime:
     """Until when a restart of Redis forbids (or last forbade) sending; the epoch if never. Raises redis-py's errors."""
     clock = _clock(redis, keys)
     return clock.at(clock.blocked_until) if clock.blocked_until else datetime.fromtimestamp(0, UTC)
-
-
-def _worker(name: str, beat: Mapping[str, Any], now: int) -> Worker:
-    return Worker(
-        name=name,
-        late_s=max(0, now - beat["at"]),
-        in_flight=int(beat["in_flight"]),
-        permits=int(beat["permits"]),
-        started_at=datetime.fromtimestamp(beat["started"], UTC),
-        problems=beat["problems"],
-    )
 
 
 def _clock(redis: Redis, keys: Keys) -> _Clock:
@@ -217,7 +179,8 @@ def _lanes(
         read = iter(pipe.execute())
     for name, *figures, raw in zip(names, read, read, read, read, read, read, strict=True):
         limit = limits.get(name.partition("/")[0], _own_limits(store.settings))
-        yield _lane(name, figures, raw, limit, rests.get(f"lane:{name}") or _held(raw, clock, rests, blackout))
+        rest = rests.get(f"lane:{name}") or _held(raw, clock, rests, blackout) or _unserved(name, limits, clock)
+        yield _lane(name, figures, raw, limit, rest)
 
 
 def _lane(name: str, figures: Sequence[int], raw: Mapping[str, str], limits: Limits, rest: Rest | None) -> Lane:
@@ -245,6 +208,16 @@ def _held(raw: Mapping[str, str], clock: _Clock, rests: Mapping[str, Rest], blac
     ends = clock.at(held)
     near = (rest for rest in rests.values() if abs(rest.until - ends) < timedelta(milliseconds=1))
     return blackout or next(near, None) or Rest("wider", "waits for its account or the exchange", ends, probing=False)
+
+
+def _unserved(name: str, served: Mapping[str, Limits], clock: _Clock) -> Rest | None:
+    """Nobody sends for a lane whose UID no account has any more."""
+    uid = name.partition("/")[0]
+    if uid in served:
+        return None
+    return Rest(
+        f"user:{uid}", f"no account has UID {uid}; set it back until this is done", clock.at(clock.now), probing=False
+    )
 
 
 def _limits(store: Store) -> dict[str, Limits]:

@@ -98,9 +98,9 @@ class Turns:
 def _scoped(judged: Judgement, *, probe: bool, served: bool) -> Judgement:
     """The judgement, with the scope that all of the call's answer supports.
 
-    A refusal said of a whole request may be another order's fault: ask again, most likely in other company. An item that
-    blames a wider scope while its neighbour was `served` speaks of its own order. A probe without an answer says that its
-    exchange is still away, nothing of its order.
+    A refusal said of a whole request may be another order's fault: ask again, most likely in other company. An item
+    that blames a wider scope while its neighbour was `served` speaks of its own order. A probe without an answer says
+    that its exchange is still away, nothing of its order.
     """
     if judged.whole and judged.verdict in (Verdict.GONE, Verdict.REJECTED, Verdict.BUG):
         return replace(judged, verdict=Verdict.UNKNOWN)

@@ -1,4 +1,4 @@
-"""Is every connection open before it is needed? A kill switch must not pay for handshakes, to the exchange or to Redis."""
+"""Is every connection open before it is needed? A kill switch must not pay for handshakes."""
 
 from collections.abc import Iterable
 from threading import Event, Thread

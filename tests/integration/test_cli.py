@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redis import Redis
 
 from worker.cli import run
 from worker.embedded import EmbeddedRedis
@@ -358,7 +359,7 @@ class TestCheck:
         """Warnings are no failure: no worker, no persistence."""
         points = check()
         assert {name for name, point in points.items() if point["level"] == "ok"} == {
-            "redis", "broker", "exchange", "account desk1",
+            "redis", "broker", "exchange", "account desk1", "lanes",
         }  # fmt: skip
         assert "User ID 1001" in points["account desk1"]["text"]
         assert points["workers"]["level"] == "warn"
@@ -388,6 +389,13 @@ class TestCheck:
         finally:
             exchange.control.change_account(AccountChange(DEFAULT_KEY.key, permissions=("read_only", "trade")))
 
+    def test_orders_that_no_account_serves_any_more(self, check: Check, redis_client: Redis) -> None:
+        """The UID setting was changed while they waited: nobody sends them, and somebody must be told."""
+        redis_client.zadd("bc:lanes", {"former/BTC-USDT": 1})
+        redis_client.zadd("bc:ready:former/BTC-USDT", {"former/BTC-USDT/o1": 1})
+        point = check()["lanes"]
+        assert (point["level"], point["text"]) == ("FAIL", "1 orders wait for UID former, which no account has")
+
     def test_everything_away(self, check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
         """What could not be asked is a warning, what does not answer FAILs; no secret is shown."""
         monkeypatch.setenv("BULK_CANCEL_REDIS_URL", "redis://me:pa55word@127.0.0.1:1/0")
@@ -396,7 +404,7 @@ class TestCheck:
         levels = {name: point["level"] for name, point in points.items()}
         assert levels == {
             "redis": "FAIL", "persistence": "warn", "memory": "warn", "broker": "FAIL", "exchange": "FAIL",
-            "account desk1": "warn", "workers": "warn",
+            "account desk1": "warn", "workers": "warn", "lanes": "warn",
         }  # fmt: skip
         assert "pa55word" not in json.dumps(points)
 

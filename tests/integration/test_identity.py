@@ -1,10 +1,12 @@
-"""Does an account find out who it is, whatever the worker's clock says?"""
+"""Does an account find out who it is, and is nobody let in twice under two names?"""
 
 from threading import Event
+from typing import cast
 
 from redis import Redis
 
-from worker.identity import Identity
+from tests.lane_rig import credentials
+from worker.identity import Identity, fingerprint
 from worker.keys import Keys
 from worker.okx.client import OkxClient
 from worker.okx.credentials import Credentials
@@ -27,3 +29,24 @@ def test_a_clock_that_is_off_is_corrected_before_the_account_is_known(redis_url:
         identity.stop()
         assert [row.endpoint for row in exchange.control.log()] == ["config", "time", "config"]
         client.close()
+
+
+def test_one_user_under_two_uid_settings_is_refused_across_runners(redis_url: str) -> None:
+    """Windows are keyed by the setting: another prefix with another setting would use the same meter unseen."""
+    redis = Redis.from_url(redis_url, decode_responses=True, protocol=2)
+    one, other = credentials("desk1"), credentials("risk")
+    for keys, account in ((Keys("bc"), one), (Keys("zz"), other)):
+        redis.hset(keys.of("identity"), fingerprint(account), "1001")
+    let_in: list[str] = []
+    first = Identity(redis, Keys("bc"), cast("OkxClient", None), {"desk1": user("desk1", one)}, let_in.append)
+    second = Identity(redis, Keys("zz"), cast("OkxClient", None), {"risk": user("risk", other)}, let_in.append)
+    for identity in (first, second):
+        assert [identity._learn(account) for account in identity._unknown()] == [True]
+        identity._settle()
+    assert let_in == ["desk1"]
+    assert "is served under UID desk1" in second.problems["risk"]
+
+
+def user(uid: str, account: Credentials) -> User:
+    """The user of one account."""
+    return User(uid, (account,), account.base_url, Limits(60, 300), 20)

@@ -14,8 +14,9 @@ from worker.check import account_point, clock_point, queue_point, redis_points
 from worker.cli.errors import exit_of, lines_of
 from worker.cli.output import clean, iso_us, plain, show
 from worker.cli.render import FIELDS, batch_parts, outcome_lines, row_json, snapshot_json, snapshot_parts
+from worker.fleet import Worker
 from worker.okx.client import AccountConfig
-from worker.status import Lane, Rest, Snapshot, Worker
+from worker.status import Lane, Rest, Snapshot
 from worker.window import Limits
 
 AT = datetime(2026, 2, 26, 10, 0, 0, 123456, tzinfo=UTC)

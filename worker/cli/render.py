@@ -10,8 +10,9 @@ from rich.text import Text
 
 from worker.batches import BatchState, Row
 from worker.cli.output import clean, clock, iso, iso_us, number, plural, styled, table
+from worker.fleet import Worker
 from worker.refused import Entry
-from worker.status import Lane, Rest, Snapshot, Worker
+from worker.status import Lane, Rest, Snapshot
 
 LANES_SHOWN: Final = 20
 FIELDS: Final = (

@@ -53,7 +53,8 @@ def submit(
     found = read_orders(files)
     _check_rows(found.bad, usable=len(found.orders), skip_bad=skip_bad)
     asked = parse_cancel_orders(
-        account=account, orders=found.orders, batch_id=batch_id or new_batch_id(), urgent=urgent, reason=reason,
+        account=account, orders=found.orders, urgent=urgent, reason=reason,
+        batch_id=new_batch_id() if batch_id is None else batch_id,
         requested_by=requested_by, deadline_s=deadline, labels=_labels(label or []),
     )  # fmt: skip
     with context.opened() as store:

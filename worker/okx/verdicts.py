@@ -112,10 +112,8 @@ def _of_error(error: ExchangeError) -> Judgement:
 def _meaning(error: ExchangeError) -> tuple[Verdict, Scope]:
     """What the class alone says: enough where there is no code in the table."""
     match error:
-        case TooLate():
-            return Verdict.RETRY, Scope.ORDER
         case NeverSent() | Unavailable():
-            return Verdict.RETRY, Scope.EXCHANGE
+            return Verdict.RETRY, Scope.ORDER if isinstance(error, TooLate) else Scope.EXCHANGE
         case OutcomeUnknown():
             return Verdict.AMBIGUOUS, Scope.ORDER
         case Throttled():
