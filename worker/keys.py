@@ -66,7 +66,7 @@ CATALOGUE: Final[tuple[Entry, ...]] = (
         "user",
         "user:{}",
         "string",
-        "address|User ID → the UID setting it is served under",
+        "User ID → the UID setting it is served under",
         "30 s",
         "identity",
         shared=True,

@@ -5,7 +5,7 @@ import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from worker.keys import JobId
 from worker.scripts import Scripts
@@ -100,7 +100,7 @@ class RestFor:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """All that one call brought: slots, jobs, rests; `strike` if it was one of a row without an answer."""
+    """All that one call brought; `strike`: it had no answer, and the address rests after `STRIKES` such in a row."""
 
     slots: Slots
     decided: tuple[Decided, ...]
@@ -124,7 +124,7 @@ class Recorded:
     rested: tuple[str, ...] = ()
 
 
-STRIKES = 5  # calls in a row without an answer, after which the exchange's address rests
+STRIKES: Final = 5
 
 
 class Lanes:

@@ -305,7 +305,7 @@ class TestBatches:
         """What the producer was told to do after an error must not end in exhausted orders."""
         run = rig.scripts.run
         calls = iter([True, False])
-        rig.scripts.run = lambda *args: run(*args) if next(calls) else 1 / 0  # type: ignore[method-assign,assignment,return-value]
+        rig.scripts.run = lambda *args: run(*args) if next(calls) else 1 / 0  # type: ignore[method-assign,assignment]
         with pytest.raises(ZeroDivisionError):
             rig.submit("b", orders(600), deadline_s=5)
         rig.scripts.run = run  # type: ignore[method-assign]
