@@ -109,11 +109,20 @@ class Identity(Thread):
         """Asks what is not known yet, less often while nobody answers; then keeps our users registered."""
         pause = PAUSE_S
         while not self._stopping.is_set():
-            news = [self._learn(account) for account in self._unknown()]
-            self._settle()
+            news = self._round()
             done = len(self._admitted) == len(self._users)
             pause = KEEP_S if done else PAUSE_S if any(news) else min(PAUSE_CAP_S, pause * 1.5)
             self._stopping.wait(pause)
+
+    def _round(self) -> list[bool]:
+        """Which of the accounts asked for are known now; whatever goes wrong ends the round, never the thread."""
+        try:
+            news = [self._learn(account) for account in self._unknown()]
+            self._settle()
+        except Exception:
+            log.exception("identity_round_failed")
+            return []
+        return news
 
     def _unknown(self) -> list[Credentials]:
         every = (account for user in self._users.values() for account in user.accounts)

@@ -162,7 +162,8 @@ def _remove_keys(store: Store, uid: str, instruments: Sequence[str]) -> None:
     windows = [
         store.keys.of("window", f"{uid}/{name}:{meter}") for name in instruments for meter in ("single", "batch")
     ]
-    redis.unlink(*windows)
+    users = [key for key in map(str, redis.scan_iter(store.keys.of("user", "*"))) if redis.get(key) == uid]
+    redis.unlink(*windows, *users)
     names = map(str, redis.scan_iter(match=f"{store.keys.prefix}:*", count=1000))
     while part := list(islice(names, 1000)):
         redis.unlink(*part)
