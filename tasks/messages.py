@@ -26,7 +26,7 @@ ORDER_FIELDS = ("instId", "ordId", "clOrdId")
 
 _INST_ID = re.compile(r"[A-Z0-9]+(?:[_.][A-Z0-9]+)*(?:-[A-Z0-9]+(?:[_.][A-Z0-9]+)*)+")
 _INST_ID_LENGTH = 64
-_ORD_ID = re.compile(r"[0-9]{1,20}")
+_ORD_ID = re.compile(r"[1-9][0-9]{0,19}")
 _ORD_ID_END = 10**20
 _CL_ORD_ID = re.compile(r"[A-Za-z0-9]{1,32}")
 _ACCOUNT = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -53,6 +53,8 @@ def _inst_id(value: object) -> str:
     text = value.strip(_BLANK).upper() if isinstance(value, str) and value.isascii() else ""
     if len(text) > _INST_ID_LENGTH or not _INST_ID.fullmatch(text):
         _refuse("should be an instrument such as BTC-USDT or BTC-USDT-SWAP")
+    if f"_{text.partition('-')[0]}-" in text:
+        _refuse("is a spread, which this endpoint cannot cancel")
     return text
 
 
@@ -65,7 +67,7 @@ def _ord_id(value: object) -> str | None:
     if _ROUNDED.fullmatch(text):
         _refuse("was rounded, most likely by a spreadsheet; export it again with the column as text")
     if text and not _ORD_ID.fullmatch(text):
-        _refuse("should be 1 to 20 digits")
+        _refuse("should be 1 to 20 digits, the first not 0")
     return text or None
 
 
@@ -185,7 +187,7 @@ def parse_cancel_orders(
         InvalidOrders: one line per fault; rows as `orders[3].ordId: …`, counted from 0.
     """
     said = {"account": account, "urgent": urgent, "reason": reason, "requested_by": requested_by}
-    said |= {"deadline_s": deadline_s, "labels": dict(labels or {}), "orders": tuple(orders)}
+    said |= {"deadline_s": deadline_s, "labels": labels or {}, "orders": tuple(orders)}
     if batch_id is not None:
         said["batch_id"] = batch_id
     try:

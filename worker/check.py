@@ -6,7 +6,6 @@ Nothing is changed: Redis is only read, the exchange is asked for its time and f
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
-from urllib.parse import parse_qs, urlsplit
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -22,6 +21,7 @@ from worker.runtime import UnfitRedisError, check_redis
 from worker.settings import Settings, redacted
 from worker.status import read_snapshot
 from worker.store import Store
+from worker.urls import state_form
 from worker.users import User, users_of
 
 Level = Literal["ok", "warn", "FAIL"]
@@ -132,21 +132,12 @@ def _broker(settings: Settings) -> list[Point]:
     if url.startswith("sentinel:"):
         return [Point("broker", "warn", f"not asked: {where} is behind Sentinel", "ask redis-cli for its queues")]
     try:
-        with Redis.from_url(_as_redis_url(url), socket_timeout=2, socket_connect_timeout=1) as broker:
+        with Redis.from_url(state_form(url), socket_timeout=2, socket_connect_timeout=1) as broker:
             lengths = {queue: int(broker.llen(queue)) for queue in (STRAY, "lanes", "urgent", "cancel")}
     except RedisError as error:
         mend = f"start it, or correct {PREFIX}BROKER_URL"
         return [Point("broker", "FAIL", f"no answer from {where}: {_brief(error)}", mend)]
     return [queue_point(lengths, where)]
-
-
-def _as_redis_url(broker_url: str) -> str:
-    """Celery's spelling of a socket file as redis-py spells it; any other URL as it is."""
-    parts = urlsplit(broker_url)
-    if parts.scheme != "redis+socket":
-        return broker_url
-    db = parse_qs(parts.query).get("virtual_host", ["0"])[0]
-    return f"unix://{parts.netloc}{parts.path}?db={db}"
 
 
 def queue_point(lengths: Mapping[str, int], where: str) -> Point:

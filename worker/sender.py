@@ -19,6 +19,7 @@ from worker.okx.client import OkxClient
 from worker.okx.codes import Verdict
 from worker.okx.errors import ExchangeError, OutcomeUnknown
 from worker.report import report, report_exhausted
+from worker.scripts import PASSING
 from worker.turn import Conclusion, Turns
 from worker.users import User
 from worker.window import WRITE_WITHIN_S
@@ -167,7 +168,8 @@ class Sender:
             try:
                 return self._lanes.record(grant, call, result)
             except RedisError as error:
-                if time.monotonic() > gives_up or self._stopping.is_set():
+                hopeless = not isinstance(error, PASSING)
+                if hopeless or time.monotonic() > gives_up or self._stopping.is_set():
                     log.error("result_lost", lane=grant.lane, call=call.id, error=str(error))  # noqa: TRY400
                     return None
                 log.warning("record_waits", lane=grant.lane, call=call.id, error=str(error))

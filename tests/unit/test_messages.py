@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -289,13 +288,17 @@ def test_the_contract_never_imports_the_worker() -> None:
     subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=True)
 
 
-def test_validation_is_fast_enough() -> None:
-    """50,000 orders a second at least, in the best of some runs (about 200,000 were measured)."""
-    rows = [{**GOOD, "ordId": str(number)} for number in range(2_000)]
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [("ordId", "025", "the first not 0"), ("instId", "BTC-USDT_BTC-USDT-SWAP", "is a spread")],
+)
+def test_an_order_has_one_spelling_and_one_that_the_endpoint_takes(field: str, value: str, words: str) -> None:
+    """Two spellings of one id would be two jobs; a spread's id names an order of another endpoint."""
+    with pytest.raises(InvalidOrders, match=words):
+        parse_cancel_orders(account="desk1", orders=[{**GOOD, field: value}])
 
-    def cpu_s() -> float:
-        start = time.process_time()
-        parse_cancel_orders(account="desk1", orders=rows)
-        return time.process_time() - start
 
-    assert min(cpu_s() for _ in range(5)) < 2_000 / 50_000
+def test_family_with_an_underscore_is_no_spread() -> None:
+    """`_UM` is part of a contract's name."""
+    (order,) = parse_cancel_orders(account="desk1", orders=[{**GOOD, "instId": "BTC-USD_UM-SWAP"}]).orders
+    assert order.instId == "BTC-USD_UM-SWAP"

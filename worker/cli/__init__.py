@@ -17,7 +17,7 @@ NAME = "bulk-cancel"
 app = typer.Typer(
     name=NAME,
     help="Cancels OKX orders in bulk, as fast as the exchange allows, and keeps what became of each.",
-    epilog="Exit status: 0 all orders off the book, 1 some rejected or exhausted, 2 bad usage, input or configuration, "
+    epilog="Exit status: 0 all orders done, 1 some rejected or exhausted, 2 bad usage, input or configuration, "
     "3 waiting timed out.",
     add_completion=False,
     pretty_exceptions_enable=False,
