@@ -42,6 +42,7 @@ class Sender:
         self._users = users
         self._permits = concurrency
         self._concurrency = concurrency
+        self._handful = max(1, concurrency // 8)
         self._wanting: dict[str, None] = {}
         self._unready: dict[str, set[str]] = {uid: set() for uid in users}
         self._changed = Condition()
@@ -58,12 +59,12 @@ class Sender:
         with self._changed:
             for lane in self._unready.pop(uid, ()):
                 self._wanting.setdefault(lane)
-        self._pump()
+        self._pump(at_least=1)
 
     def drain(self, lane: str) -> None:
         """Gives the lane its turn, now or as soon as a permit is free."""
         self._want(lane)
-        self._pump()
+        self._pump(at_least=1)
 
     def stop(self, timeout_s: float) -> bool:
         """No new claims; waits until the calls in flight are recorded. False if some were not in time."""
@@ -84,8 +85,9 @@ class Sender:
             else:
                 log.warning("lane_of_unknown_user", lane=lane, hint="every worker needs every account")
 
-    def _pump(self) -> None:
-        while turn := self._next_turn():
+    def _pump(self, *, at_least: int) -> None:
+        """Turns for the lanes that want one, as long as so many permits are free: a claim for one costs as for ten."""
+        while turn := self._next_turn(at_least):
             lane, permits = turn
             used = 0
             try:
@@ -93,12 +95,12 @@ class Sender:
             finally:
                 self._give(permits - used)
 
-    def _next_turn(self) -> tuple[str, int] | None:
+    def _next_turn(self, at_least: int) -> tuple[str, int] | None:
         """The next lane and a fair part of the free permits, taken; None if nobody wants or nothing is free."""
         with self._changed:
-            if self._stopping.is_set() or not self._wanting or not self._permits:
+            if self._stopping.is_set() or not self._wanting or self._permits < at_least:
                 return None
-            permits = max(1, self._permits // len(self._wanting))
+            permits = min(self._permits, max(self._handful, self._permits // len(self._wanting)))
             self._permits -= permits
             lane = next(iter(self._wanting))
             del self._wanting[lane]
@@ -133,7 +135,7 @@ class Sender:
             if due_now:
                 self._want(grant.lane)
             self._give(1)
-            self._pump()
+            self._pump(at_least=self._handful)
 
     def _call_and_record(self, grant: Grant, call: Call) -> bool:
         if self._stopping.is_set():
