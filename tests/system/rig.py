@@ -12,6 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from redis import Redis
+
 from worker.batches import BatchState
 from worker.embedded import EmbeddedRedis
 from worker.settings import Settings, load_settings
@@ -50,7 +52,7 @@ class Rig:
         adopt(self.store)
         for _ in range(self._count):
             self.start_worker()
-        self.wait_for(lambda: self.alive() >= self._count, 20)
+        self.wait_for(lambda: self.alive() >= self._count and self.consuming() >= self._count, 20)
         return self
 
     def __exit__(
@@ -103,6 +105,12 @@ class Rig:
     def pids(self) -> set[int]:
         """Process ids of the workers that have reported themselves."""
         return {json.loads(beat)["pid"] for beat in self.store.redis.hvals(self.store.keys.of("workers"))}
+
+    def consuming(self) -> int:
+        """Workers that wait for messages, one connection in BRPOP each; a worker reports itself a little earlier."""
+        broker = Redis.from_url(self.environment.get("BULK_CANCEL_BROKER_URL", self.redis.url))
+        with broker:
+            return sum(client["cmd"] == "brpop" for client in broker.client_list())
 
     def alive(self) -> int:
         """Workers that have reported themselves."""
