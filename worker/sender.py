@@ -118,6 +118,9 @@ class Sender:
         except RedisError as error:
             log.warning("claim_failed", lane=lane, error=str(error))
             return 0
+        except Exception:  # the lane is on the board and gets another turn
+            log.exception("claim_broke", lane=lane)
+            return 0
         report_exhausted(grant.exhausted)
         for call in grant.calls:
             self._pool.submit(self._send, grant, call)
