@@ -34,16 +34,17 @@ def test_a_lock_holds_pins_with_hashes_and_nothing_else(lock: str) -> None:
 
 def test_the_locks_agree() -> None:
     """What is tested is what runs."""
-    runtime, dev = (pins(lock) for lock in LOCKS)
-    assert {name: dev[name] for name in runtime} == runtime
+    runtime, *others = (pins(lock) for lock in LOCKS)
+    for other in others:
+        assert {name: other[name] for name in runtime} == runtime
 
 
 def test_every_dependency_is_locked() -> None:
     """A dependency that was added without `make lock` is found here."""
     groups = PROJECT["dependency-groups"]
     runtime = [*PROJECT["project"]["dependencies"], *groups["build"]]
-    dev = [entry for entry in groups["dev"] if isinstance(entry, str)]
-    for lock, wanted in zip(LOCKS, (runtime, dev), strict=True):
+    dev, bench = ([entry for entry in groups[name] if isinstance(entry, str)] for name in ("dev", "bench"))
+    for lock, wanted in zip(LOCKS, (runtime, dev, bench), strict=True):
         names = {re.split(r"[^A-Za-z0-9-]", entry)[0] for entry in wanted}
         assert names <= pins(lock).keys()
     assert PROJECT["build-system"]["requires"] == groups["build"]
