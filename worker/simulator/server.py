@@ -167,7 +167,11 @@ class Server:
         """A bound socket that does not listen: connections are refused, yet nobody else can take the port."""
         reserved = socket.socket(socket.AF_INET6 if ":" in self.config.host else socket.AF_INET)
         reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        reserved.bind((self.config.host, self._port))
+        try:
+            reserved.bind((self.config.host, self._port))
+        except OSError:
+            reserved.close()
+            raise
         return reserved
 
     async def _serve(self, listening: socket.socket) -> None:
