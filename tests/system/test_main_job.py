@@ -4,13 +4,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
 from tasks.messages import parse_cancel_orders
 from tests.system.rig import ROOT, Rig, orders
-from worker.simulator.config import DEFAULT_KEY, Config
+from worker.simulator.config import Config
 from worker.simulator.faults import Network
 
 UID = "1001"
@@ -158,20 +157,6 @@ def test_a_worker_refuses_a_redis_that_evicts() -> None:
     with Rig(workers=0, redis={"maxmemory-policy": "allkeys-lru"}) as rig:
         worker = rig.start_worker()
         assert worker.wait(30) == 2
-
-
-def test_accounts_configured_apart_that_are_one_user_are_refused_by_name() -> None:
-    """Nothing is sent for either; the exchange's own answer tells."""
-    account = "ACCOUNTS__TWIN__"
-    second = replace(DEFAULT_KEY, key="second-key")
-    twin = {f"{account}API_KEY": second.key, f"{account}API_SECRET": second.secret}
-    config = Config(accounts=(DEFAULT_KEY, second))
-    with Rig(workers=1, config=config, settings={**twin, f"{account}PASSPHRASE": second.passphrase}) as rig:
-        ids = rig.exchange.control.place(UID, "BTC-USDT", 1)
-        submit(rig, "b", *orders("BTC-USDT", ids))
-        key = rig.store.keys.of("workers")
-        rig.wait_for(lambda: any("are one User ID" in beat for beat in rig.store.redis.hvals(key)))
-        assert [arrival.endpoint for arrival in rig.exchange.control.log()] == ["config", "config"]
 
 
 def test_a_stopped_worker_ends_at_once_when_idle(rig: Rig) -> None:

@@ -63,11 +63,12 @@ def hand_in(
     return rig.store.admission.admit(asked)
 
 
-def cli(rig: Rig, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Runs `bulk-cancel` against the rig."""
+def cli(rig: Rig, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Runs `bulk-cancel` against the rig; `settings` are contract names that differ for this once."""
+    differing = {f"BULK_CANCEL_{name}": value for name, value in settings.items()}
     return subprocess.run(
         [sys.executable, "-m", "worker.cli", *arguments],
-        cwd=ROOT, env=os.environ | rig.environment, capture_output=True, text=True, timeout=60, check=False,
+        cwd=ROOT, env=os.environ | rig.environment | differing, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
 
 

@@ -4,19 +4,24 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from collections.abc import Set as AbstractSet
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, Final, Self, cast
+from weakref import WeakKeyDictionary
 
 from tests.system.rig import Rig
 from worker.simulator.book import OPEN
-from worker.simulator.log import CANCELS
+from worker.simulator.log import CANCELS, Arrival
 from worker.simulator.meters import max_in_window
 
 ENDED_OFF_BOOK = frozenset({"accepted", "canceled", "filled", "gone"})
 """Outcomes that say that the order is off the exchange's book."""
+
+
+_SEEN: Final[WeakKeyDictionary[Rig, set[str]]] = WeakKeyDictionary()
+"""Batches of each rig that a witness has told of."""
 
 
 def long_form() -> bool:
@@ -69,43 +74,87 @@ class Witness:
         self._ends_us.append(time.time_ns() // 1000)
 
     def judge(
-        self, rig: Rig, *, refusals: int = 0, foreign: Collection[str] = (), batches: int | None = None
+        self,
+        rig: Rig,
+        *,
+        refusals: int = 0,
+        foreign: Collection[str] = (),
+        batches: int | None = None,
+        by_outcome: bool = False,
     ) -> Finding:
         """Asserts that nothing was lost, wrong or too fast, over all batches; appends the line to CHAOS_REPORT.
 
         `refusals` are those that the fault itself made; `foreign` are ordIds that another program cancels on our
-        meters; `batches` is how many must be there.
+        meters; `batches` is how many must be there; `by_outcome`: work resumed with the next outcome, not the next
+        arrival. `orders` in the line are those that no earlier witness of this rig has seen.
         """
-        rows = list(_rows(rig))
-        summary = rig.exchange.control.summary()
-        finding = Finding(
-            fault=self.fault,
-            orders=len({job for job, _ in rows}),
-            faults=self.faults,
-            lost=_lost(rig, rows),
-            wrong=_wrong(rig, rows),
-            exceeded=_exceeded(rig, frozenset(foreign)),
-            refusals=summary.refusals,
-            most_sends=max(summary.cancels_per_order, default=0),
-            resume_s=self._resume_s(rig),
-            took_s=round(time.monotonic() - self._began, 1),
+        names = _batches(rig)
+        new = set(names) - _SEEN.setdefault(rig, set())
+        _SEEN[rig] |= new
+        finding = replace(
+            self._find(rig, names, _Scope(foreign=frozenset(foreign), by_outcome=by_outcome)),
+            orders=len({job for job, _ in _rows(rig, new)}),
         )
         self.finding = finding
         _append(finding)
-        zeros = (finding.lost, finding.wrong, finding.exceeded, finding.refusals)
-        assert zeros == (0, 0, 0, refusals), finding
-        assert finding.orders > 0, "nothing was handed in"
-        assert batches is None or len(_batches(rig)) == batches
+        _check_zeros(finding, refusals)
+        assert batches is None or len(names) == batches
         return finding
 
-    def _resume_s(self, rig: Rig) -> float | None:
+    def part(self, rig: Rig, fault: str, batch: str, uid: str) -> None:
+        """The line of one of many faults that struck at once, each a batch and a User ID of its own; asserted alike."""
+        if "CHAOS_REPORT" not in os.environ:
+            return  # `judge` asserts the same of all of them
+        finding = self._find(rig, [batch], _Scope(uid=uid))
+        finding = replace(finding, fault=f"{self.fault}: {fault}", faults=1)
+        _append(finding)
+        _check_zeros(finding, 0)
+
+    def _find(self, rig: Rig, names: list[str], scope: "_Scope") -> Finding:
+        rows = list(_rows(rig, names))
+        meters = {key: each for key, each in rig.exchange.control.summary().meters.items() if scope.covers(key)}
+        sends = Counter(order for row in _cancels(rig, scope.uid) for order in row.ordIds)
+        return Finding(
+            fault=self.fault,
+            orders=len({job for job, _ in rows}),
+            faults=self.faults,
+            lost=_lost(rig, names, rows),
+            wrong=_wrong(rig, rows),
+            exceeded=_exceeded(rig, scope),
+            refusals=sum(each.refusals for each in meters.values()),
+            most_sends=max(sends.values(), default=0),
+            resume_s=self._resume_s(rig, scope, {job for job, _ in rows}),
+            took_s=round(time.monotonic() - self._began, 1),
+        )
+
+    def _resume_s(self, rig: Rig, scope: "_Scope", jobs: AbstractSet[str]) -> float | None:
         """A fault that ended is over when the first thing happens after it; the slowest of them counts."""
         if not self._ends_us:
             return None
-        signs = sorted([*_arrivals_us(rig), *_outcomes_us(rig)])
+        ended = [int(entry["finished"]) for entry in outcomes(rig) if entry["order"] in jobs]
+        signs = sorted([*ended, *(() if scope.by_outcome else (row.at_us for row in _cancels(rig, scope.uid)))])
         waits = (next((sign - end for sign in signs if sign > end), None) for end in self._ends_us)
         known = [wait / 1e6 for wait in waits if wait is not None]
         return round(max(known), 2) if known else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """What a line is about: all, or one User ID; whose requests count, and what shows that work goes on."""
+
+    uid: str = ""
+    foreign: frozenset[str] = frozenset()
+    by_outcome: bool = False
+
+    def covers(self, meter: str) -> bool:
+        """Whether the meter (`single:1001:BTC-USDT`) is this user's."""
+        return self.uid in {"", meter.split(":")[1]}
+
+
+def _check_zeros(finding: Finding, refusals: int) -> None:
+    zeros = (finding.lost, finding.wrong, finding.exceeded, finding.refusals)
+    assert zeros == (0, 0, 0, refusals), finding
+    assert finding.orders > 0, "nothing was handed in"
 
 
 def outcomes(rig: Rig) -> list[dict[str, str]]:
@@ -119,16 +168,16 @@ def _batches(rig: Rig) -> list[str]:
     return [str(key).removeprefix(prefix) for key in rig.store.redis.scan_iter(f"{prefix}*", count=1000)]
 
 
-def _rows(rig: Rig) -> Iterator[tuple[str, dict[str, Any] | None]]:
-    """Every row of every batch: job and what it ended with, None while it waits."""
-    for batch in _batches(rig):
+def _rows(rig: Rig, batches: Iterable[str]) -> Iterator[tuple[str, dict[str, Any] | None]]:
+    """Every row of these batches: job and what it ended with, None while it waits."""
+    for batch in batches:
         for job, row in rig.store.redis.hscan_iter(rig.store.keys.of("rows", batch), count=1000):
             yield job, json.loads(row) if row.startswith("{") else None
 
 
-def _lost(rig: Rig, rows: list[tuple[str, dict[str, Any] | None]]) -> int:
+def _lost(rig: Rig, batches: Iterable[str], rows: list[tuple[str, dict[str, Any] | None]]) -> int:
     waiting = sum(row is None for _, row in rows)
-    sizes = sum(rig.store.batches.state(batch).size for batch in _batches(rig))
+    sizes = sum(rig.store.batches.state(batch).size for batch in batches)
     return waiting + sizes - len(rows)
 
 
@@ -154,14 +203,14 @@ def _order(job: str) -> str:
     return job.rpartition("/")[2][1:]
 
 
-def _exceeded(rig: Rig, foreign: AbstractSet[str]) -> int:
+def _exceeded(rig: Rig, scope: _Scope) -> int:
     """Meters that were overfilled; where others use them, too, our requests are counted alone."""
     limits = rig.exchange.config.limits
     worst = {key: meter.max_in_window for key, meter in rig.exchange.control.summary().meters.items()}
-    if foreign:
-        worst = _ours(rig, foreign)
-    allowed = {key: limits.of(key.partition(":")[0]) for key in worst}
-    return sum(most > (allowed[key] or most) for key, most in worst.items())
+    if scope.foreign:
+        worst = _ours(rig, scope.foreign)
+    allowed = {key: limits.of(key.partition(":")[0]) for key in worst if scope.covers(key)}
+    return sum(worst[key] > limit for key, limit in allowed.items() if limit)
 
 
 def _ours(rig: Rig, foreign: AbstractSet[str]) -> dict[str, int]:
@@ -176,12 +225,8 @@ def _ours(rig: Rig, foreign: AbstractSet[str]) -> dict[str, int]:
     return {meter: max_in_window(times, window_us, weights) for meter, (times, weights) in tracks.items()}
 
 
-def _arrivals_us(rig: Rig) -> Iterator[int]:
-    return (row.at_us for row in rig.exchange.control.log() if row.endpoint in CANCELS)
-
-
-def _outcomes_us(rig: Rig) -> Iterator[int]:
-    return (int(entry["finished"]) for entry in outcomes(rig))
+def _cancels(rig: Rig, uid: str = "") -> Iterator[Arrival]:
+    return (row for row in rig.exchange.control.log() if row.endpoint in CANCELS and uid in {"", row.uid})
 
 
 def _append(finding: Finding) -> None:

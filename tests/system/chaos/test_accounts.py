@@ -1,11 +1,13 @@
 """Does an account that the exchange turns away keep its orders, say why, and resume by itself, all others untouched?"""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Final
 
-from tests.system.chaos.desks import Desk, cli, desk, hand_in, last, let_pass, rest, settings_of
+import pytest
+
+from tests.system.chaos.desks import HOUSE, Desk, cli, desk, hand_in, last, let_pass, rest, settings_of
 from tests.system.chaos.report import Witness
 from tests.system.rig import Rig, orders
 from worker.identity import fingerprint
@@ -16,7 +18,8 @@ from worker.users import users_of
 
 PROBE_S: Final = 30.0
 MANY: Final = 80
-REVOKED, BARRED, WRONG = desk(2), desk(3), desk(4)
+REVOKED, BARRED, WRONG, NEVER = desk(2), desk(3), desk(4), desk(5)
+"""What becomes of each; the passphrase of `NEVER` is wrong from the start."""
 
 Change = Callable[[Rig], None]
 BREAK: Final[dict[Desk, tuple[str, Change]]] = {
@@ -38,39 +41,67 @@ def status(rig: Rig) -> str:
     return " ".join(shown.stdout.split())
 
 
-def test_credentials_that_stop_working(witness: Witness, *, long: bool) -> None:
+@pytest.fixture(scope="module")
+def rig() -> Iterator[Rig]:
+    """Two workers for five accounts; the exchange knows one of them with another passphrase."""
+    keys = (DEFAULT_KEY, *(each.key for each in BREAK), replace(NEVER.key, passphrase="another"))
+    with Rig(workers=0, config=Config(accounts=keys)) as running:
+        for each in (*BREAK, NEVER):
+            running.configure(**each.settings())
+        running.start_workers(2)
+        yield running
+
+
+def test_credentials_wrong_from_the_start(rig: Rig, witness: Witness, *, long: bool) -> None:
+    """`status` names the account and the reason, all workers together ask once in 30 s, and it starts when mended."""
+    ids = rig.exchange.control.place(NEVER.uid, "BTC-USDT", MANY)
+    hand_in(rig, "late", orders("BTC-USDT", ids), account=NEVER.name)
+    hand_in(rig, "first", orders("BTC-USDT", rig.exchange.control.place(HOUSE, "BTC-USDT", MANY)))
+    witness.injected()
+    assert rig.done("first", 10).counts == {"accepted": MANY}
+    rig.wait_for(lambda: "50105" in json.dumps(problems(rig)))
+    assert f"{NEVER.name}: NotAuthorised: HTTP 401 50105" in status(rig)
+    last(rig, 2)
+    assert [row.endpoint for row in rig.exchange.control.log(uid=NEVER.uid)] == ["config"]
+    rig.exchange.control.put_account(NEVER.key)
+    witness.ended()
+    if not long:  # the 30 s are a key's time to live
+        rig.store.redis.delete(rig.store.keys.of("asking", mark(rig)))
+    assert rig.done("late", 60 if long else 20).counts == {"accepted": MANY}
+    rig.wait_for(lambda: problems(rig) == {}, 15)
+    witness.judge(rig, batches=2)
+
+
+def test_credentials_that_stop_working(rig: Rig, witness: Witness, *, long: bool) -> None:
     """Revoked key, barred address, wrong passphrase: each account pauses, is probed every 30 s, resumes when mended."""
-    config = Config(accounts=(DEFAULT_KEY, *(each.key for each in BREAK)))
-    with Rig(workers=0, config=config) as rig:
-        for each in BREAK:
-            rig.configure(**each.settings())
-        rig.start_workers(2)
-        rig.wait_for(lambda: rig.store.redis.hlen(rig.store.keys.of("identity")) == len(BREAK) + 1)
-        for each, (_, spoil) in BREAK.items():
-            spoil(rig)
-            ids = rig.exchange.control.place(each.uid, "BTC-USDT", MANY)
-            hand_in(rig, each.name, orders("BTC-USDT", ids), account=each.name)
-        hand_in(rig, "well", orders("BTC-USDT", rig.exchange.control.place(DEFAULT_KEY.uid, "BTC-USDT", MANY)))
-        witness.injected(len(BREAK))
-        assert rig.done("well", 10).counts == {"accepted": MANY}
-        shown = status(rig)
-        for each, (code, _) in BREAK.items():
-            rig.wait_for(lambda each=each: bool(rest(rig, f"account:{each.name}")))  # type: ignore[misc]
-            resting = rest(rig, f"account:{each.name}")
-            assert resting["reason"].startswith(code)
-            assert int(resting["next_wall"]) - int(resting["since"]) == PROBE_S * 1e6
-            assert f"account:{each.name} until" in shown
-            assert f": {code} " in shown
-        check_one_probe(rig, long=long)
-        for each in BREAK:
-            rig.exchange.control.put_account(each.key)
-        witness.ended()
-        let_pass(rig, PROBE_S)
-        for each in BREAK:
-            assert rig.done(each.name, 15).counts == {"accepted": MANY}
-            assert {row.attempts for row in rig.store.batches.rows(each.name)} == {1}
-        assert "rests" not in status(rig)
-        witness.judge(rig, batches=len(BREAK) + 1)
+    rig.wait_for(lambda: rig.store.redis.hlen(rig.store.keys.of("identity")) == len(BREAK) + 2)
+    for each, (_, spoil) in BREAK.items():
+        spoil(rig)
+        ids = rig.exchange.control.place(each.uid, "BTC-USDT", MANY)
+        hand_in(rig, each.name, orders("BTC-USDT", ids), account=each.name)
+    hand_in(rig, "well", orders("BTC-USDT", rig.exchange.control.place(HOUSE, "BTC-USDT", MANY)))
+    witness.injected(len(BREAK))
+    assert rig.done("well", 10).counts == {"accepted": MANY}
+    shown = status(rig)
+    for each, (code, _) in BREAK.items():
+        rig.wait_for(lambda each=each: bool(rest(rig, f"account:{each.name}")))  # type: ignore[misc]
+        resting = rest(rig, f"account:{each.name}")
+        assert resting["reason"].startswith(code)
+        assert int(resting["next_wall"]) - int(resting["since"]) == PROBE_S * 1e6
+        assert f"account:{each.name} until" in shown
+        assert f": {code} " in shown
+    check_one_probe(rig, long=long)
+    for each in BREAK:
+        rig.exchange.control.put_account(each.key)
+    witness.ended()
+    let_pass(rig, PROBE_S)
+    for each in BREAK:
+        assert rig.done(each.name, 15).counts == {"accepted": MANY}
+        assert {row.attempts for row in rig.store.batches.rows(each.name)} == {1}
+    assert "rests" not in status(rig)
+    witness.judge(rig)
+    for each, (code, _) in BREAK.items():
+        witness.part(rig, code, each.name, each.uid)
 
 
 def check_one_probe(rig: Rig, *, long: bool) -> None:
@@ -93,30 +124,6 @@ def check_one_probe(rig: Rig, *, long: bool) -> None:
         assert rig.store.batches.state(each.name).waiting == MANY
 
 
-def test_credentials_wrong_from_the_start(witness: Witness, *, long: bool) -> None:
-    """`status` names the account and the reason, all workers together ask once in 30 s, and it starts when mended."""
-    config = Config(accounts=(DEFAULT_KEY, replace(WRONG.key, passphrase="another")))
-    with Rig(workers=0, config=config) as rig:
-        rig.configure(**WRONG.settings())
-        rig.start_workers(2)
-        ids = rig.exchange.control.place(WRONG.uid, "BTC-USDT", MANY)
-        hand_in(rig, "late", orders("BTC-USDT", ids), account=WRONG.name)
-        hand_in(rig, "well", orders("BTC-USDT", rig.exchange.control.place(DEFAULT_KEY.uid, "BTC-USDT", MANY)))
-        witness.injected()
-        assert rig.done("well", 10).counts == {"accepted": MANY}
-        rig.wait_for(lambda: "50105" in json.dumps(problems(rig)))
-        assert f"{WRONG.name}: NotAuthorised: HTTP 401 50105" in status(rig)
-        last(rig, 2)
-        assert [row.endpoint for row in rig.exchange.control.log(uid=WRONG.uid)] == ["config"]
-        rig.exchange.control.put_account(WRONG.key)
-        witness.ended()
-        if not long:  # the 30 s are a key's time to live
-            rig.store.redis.delete(rig.store.keys.of("asking", mark(rig)))
-        assert rig.done("late", 60 if long else 20).counts == {"accepted": MANY}
-        rig.wait_for(lambda: problems(rig) == {}, 15)
-        witness.judge(rig, batches=2)
-
-
 def problems(rig: Rig) -> dict[str, str]:
     """Account → why nothing is sent for it, of all workers."""
     beats = rig.store.redis.hvals(rig.store.keys.of("workers"))
@@ -126,7 +133,7 @@ def problems(rig: Rig) -> dict[str, str]:
 def mark(rig: Rig) -> str:
     """The wrong account's name in the key that says that its uid was asked for."""
     users = users_of(settings_of(rig))
-    (account,) = users[WRONG.name].accounts
+    (account,) = users[NEVER.name].accounts
     return fingerprint(account)
 
 
@@ -149,4 +156,28 @@ def test_a_clock_a_minute_off(witness: Witness) -> None:
         assert max(row.attempts for row in ended) <= 3
         assert any(entry["sCode"] == "50102" for row in ended for entry in row.log)
         assert sum(row.endpoint == "time" for row in rig.exchange.control.log()) <= 4
+        witness.judge(rig, batches=2)
+
+
+def test_two_accounts_that_are_one_user(witness: Witness) -> None:
+    """Refused by name before anything is sent; with the right key in the settings both accounts' orders are done."""
+    other, mixed_up = desk(2), replace(DEFAULT_KEY, key="second-key")
+    config = Config(accounts=(DEFAULT_KEY, mixed_up, other.key))
+    with Rig(workers=0, config=config) as rig:
+        rig.configure(**replace(other, key=mixed_up).settings())
+        (refused,) = rig.start_workers(1)
+        witness.injected()
+        for batch, uid in (("desk1", HOUSE), (other.name, other.uid)):
+            hand_in(rig, batch, orders("BTC-USDT", rig.exchange.control.place(uid, "BTC-USDT", MANY)), account=batch)
+        rig.wait_for(lambda: set(problems(rig)) == {"desk1", other.name})
+        assert all("are one User ID" in why for why in problems(rig).values())
+        last(rig, 1.5)
+        assert [arrival.endpoint for arrival in rig.exchange.control.log()] == ["config", "config"]
+        assert rig.stop_worker(refused) == 0
+        rig.workers.remove(refused)
+        rig.configure(**other.settings())
+        witness.ended()
+        rig.start_worker()
+        for batch in ("desk1", other.name):
+            assert rig.done(batch, 20).counts == {"accepted": MANY}
         witness.judge(rig, batches=2)

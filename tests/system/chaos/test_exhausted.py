@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import pytest
@@ -26,20 +27,21 @@ def check_loud(rig: Rig, batch: str, ids: list[str]) -> None:
     lines = loud(rig, batch)
     assert {job.rpartition("/o")[2] for job in lines} == set(ids)
     assert all(line["lane"] == job.rpartition("/")[0] for job, line in lines.items())
-    shown = cli(rig, "status", batch)
+    asked = (("status", batch), ("outcomes", batch, "--status", "exhausted", "--format", "jsonl"))
+    with ThreadPoolExecutor(len(asked)) as threads:
+        shown, told = threads.map(lambda arguments: cli(rig, *arguments), asked)
     assert shown.returncode == 1
     assert f"{len(ids)} exhausted" in shown.stdout
-    told = cli(rig, "outcomes", batch, "--status", "exhausted", "--format", "jsonl")
     assert told.returncode == 1
     assert {json.loads(line)["ordId"] for line in told.stdout.splitlines()} == set(ids)
 
 
 @pytest.fixture(scope="module")
 def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
-    """Two workers that try an order three times."""
+    """A worker that tries an order three times."""
     with Rig(workers=0, settings={"MAX_ATTEMPTS": "3"}) as running:
         running.log_file = tmp_path_factory.mktemp("logs") / "workers.log"
-        running.start_workers(2)
+        running.start_workers(1)
         yield running
 
 

@@ -27,7 +27,7 @@ def test_sentinel_failover(witness: Witness, tmp_path: Path, long: bool) -> None
         rig.configure(REDIS_URL=trio.url)
         rig.store = open_store(rig._settings())
         rig.start_workers(2)
-        _submit_until_taken(rig, "b", place(rig, 3000 if long else 1500, lanes=4))
+        _submit_until_taken(rig, "b", place(rig, 3000 if long else 900, lanes=4))
         started(rig, "b")
         trio.fail_over()
         witness.injected().ended()

@@ -1,6 +1,5 @@
 """Are messages only hints? Drains lost, doubled or late, a broker away; and a clock that is set back."""
 
-import signal
 import time
 from collections.abc import Iterator
 
@@ -82,26 +81,33 @@ def test_redis_clock_stepped_back(rig: Rig, witness: Witness, long: bool) -> Non
     assert longest_pause_s(rig, "back") < 3.5, "it waited for the old time to come again"
 
 
-@pytest.fixture
-def broker() -> Iterator[EmbeddedRedis]:
-    """A broker of its own."""
-    with EmbeddedRedis(options={"appendonly": "yes"}) as server:
-        yield server
+@pytest.fixture(scope="module")
+def apart() -> Iterator[tuple[Rig, EmbeddedRedis]]:
+    """A runner whose broker is a server of its own."""
+    with EmbeddedRedis(options={"appendonly": "yes"}) as broker, Rig(workers=0, config=quick_exchange()) as rig:
+        rig.configure(**QUICK, BROKER_URL=broker.url)
+        rig.start_workers(2)
+        yield rig, broker
 
 
 @pytest.mark.parametrize("fault", ["silent", "away"])
-def test_broker(fault: str, broker: EmbeddedRedis, witness: Witness) -> None:
+def test_broker_while_work_is_in_the_lanes(fault: str, apart: tuple[Rig, EmbeddedRedis], witness: Witness) -> None:
     """What is claimed is finished, SIGTERM ends within 30 s, the rest follows when the broker is back."""
-    with Rig(workers=2, config=quick_exchange(), settings={**QUICK, "BROKER_URL": broker.url}) as rig:
-        submit(rig, "b", place(rig, 720, lanes=4))
-        started(rig, "b")
-        (broker.freeze if fault == "silent" else broker.kill)()
-        witness.injected()
-        rig.workers[0].send_signal(signal.SIGTERM)
-        assert rig.workers[0].wait(30) == 0
+    rig, broker = apart
+    while len(rig.workers) < 2:
+        rig.start_workers(1)
+    submit(rig, fault, place(rig, 720, lanes=4))
+    started(rig, fault)
+    (broker.freeze if fault == "silent" else broker.kill)()
+    witness.injected()
+    stopped = rig.workers.pop(0)
+    try:
+        assert rig.stop_worker(stopped, 30) == 0
+    finally:
+        stopped.kill()
         (broker.thaw if fault == "silent" else broker.start)()
-        witness.ended()
-        rig.done("b", 40)
-        witness.judge(rig)
-        assert resent_without_cause(rig, "b") == []
-        assert sum(map(lost_claims, rig.store.batches.rows("b"))) == 0
+    witness.ended()
+    rig.done(fault, 40)
+    witness.judge(rig)
+    assert resent_without_cause(rig, fault) == []
+    assert sum(map(lost_claims, rig.store.batches.rows(fault))) == 0

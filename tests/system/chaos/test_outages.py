@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Final
 
 import pytest
@@ -15,7 +14,10 @@ from worker.simulator.config import DEFAULT_KEY, Config
 from worker.simulator.faults import Fault, envelope, maintenance
 from worker.simulator.log import CANCELS, Arrival
 
-TIMEOUT_S: Final = 0.5
+TIMEOUT_S: Final = 1.0
+WAVE_US: Final = round(2 * TIMEOUT_S * 1e6)
+"""How long calls that began before the address rests, and their first retries, may arrive."""
+
 INSTRUMENTS: Final = ("BTC-USDT", "ETH-USDT")
 EACH: Final = 60
 """Orders per desk and instrument: three batch calls, all in flight before the first answer."""
@@ -37,17 +39,19 @@ SPOKEN: Final = frozenset({"503", "system error"})
 """An answer that says what it is rests its scope with the first call, so that no attempt is used up at all."""
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def desks() -> dict[str, Desk]:
     """One desk for each fault."""
     return {name: desk(number) for number, name in enumerate(FAULTS, 2)}
 
 
-@pytest.fixture
-def rig(desks: dict[str, Desk]) -> Iterator[Rig]:
-    """Each desk at an address of its own, so that every outage is its own; two workers."""
+@pytest.fixture(scope="module")
+def rig(desks: dict[str, Desk], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    """Each desk at an address of its own, so that every outage is its own; two workers that log all they can."""
     config = Config(accounts=(DEFAULT_KEY, *(each.key for each in desks.values())))
-    with Rig(workers=0, config=config, settings={"HTTP_TIMEOUT_S": str(TIMEOUT_S)}) as running:
+    settings = {"HTTP_TIMEOUT_S": str(TIMEOUT_S), "LOG_LEVEL": "DEBUG"}
+    with Rig(workers=0, config=config, settings=settings) as running:
+        running.log_file = tmp_path_factory.mktemp("logs") / "workers.log"
         for each in desks.values():
             running.configure(**each.settings(BASE_URL=spelt(running.exchange.url, each.number)))
         running.start_workers(2)
@@ -86,12 +90,14 @@ def test_every_kind_of_outage(rig: Rig, desks: dict[str, Desk], witness: Witness
         check_few_while_down([row for row in mine if row.fault], name)
         check_attempts(rig, f"b{each.number}", name)
     witness.judge(rig, batches=len(FAULTS) + 1)
+    for name, each in desks.items():
+        witness.part(rig, name, f"b{each.number}", each.uid)
 
 
 def check_few_while_down(spoilt: list[Arrival], name: str) -> None:
     """One wave when it began; from then on at most two probes in any second, further and further apart."""
     began = spoilt[0].at_us
-    later = [row.at_us for row in spoilt if row.at_us - began > 1_000_000]
+    later = [row.at_us for row in spoilt if row.at_us - began > WAVE_US]
     assert len(spoilt) - len(later) <= 2 * EACH / 20 * 2 + 4, (name, len(spoilt))
     assert later, f"{name}: nobody looked whether it is back"
     per_second = Counter((at - began) // 1_000_000 for at in later)
@@ -104,24 +110,20 @@ def check_attempts(rig: Rig, batch: str, name: str) -> None:
     assert max(attempts) <= (1 if name in SPOKEN else 3), (name, attempts)
 
 
-def test_refused_connections(witness: Witness, tmp_path: Path, *, long: bool) -> None:
-    """For 4 s (long: 20 s) nobody listens: what was not sent costs no attempt, and dialling gets rarer."""
-    outage_s = 20.0 if long else 4.0
-    with Rig(workers=0, settings={"HTTP_TIMEOUT_S": str(TIMEOUT_S), "LOG_LEVEL": "DEBUG"}) as rig:
-        rig.log_file = tmp_path / "workers.log"
-        rig.start_workers(2)
-        rig.wait_for(lambda: bool(rig.store.redis.hlen(rig.store.keys.of("identity"))))
-        rows = place(rig, DEFAULT_KEY.uid)
-        rig.exchange.control.refuse_connections(600)
-        hand_in(rig, "b", rows)
-        witness.injected()
-        scope = f"exchange:{rig.exchange.url}"
-        last(rig, outage_s)
-        assert "ConnectionRefused" in rest(rig, scope)["reason"]
-        rig.exchange.control.accept_connections()
-        witness.ended()
-        assert rig.done("b", 20).counts == {"accepted": 2 * EACH}
-        assert {row.attempts for row in rig.store.batches.rows("b")} == {1}
-        unsent = [line for line in logged(rig) if line["event"] == "call" and line["slots"] == "release"]
-        assert len(unsent) <= 2 * EACH / 20 * 2 + 2 * outage_s
-        witness.judge(rig)
+def test_refused_connections(rig: Rig, witness: Witness, *, long: bool) -> None:
+    """For 3 s (long: 20 s) nobody listens: what was not sent costs no attempt, and dialling gets rarer."""
+    outage_s = 20.0 if long else 3.0
+    before, rows = len(logged(rig)), place(rig, DEFAULT_KEY.uid)
+    rig.exchange.control.refuse_connections(600)
+    hand_in(rig, "refused", rows)
+    witness.injected()
+    scope = f"exchange:{rig.exchange.url}"
+    last(rig, outage_s)
+    assert "ConnectionRefused" in rest(rig, scope)["reason"]
+    rig.exchange.control.accept_connections()
+    witness.ended()
+    assert rig.done("refused", 20).counts == {"accepted": 2 * EACH}
+    assert {row.attempts for row in rig.store.batches.rows("refused")} == {1}
+    lines = [line for line in logged(rig)[before:] if line["event"] == "call" and line["slots"] == "release"]
+    assert len(lines) <= 2 * EACH / 20 * 2 + 2 * outage_s
+    witness.judge(rig)

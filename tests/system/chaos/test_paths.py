@@ -11,6 +11,8 @@ from tests.system.chaos.drill import (
     QUICK,
     TIMEOUT_S,
     all_off_book,
+    cancels,
+    longest_pause_s,
     lost_claims,
     place,
     quick_exchange,
@@ -55,9 +57,9 @@ def sha(verb: str) -> bytes:
 @pytest.mark.parametrize("verb", ["claim", "record"])
 def test_lost_reply(verb: str, after: int, paths: Paths, witness: Witness, long: bool) -> None:  # noqa: FBT001
     """The same id asked again gets the same answer: no order is sent twice, no claim runs out."""
-    count = 200 if long else 20
+    count = 100 if long else 20
     batch = f"{verb}{after}"
-    submit(paths.rig, batch, place(paths.rig, 6400 if long else 960, lanes=4))
+    submit(paths.rig, batch, place(paths.rig, 3200 if long else 960, lanes=4))
     paths.redis.cut_replies(sha(verb), count=count, after=after, every=5)
     paths.rig.done(batch, 60)
     witness.injected(paths.redis.cuts)
@@ -93,7 +95,7 @@ def _secret(paths: Paths) -> object:
 
 def test_half_open_connections_to_redis(paths: Paths, witness: Witness, long: bool) -> None:  # noqa: FBT001
     """Connections that swallow everything without a word: work resumes within 15 s."""
-    submit(paths.rig, "half", place(paths.rig, 4000 if long else 1200, lanes=4))
+    submit(paths.rig, "half", place(paths.rig, 4000 if long else 960, lanes=4))
     started(paths.rig, "half")
     assert paths.redis.half_open() > 0
     witness.injected().ended()
@@ -101,13 +103,14 @@ def test_half_open_connections_to_redis(paths: Paths, witness: Witness, long: bo
     finding = witness.judge(paths.rig)
     assert finding.resume_s is not None
     assert finding.resume_s < 15
+    assert longest_pause_s(paths.rig, "half") < 15
 
 
 def test_swallowed_packets_are_delivered_late(paths: Paths, witness: Witness, long: bool) -> None:  # noqa: FBT001
     """Requests arrive after their callers have given up, among new ones: the window holds at arrival."""
-    for number in range(5 if long else 1):
+    for number in range(3 if long else 1):
         batch = f"late{number}"
-        submit(paths.rig, batch, place(paths.rig, 1200, lanes=4))
+        submit(paths.rig, batch, place(paths.rig, 1200 if long else 720, lanes=4))
         started(paths.rig, batch)
         paths.exchange.stall()
         witness.injected()
@@ -115,5 +118,28 @@ def test_swallowed_packets_are_delivered_late(paths: Paths, witness: Witness, lo
         paths.exchange.go_on()
         witness.ended()
         paths.rig.done(batch, 60)
-    witness.judge(paths.rig)
+    witness.judge(paths.rig, by_outcome=True)
     assert max(sends(paths.rig).values()) > 1, "nothing was swallowed"
+
+
+@pytest.mark.skipif(not long_form(), reason="long form only: the test before is its short form")
+def test_packets_swallowed_for_6_s_are_delivered_late(witness: Witness) -> None:
+    """With the timeout and the window as delivered: twice the timeout, the latest that the limiter's proof allows."""
+    with Proxy() as exchange, Rig(workers=0, settings={"ACCOUNTS__DESK1__ENDPOINTS": "single"}) as rig:
+        exchange.target = int(rig.exchange.url.rpartition(":")[2])
+        rig.configure(OKX_BASE_URL=f"http://127.0.0.1:{exchange.port}")
+        rig.start_workers(2)
+        submit(rig, "b", place(rig, 1200, lanes=4))
+        started(rig, "b")
+        exchange.stall()
+        witness.injected()
+        time.sleep(6)
+        exchange.go_on()
+        witness.ended()
+        back_us = time.time_ns() // 1000
+        all_off_book(rig, "b", 60)
+        finding = witness.judge(rig, by_outcome=True)
+        assert finding.resume_s is not None
+        assert finding.resume_s < 15
+        swallowed = [row for row in cancels(rig) if 0 <= row.at_us - back_us < 200_000]
+        assert len(swallowed) >= 8, "nothing was swallowed"

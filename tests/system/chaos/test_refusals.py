@@ -11,11 +11,12 @@ from worker.okx.client import OkxClient
 from worker.okx.credentials import Credentials
 from worker.okx.errors import Throttled
 from worker.okx.orders import OrderRef
-from worker.simulator.config import DEFAULT_KEY
+from worker.simulator.config import DEFAULT_KEY, Config
 from worker.simulator.faults import Fault, too_many
+from worker.simulator.meters import Limits
 from worker.status import read_snapshot
 
-MANY: Final = 200
+MANY: Final = 100
 SPEED: Final = {
     "429": too_many(),
     "429 in plain text": Fault(status=429, body="Too Many Requests", content_type="text/plain"),
@@ -65,7 +66,8 @@ class Foreign:
 
 def test_a_foreign_client_that_really_uses_our_meter(witness: Witness) -> None:
     """Another program's requests fill the single meter again and again: we are refused, and lose nothing but time."""
-    with Rig(workers=2, settings={"MAX_ATTEMPTS": "2", "ACCOUNTS__DESK1__ENDPOINTS": "single"}) as rig:
+    settings = {"MAX_ATTEMPTS": "2", "ACCOUNTS__DESK1__ENDPOINTS": "single", "WINDOW_S": "1"}
+    with Rig(workers=2, config=Config(limits=Limits(window_ms=1000)), settings=settings) as rig:
         foreign, ours = (rig.exchange.control.place(HOUSE, "BTC-USDT", count) for count in (60, 120))
         stranger = Foreign(rig)
         hand_in(rig, "b", orders("BTC-USDT", ours))

@@ -13,6 +13,7 @@ from worker.batches import Row
 from worker.okx.codes import CODES, Code, Scope, Verdict
 from worker.simulator.config import DEFAULT_KEY, Config
 from worker.simulator.faults import Fault, ItemCode, Step, envelope
+from worker.simulator.meters import Limits
 
 ENDS: Final = {
     Verdict.ACCEPTED: "accepted", Verdict.GONE: "gone", Verdict.REJECTED: "rejected", Verdict.BUG: "rejected",
@@ -24,7 +25,7 @@ SOLO: Final = desk(2)
 """Sends singly, so that a code said of a whole request is said of one order."""
 
 LONGEST_REST_S: Final = 30.0
-WINDOW_S: Final = 2.0
+WINDOW_S: Final = 0.5
 """Before Redis's clock may jump, what was sent must count no longer at the exchange, whose clock does not."""
 
 LANES: Final = dict(zip(Scope, ("BTC-USDT", "ETH-USDT", "SOL-USDT", "BTC-USDT-SWAP"), strict=True))
@@ -33,8 +34,8 @@ LANES: Final = dict(zip(Scope, ("BTC-USDT", "ETH-USDT", "SOL-USDT", "BTC-USDT-SW
 @pytest.fixture
 def rig() -> Iterator[Rig]:
     """Two workers; one desk with batch requests, one without."""
-    config = Config(accounts=(DEFAULT_KEY, SOLO.key))
-    with Rig(workers=0, config=config) as running:
+    config = Config(accounts=(DEFAULT_KEY, SOLO.key), limits=Limits(window_ms=round(WINDOW_S * 1000)))
+    with Rig(workers=0, config=config, settings={"WINDOW_S": str(WINDOW_S)}) as running:
         running.configure(**SOLO.settings(ENDPOINTS="single"))
         running.start_workers(2)
         yield running
