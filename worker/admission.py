@@ -13,7 +13,7 @@ from redis.exceptions import ResponseError
 
 from tasks.messages import CancelOrders, Order
 from worker.directory import AccountInfo, Directory
-from worker.instruments import meter_of
+from worker.instruments import lane_of
 from worker.keys import JobId
 from worker.scripts import Scripts
 from worker.window import LaneLoad, earliest_s
@@ -173,11 +173,6 @@ def _orders(orders: Sequence[Order], uid: str) -> dict[str, dict[str, object]]:
         client = order.clOrdId or ""
         found.setdefault(job, {"job": job, "lane": lane_of(uid, order.instId), "n": len(found), "cl": client})
     return found
-
-
-def lane_of(uid: str, inst_id: str) -> str:
-    """The lane in which an order of this instrument waits: what the exchange meters."""
-    return f"{uid}/{meter_of(inst_id)}"
 
 
 def _digest(account: str, orders: dict[str, dict[str, object]]) -> str:

@@ -1,22 +1,17 @@
 """Is this host's worker alive? A container's health check: `python -m worker.alive` ends with 0 if it is."""
 
-import json
 import socket
 import sys
-from typing import Final
 
 from redis.exceptions import RedisError
 
+from worker.fleet import read_workers
 from worker.store import Store, default_store
-
-FRESH_S: Final = 5
 
 
 def alive(store: Store, host: str) -> bool:
     """Whether a worker of `host` has reported itself in the last seconds; raises redis-py's errors."""
-    now = store.redis.time()[0]
-    beats = store.redis.hgetall(store.keys.of("workers")).items()
-    return any(str(name).startswith(f"{host}:") and now - json.loads(beat)["at"] <= FRESH_S for name, beat in beats)
+    return any(worker.alive and worker.name.startswith(f"{host}:") for worker in read_workers(store.redis, store.keys))
 
 
 if __name__ == "__main__":

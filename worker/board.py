@@ -7,7 +7,7 @@ from typing import Final, cast
 
 from redis import Redis
 
-from worker.admission import lane_of
+from worker.instruments import lane_of
 from worker.keys import JobId, Keys
 from worker.lanes import Exhausted, exhausted_in
 from worker.scripts import Scripts

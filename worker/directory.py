@@ -58,6 +58,11 @@ class Directory:
             raise UnknownAccountError(name, self.names())
         return _parse(raw)
 
+    def all(self) -> dict[str, AccountInfo]:
+        """All accounts known here, by name in order."""
+        published = {str(name): _parse(str(raw)) for name, raw in self._redis.hgetall(self._key).items()}
+        return dict(sorted((published | self._own).items()))
+
     def names(self) -> list[str]:
         """All accounts known here."""
         return sorted({*self._own, *map(str, self._redis.hkeys(self._key))})

@@ -26,3 +26,13 @@ def meter_of(inst_id: str) -> str:
     """
     family = family_of(inst_id)
     return f"{family}{_OPTION_MARK}" if family else inst_id
+
+
+def lane_of(uid: str, inst_id: str) -> str:
+    """The lane in which an order of this instrument waits: what the exchange meters."""
+    return f"{uid}/{meter_of(inst_id)}"
+
+
+def uid_of(lane: str) -> str:
+    """The User ID to whom a lane belongs."""
+    return lane.partition("/")[0]

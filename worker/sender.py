@@ -13,6 +13,7 @@ from typing import Final
 import structlog
 from redis.exceptions import RedisError
 
+from worker.instruments import uid_of
 from worker.lanes import Call, Grant, Lanes, Recorded, Result
 from worker.okx.answers import Answer
 from worker.okx.client import OkxClient
@@ -76,7 +77,7 @@ class Sender:
         return done
 
     def _want(self, lane: str) -> None:
-        uid = _uid(lane)
+        uid = uid_of(lane)
         with self._changed:
             if uid in self._unready:
                 self._unready[uid].add(lane)
@@ -114,7 +115,7 @@ class Sender:
     def _turn(self, lane: str, permits: int) -> int:
         """Claims and hands each call to the pool; returns how many permits are in use by it."""
         try:
-            grant = self._lanes.claim(lane, self._users[_uid(lane)], permits=permits)
+            grant = self._lanes.claim(lane, self._users[uid_of(lane)], permits=permits)
         except RedisError as error:
             log.warning("claim_failed", lane=lane, error=str(error))
             return 0
@@ -187,7 +188,3 @@ class Sender:
                 self._client.correct_clock(grant.user.base_url, signed_at=signed_at)
             except ExchangeError as error:
                 log.warning("clock_not_measured", exchange=grant.user.base_url, error=str(error))
-
-
-def _uid(lane: str) -> str:
-    return lane.partition("/")[0]

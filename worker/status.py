@@ -13,6 +13,7 @@ from redis import Redis
 
 from worker.batches import BatchState
 from worker.fleet import Worker, read_workers
+from worker.instruments import uid_of
 from worker.keys import Keys
 from worker.settings import Settings
 from worker.store import Store
@@ -52,7 +53,7 @@ class Lane:
     @property
     def uid(self) -> str:
         """The exchange's User ID."""
-        return self.name.partition("/")[0]
+        return uid_of(self.name)
 
     @property
     def meter(self) -> str:
@@ -110,9 +111,11 @@ def read_snapshot(store: Store) -> Snapshot:
     redis, keys = store.redis, store.keys
     clock = _clock(redis, keys)
     names: list[str] = [lane for lane, _ in redis.zscan_iter(keys.of("lanes"), count=1000)]
-    rests = {rest.scope: rest for rest in _rests(store, clock, names)}
+    accounts = store.directory.all()
+    rests = {rest.scope: rest for rest in _rests(store, clock, accounts, names)}
+    limits = {info.uid: info.limits for info in accounts.values()}
     blackout = _blackout(clock)
-    lanes = [lane for part in _parts(names) for lane in _lanes(store, clock, part, rests, blackout)]
+    lanes = [lane for part in _parts(names) for lane in _lanes(store, clock, part, limits, rests)]
     return Snapshot(
         at=datetime.fromtimestamp(clock.wall / 1e6, UTC),
         lanes=sorted(lanes, key=lambda lane: (-lane.waiting, -lane.sent, lane.name)),
@@ -153,8 +156,8 @@ def _scopes(settings: Settings, accounts: Iterable[str], lanes: Iterable[str]) -
     ]
 
 
-def _rests(store: Store, clock: _Clock, lanes: Iterable[str]) -> Iterator[Rest]:
-    scopes = _scopes(store.settings, store.directory.names(), lanes)
+def _rests(store: Store, clock: _Clock, accounts: Iterable[str], lanes: Iterable[str]) -> Iterator[Rest]:
+    scopes = _scopes(store.settings, accounts, lanes)
     for part in _parts(scopes):
         with store.redis.pipeline(transaction=False) as pipe:
             for scope in part:
@@ -166,9 +169,12 @@ def _rests(store: Store, clock: _Clock, lanes: Iterable[str]) -> Iterator[Rest]:
 
 
 def _lanes(
-    store: Store, clock: _Clock, names: Sequence[str], rests: Mapping[str, Rest], blackout: Rest | None
+    store: Store,
+    clock: _Clock,
+    names: Sequence[str],
+    limits: Mapping[str, Limits],
+    rests: Mapping[str, Rest],
 ) -> Iterator[Lane]:
-    limits = _limits(store)
     with store.redis.pipeline(transaction=False) as pipe:
         for name in names:
             for place in ("ready", "claimed", "later"):
@@ -178,8 +184,8 @@ def _lanes(
             pipe.hgetall(store.keys.of("lane", name))
         read = iter(pipe.execute())
     for name, *figures, raw in zip(names, read, read, read, read, read, read, strict=True):
-        limit = limits.get(name.partition("/")[0], _own_limits(store.settings))
-        rest = rests.get(f"lane:{name}") or _held(raw, clock, rests, blackout) or _unserved(name, limits, clock)
+        limit = limits.get(uid_of(name), _own_limits(store.settings))
+        rest = rests.get(f"lane:{name}") or _held(raw, clock, rests) or _unserved(name, limits, clock)
         yield _lane(name, figures, raw, limit, rest)
 
 
@@ -200,29 +206,28 @@ def _lane(name: str, figures: Sequence[int], raw: Mapping[str, str], limits: Lim
     )
 
 
-def _held(raw: Mapping[str, str], clock: _Clock, rests: Mapping[str, Rest], blackout: Rest | None) -> Rest | None:
+def _held(raw: Mapping[str, str], clock: _Clock, rests: Mapping[str, Rest]) -> Rest | None:
     """What a wider scope does to a lane: it says only until when, so the scope is the one that ends then."""
     held = int(raw.get("held", 0))
     if held <= clock.now:
         return None
     ends = clock.at(held)
     near = (rest for rest in rests.values() if abs(rest.until - ends) < timedelta(milliseconds=1))
-    return blackout or next(near, None) or Rest("wider", "waits for its account or the exchange", ends, probing=False)
+    return (
+        _blackout(clock)
+        or next(near, None)
+        or Rest("wider", "waits for its account or the exchange", ends, probing=False)
+    )
 
 
 def _unserved(name: str, served: Mapping[str, Limits], clock: _Clock) -> Rest | None:
     """Nobody sends for a lane whose UID no account has any more."""
-    uid = name.partition("/")[0]
+    uid = uid_of(name)
     if uid in served:
         return None
     return Rest(
         f"user:{uid}", f"no account has UID {uid}; set it back until this is done", clock.at(clock.now), probing=False
     )
-
-
-def _limits(store: Store) -> dict[str, Limits]:
-    infos = (store.directory.find(name) for name in store.directory.names())
-    return {info.uid: info.limits for info in infos}
 
 
 def _own_limits(settings: Settings) -> Limits:

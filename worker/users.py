@@ -52,6 +52,6 @@ def _credentials(account: Account, settings: Settings) -> Credentials:
         api_key=account.api_key.get_secret_value(),
         api_secret=account.api_secret.get_secret_value(),
         passphrase=account.passphrase.get_secret_value(),
-        base_url=account.base_url or settings.okx_base_url,
+        base_url=settings.base_url_of(account),
         demo=account.demo,
     )

@@ -54,13 +54,18 @@ local function place_of(index) return text(base + index + (batch.urgent and 0 or
 
 local function waiting_row(order) return order.n .. ' ' .. text(wall) .. ' ' .. order.cl end
 
+local function add_row(job, row)
+  rows[#rows + 1] = job
+  rows[#rows + 1] = row
+end
+
 local function wait_row(order)
-  collect(rows, K.rows(batch.id), order.job, waiting_row(order))
+  add_row(order.job, waiting_row(order))
   tally(key, 'waiting', 1)
 end
 
 local function remember(order, job, result)
-  collect(rows, K.rows(batch.id), order.job, row_json(waiting_row(order), result))
+  add_row(order.job, row_json(waiting_row(order), result))
   tally(key, 'status:' .. job.state, 1)
   count.remembered = count.remembered + 1
 end
@@ -116,7 +121,7 @@ for index, order in ipairs(input.orders) do
   if known_rows[index] then count.known = count.known + 1 else take(order, index) end
   lanes[order.lane] = true
 end
-for rows_key, values in pairs(rows) do in_parts('HSET', rows_key, values) end
+in_parts('HSET', K.rows(batch.id), rows)
 write_out(wall)
 for lane in pairs(lanes) do
   redis.call('ZADD', K.lanes(), text(now), lane)

@@ -7,6 +7,5 @@
 -- return   JSON: {}
 
 clock()
-local run_id = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
-redis.call('HSET', K.clock(), 'run_id', run_id, 'blocked_until', '0')
+redis.call('HSET', K.clock(), 'run_id', run_id(), 'blocked_until', '0')
 return '{}'

@@ -8,8 +8,9 @@
 --          probes [scopes that the call probed],
 --          elapsed_us (since the first byte could have been written), refused, answered, limits {single, batch}, batch_size,
 --          window_us, retention_s, exchange (scope), strike {limit, base_us, cap_us, reason} (optional),
---          rests [{scope, base_us, cap_us, reason}], mended [probed scopes whose rest ends], jobs [{id, generation, act: "finish" | "retry" | "return", status, code, message, delay_us,
---          counts, attempt (JSON text without `at`)}]
+--          rests [{scope, base_us, cap_us, reason}], mended [probed scopes whose rest ends],
+--          jobs [{id, generation, act: "finish" | "retry" | "return", status, code, message, delay_us, counts,
+--          attempt (JSON text without `at`)}]
 -- return   JSON: {due (µs from now, -1: no work), stale (jobs no longer held), rested [scopes whose rest began or goes on],
 --          repeated}
 
@@ -81,7 +82,6 @@ local function apply(decided)
     redis.call('HSET', K.job(job.id), 'log', job.log, 'sent', job.sent)
   end
 end
-
 
 -- Calls in a row without an answer: only so many, then the exchange's address rests.
 local function count_strikes()

@@ -22,6 +22,9 @@ local function clock()
   return now, wall
 end
 
+-- Which life of this Redis answers: another one after every restart.
+local function run_id() return string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') end
+
 -- first(zset): member and score of its smallest element, or nil.
 local function first(zset)
   local found = redis.call('ZRANGE', zset, 0, 0, 'WITHSCORES')

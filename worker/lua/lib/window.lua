@@ -29,16 +29,18 @@ local function window_set(key, call, count, free_us, now)
 end
 
 local function window_release(key, call, count)
-  for slot = 1, count do redis.call('ZREM', key, call .. '/' .. slot) end
+  local slots = {}
+  for slot = 1, count do slots[slot] = call .. '/' .. slot end
+  redis.call('ZREM', key, unpack(slots))
 end
 
 -- Slots may have been forgotten by another life of this Redis: nobody sends until they must have ended. Returns when that is.
 local function blocked_until(now, blackout_us)
-  local run_id = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+  local life = run_id()
   local saved = redis.call('HMGET', K.clock(), 'run_id', 'blocked_until', 'blackout')
   local blackout = math.max(blackout_us, number(saved[3]) or 0) -- another runner may wait longer for its calls
-  if saved[1] == run_id and saved[3] == text(blackout) then return number(saved[2]) or 0 end
-  local ends = saved[1] == run_id and number(saved[2]) or now + blackout
-  redis.call('HSET', K.clock(), 'run_id', run_id, 'blocked_until', text(ends), 'blackout', text(blackout))
+  if saved[1] == life and saved[3] == text(blackout) then return number(saved[2]) or 0 end
+  local ends = saved[1] == life and number(saved[2]) or now + blackout
+  redis.call('HSET', K.clock(), 'run_id', life, 'blocked_until', text(ends), 'blackout', text(blackout))
   return ends
 end
