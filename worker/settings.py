@@ -9,13 +9,11 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationError,
@@ -31,26 +29,29 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from worker.account import ACCOUNT_FIELDS, Account, HttpUrl, Secret, WsUrl, named
 from worker.faults import PREFIX, faults_in, misspelt, no_account
-from worker.urls import broker_form, check_broker_url, check_http_url, check_state_url, redacted
+from worker.urls import broker_form, check_broker_url, check_state_url, redacted
+
+DEFAULT_BASE_URL: Final = "https://openapi.okx.com"
+DEFAULT_WS_URL: Final = "wss://ws.okx.com:8443/ws/v5/private"
+DEMO_WS_URL: Final = "wss://wspap.okx.com:8443/ws/v5/private"
 
 __all__ = ["Account", "Settings", "SettingsError", "load_settings", "redacted"]
-ACCOUNT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
 class SettingsError(Exception):
     """The environment is not usable; one line per fault: which variable, what is wrong, how to mend it."""
 
 
-def _secret(value: object) -> object:
-    """Strip the newline that secret mounts append; refuse what cannot travel in an HTTP header."""
-    text = value.get_secret_value() if isinstance(value, SecretStr) else value
-    if not isinstance(text, str):
-        raise ValueError("should be text; in TOML put it in quotes")  # noqa: TRY004 (pydantic catches ValueError)
-    text = text.strip()
-    if not text or not text.isascii() or not text.isprintable():
-        raise ValueError("should be non-empty printable ASCII")
-    return text
+def _switch(value: int) -> int:
+    if value and not 10 <= value <= 120:  # noqa: PLR2004 (what the exchange takes)
+        raise ValueError("should be 0 (off) or 10 to 120")
+    return value
+
+
+def _on_or_off(value: object) -> object:
+    return {"true": "on", "1": "on", "false": "off", "0": "off"}.get(str(value).lower(), str(value).lower())
 
 
 def _upper(value: object) -> object:
@@ -61,31 +62,11 @@ def _state_as_broker(checked: dict[str, SecretStr]) -> SecretStr:
     return SecretStr(broker_form(checked["redis_url"].get_secret_value()))
 
 
-Secret = Annotated[SecretStr, BeforeValidator(_secret)]
 StateUrl = Annotated[SecretStr, AfterValidator(check_state_url)]
 BrokerUrl = Annotated[SecretStr, AfterValidator(check_broker_url)]
-HttpUrl = Annotated[str, AfterValidator(check_http_url)]
 LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)]
+Confirm = Annotated[Literal["on", "rest", "off"], BeforeValidator(_on_or_off)]
 Limit = Annotated[int, Field(ge=1, le=10_000)]
-
-
-class Account(BaseModel):
-    """One named set of API credentials; those with one `uid` share lanes; `share` is a part of the limits."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    name: str
-    api_key: Secret
-    api_secret: Secret
-    passphrase: Secret
-    uid: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-    demo: bool = False
-    base_url: HttpUrl | None = None
-    endpoints: Literal["auto", "single"] = "auto"
-    share: Annotated[float, Field(gt=0, le=1)] = 1.0
-
-
-ACCOUNT_FIELDS = tuple(field for field in Account.model_fields if field != "name")
 
 
 class Settings(BaseSettings):
@@ -104,10 +85,12 @@ class Settings(BaseSettings):
 
     redis_url: StateUrl = SecretStr("redis://127.0.0.1:6379/0")
     broker_url: BrokerUrl = Field(default_factory=_state_as_broker)
-    okx_base_url: HttpUrl = "https://openapi.okx.com"
+    okx_base_url: HttpUrl = DEFAULT_BASE_URL
+    okx_ws_url: WsUrl | None = None
     accounts: dict[str, Account] = Field(default_factory=dict)
     accounts_file: Path | None = None
-    confirm: bool = True
+    confirm: Confirm = "on"
+    confirm_deadline_s: Annotated[int, Field(ge=1, le=86_400)] = 300
     max_attempts: Annotated[int, Field(ge=1, le=1000)] = 8
     deadline_s: Annotated[int, Field(ge=1, le=86_400)] = 900
     retention_s: Annotated[int, Field(ge=1, le=31_536_000)] = 604_800
@@ -121,6 +104,9 @@ class Settings(BaseSettings):
     limit_pending: Limit = 60
     limit_history: Limit = 40
     window_s: Annotated[float, Field(ge=0.1, le=60)] = 2.0
+    dead_mans_switch_s: Annotated[int, AfterValidator(_switch)] = 0
+    alert_webhook_url: Secret | None = None
+    alert_webhook_secret: Secret | None = None
     log_level: LogLevel = "INFO"
 
     @classmethod
@@ -141,7 +127,7 @@ class Settings(BaseSettings):
     def _name_accounts(cls, value: object) -> object:
         if not isinstance(value, Mapping):
             raise ValueError("should be set field by field, as in ACCOUNTS__DESK1__API_KEY")  # noqa: TRY004
-        return {name: _named(name, fields) for name, fields in value.items()}
+        return {name: named(name, fields) for name, fields in value.items()}
 
     @model_validator(mode="after")
     def _one_user_per_uid(self) -> Self:
@@ -162,11 +148,22 @@ class Settings(BaseSettings):
             ("BASE_URL", self.base_url_of(one), self.base_url_of(two)),
             ("DEMO", one.demo, two.demo),
             ("SHARE", one.share, two.share),
+            ("WS_URL", self.ws_url_of(one), self.ws_url_of(two)),
         )
 
     def base_url_of(self, account: Account) -> str:
         """The exchange's address for this account, without a trailing slash."""
         return account.base_url or self.okx_base_url
+
+    def ws_url_of(self, account: Account) -> str | None:
+        """The private channel's address for this account; None when only the base URL was changed.
+
+        A test exchange must never be mixed with the real one.
+        """
+        named = account.ws_url or self.okx_ws_url
+        if named or self.base_url_of(account) != DEFAULT_BASE_URL:
+            return named
+        return DEMO_WS_URL if account.demo else DEFAULT_WS_URL
 
 
 def load_settings(*, require_accounts: bool = False) -> Settings:
@@ -228,14 +225,3 @@ def _lower(tables: Mapping[str, object]) -> dict[str, object]:
             raise SettingsError(f"{PREFIX}ACCOUNTS_FILE: {name.lower()} is there twice; names ignore case")
         lowered[name.lower()] = _lower(fields) if isinstance(fields, Mapping) else fields
     return lowered
-
-
-def _named(name: str, fields: object) -> object:
-    """An account's fields with its name, and the name as uid where none is set."""
-    if not ACCOUNT_NAME.fullmatch(name):
-        raise ValueError(f"account name {name[:64]!r} should be of a-z 0-9 _ - and start with a letter or digit")
-    if not isinstance(fields, Mapping):
-        raise ValueError(f"account {name} should be set field by field, as in ACCOUNTS__DESK1__API_KEY")  # noqa: TRY004
-    if "name" in fields:
-        raise ValueError(f"account {name}: NAME is no field, the name is part of the variable's name")
-    return {"uid": name, **fields, "name": name}

@@ -31,6 +31,16 @@ def check_broker_url(url: SecretStr) -> SecretStr:
     return url
 
 
+def check_ws_url(url: str) -> str:
+    """Raise ValueError unless it is a `ws(s)://host[:port]/path` address."""
+    parts = _split(url)
+    if parts.scheme not in {"ws", "wss"} or not parts.hostname:
+        raise ValueError("should look like wss://host:8443/ws/v5/private")
+    if parts.username or parts.password:
+        raise ValueError("should hold no user and password: the channel logs in by itself")
+    return url
+
+
 def check_http_url(url: str) -> str:
     """Raise ValueError unless it is an `http(s)://host[:port]` address that paths can be appended to."""
     parts = _split(url)

@@ -3,8 +3,9 @@
 from collections import defaultdict
 from dataclasses import dataclass
 
+from worker.account import Account
 from worker.okx.credentials import Credentials
-from worker.settings import Account, Settings
+from worker.settings import Settings
 from worker.window import BATCH_SIZE, Limits
 
 

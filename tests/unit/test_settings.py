@@ -40,7 +40,7 @@ def test_defaults_are_the_contracts() -> None:
     assert settings.redis_url.get_secret_value() == "redis://127.0.0.1:6379/0"
     assert settings.broker_url == settings.redis_url
     assert settings.okx_base_url == "https://openapi.okx.com"
-    assert (settings.accounts, settings.confirm, settings.key_prefix) == ({}, True, "bc")
+    assert (settings.accounts, settings.confirm, settings.key_prefix) == ({}, "on", "bc")
     assert (settings.max_attempts, settings.deadline_s, settings.retention_s) == (8, 900, 604_800)
     assert (settings.http_concurrency, settings.http_timeout_s, settings.wait_replicas) == (64, 3, 0)
     limits = (settings.limit_single, settings.limit_batch, settings.limit_pending, settings.limit_history)
@@ -323,3 +323,46 @@ def test_a_validation_error_that_gets_out_hides_the_value() -> None:
 def test_a_broker_url_can_be_spelt_for_redis_again(url: str) -> None:
     """`check` asks the broker's Redis itself."""
     assert state_form(broker_form(url)) == url
+
+
+@pytest.mark.parametrize(
+    ("said", "channel"),
+    [
+        ({}, "wss://ws.okx.com:8443/ws/v5/private"),
+        ({"ACCOUNTS__DESK1__DEMO": "on"}, "wss://wspap.okx.com:8443/ws/v5/private"),
+        ({"OKX_BASE_URL": "https://test.example"}, None),
+        ({"ACCOUNTS__DESK1__BASE_URL": "https://test.example"}, None),
+        ({"OKX_BASE_URL": "https://test.example", "OKX_WS_URL": "wss://test.example/ws"}, "wss://test.example/ws"),
+        (
+            {"ACCOUNTS__DESK1__WS_URL": "wss://one.example/ws", "OKX_WS_URL": "wss://two.example/ws"},
+            "wss://one.example/ws",
+        ),
+    ],
+)
+def test_a_test_exchange_is_never_given_the_real_channel(
+    monkeypatch: pytest.MonkeyPatch, said: dict[str, str], channel: str | None
+) -> None:
+    """Who changes the base URL has to name the channel too, or goes without."""
+    for name in ("API_KEY", "API_SECRET", "PASSPHRASE"):
+        monkeypatch.setenv(f"BULK_CANCEL_ACCOUNTS__DESK1__{name}", "k")
+    for name, value in said.items():
+        monkeypatch.setenv(f"BULK_CANCEL_{name}", value)
+    settings = load_settings()
+    assert settings.ws_url_of(settings.accounts["desk1"]) == channel
+
+
+@pytest.mark.parametrize(
+    ("said", "means"), [("on", "on"), ("TRUE", "on"), ("rest", "rest"), ("off", "off"), ("0", "off")]
+)
+def test_confirm_has_three_values(monkeypatch: pytest.MonkeyPatch, said: str, means: str) -> None:
+    """And the usual spellings of two of them."""
+    monkeypatch.setenv("BULK_CANCEL_CONFIRM", said)
+    assert load_settings().confirm == means
+
+
+@pytest.mark.parametrize("seconds", ["9", "121", "-1"])
+def test_the_dead_mans_switch_takes_what_the_exchange_takes(monkeypatch: pytest.MonkeyPatch, seconds: str) -> None:
+    """0, or 10 to 120 s."""
+    monkeypatch.setenv("BULK_CANCEL_DEAD_MANS_SWITCH_S", seconds)
+    with pytest.raises(SettingsError, match="0 \\(off\\) or 10 to 120"):
+        load_settings()
