@@ -10,8 +10,9 @@ from worker.admission import Admission, Receipt
 from worker.batches import Batches, Row
 from worker.board import Board
 from worker.directory import Directory
+from worker.grants import Call, Decided, Grant, Job, Recorded, RestFor, Result
 from worker.keys import Keys
-from worker.lanes import Call, Decided, Grant, Job, Lanes, Recorded, RestFor, Result
+from worker.lanes import Lanes
 from worker.okx.credentials import Credentials
 from worker.scripts import Scripts, source
 from worker.users import User

@@ -7,9 +7,10 @@ from typing import Final, cast
 
 from redis import Redis
 
+from worker.grants import Exhausted
 from worker.instruments import lane_of
 from worker.keys import JobId, Keys
-from worker.lanes import Exhausted, exhausted_in
+from worker.lanes import exhausted_in
 from worker.scripts import Scripts
 
 LANES_PER_ROUND: Final = 100
@@ -23,9 +24,13 @@ WORKER_GONE_S: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """Lanes to drain now, urgent ones first, and the seconds until the next is due (None: the board is empty)."""
+    """Lanes to drain now, urgent ones first, users whose book is to be looked at, and when to ask again.
+
+    `next_s` are the seconds until the next is due (None: the board is empty).
+    """
 
     lanes: tuple[str, ...]
+    users: tuple[str, ...]
     next_s: float | None
 
 
@@ -40,10 +45,10 @@ class Board:
         self._blackout_us = blackout_us
 
     def wake(self) -> Due:
-        """Takes the lanes that are due; nobody else gets them for a second."""
+        """Takes what is due; nobody else gets them for a second."""
         argument = {"count": LANES_PER_ROUND, "postpone_us": POSTPONE_US, "blackout_us": self._blackout_us}
         reply = self._scripts.run("wake", argument)
-        return Due(tuple(reply["lanes"]), None if reply["next"] < 0 else reply["next"] / 1e6)
+        return Due(tuple(reply["lanes"]), tuple(reply["users"]), None if reply["next"] < 0 else reply["next"] / 1e6)
 
     def listen(self, timeout_s: float) -> bool:
         """Waits for the bell; False after `timeout_s`, or up to 0.1 s later: Redis looks when it has time."""

@@ -4,6 +4,8 @@ By the instrument itself, except options, which share one meter per instrument f
 orders of a pair have the same `instId` and so the same meter. Pure.
 """
 
+_PAIR_PARTS = 2
+_DATED_PARTS = 3
 _OPTION_PARTS = 5
 _OPTION_MARK = ":option"
 
@@ -31,6 +33,18 @@ def meter_of(inst_id: str) -> str:
 def lane_of(uid: str, inst_id: str) -> str:
     """The lane in which an order of this instrument waits: what the exchange meters."""
     return f"{uid}/{meter_of(inst_id)}"
+
+
+def type_of(inst_id: str) -> str:
+    """The instType under which the exchange most likely lists it; a margin order of a pair has the pair's `instId`."""
+    parts = inst_id.split("-")
+    if family_of(inst_id):
+        return "OPTION"
+    if parts[-1] == "SWAP":
+        return "SWAP"
+    if len(parts) == _DATED_PARTS and parts[-1].isdigit():
+        return "FUTURES"
+    return "SPOT" if len(parts) == _PAIR_PARTS else "EVENTS"
 
 
 def uid_of(lane: str) -> str:

@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Final, Self
 
+from worker.instruments import lane_of
 from worker.okx.orders import OrderRef
 
 EXCHANGE_WIDE: Final = "bulk-cancel"
@@ -99,7 +100,7 @@ CATALOGUE: Final[tuple[Entry, ...]] = (
         "job",
         "job:{}",
         "hash",
-        "state, generation, attempts, place in line, batches",
+        "state, generation, attempts, place in line, batches; ended: result or account, gave_up (batches)",
         "RETENTION_S",
         "the mover",
     ),
@@ -110,19 +111,30 @@ CATALOGUE: Final[tuple[Entry, ...]] = (
         "lane",
         "lane:{}",
         "hash",
-        "single_at, batch_at, held µs; counters",
+        "single_at, batch_at, held µs; counters, refused_at (wall µs)",
         "7 days idle",
         "claim, record",
     ),
+    Entry(
+        "unconfirmed",
+        "unconfirmed:{}",
+        "zset",
+        "job of the user → µs of its cancel's answer",
+        "none",
+        "the mover",
+    ),
+    Entry("looks", "board:looks", "zset", "user with unconfirmed jobs → µs of the next look", "none", "board"),
+    Entry("looking", "looking:{}", "string", "the look at this user's book that is on", "15 s", "look"),
     Entry("claim", "claim:{}", "hash", "the grant as given; which calls are recorded", "120 s", "claim, record"),
     Entry(
         "rest",
         "rest:{}",
         "hash",
-        "scope at rest: until µs, level, since µs, reason",
-        "1 day",
-        "claim, record",
+        "scope at rest: until µs, level, since µs, reason, paused (by whom)",
+        "60 s after until; paused: none",
+        "claim, record, pause",
     ),
+    Entry("paused", "paused", "set", "scopes that an operator paused", "none", "pause, resume"),
     Entry("waiting", "waiting:{}", "set", "lanes that wait for the end of a rest", "60 s after until", "claim, record"),
     Entry("strikes", "strikes:{}", "string", "calls in a row that got no answer", "60 s", "record"),
     Entry("urgent", "board:urgent", "zset", "lane with an urgent job in front → due µs", "none", "board"),
@@ -131,7 +143,17 @@ CATALOGUE: Final[tuple[Entry, ...]] = (
     Entry("lanes", "lanes", "zset", "every lane → µs of its last admission", "none", "admit, sweep"),
     Entry("seq", "seq", "string", "counter behind the place in line", "none", "admit"),
     Entry("deadlines", "deadlines", "zset", "batch with waiting rows → deadline µs", "none", "admit, expire"),
+    Entry(
+        "may_be_live",
+        "may_be_live",
+        "zset",
+        "order whose cancel was given up, until one has it off the book → wall µs",
+        "RETENTION_S",
+        "finish",
+    ),
     Entry("outcomes", "outcomes", "stream", "one entry per ended job", "RETENTION_S", "finish"),
+    Entry("audit", "audit", "stream", "one entry per decision of people", "RETENTION_S", "admit, decision"),
+    Entry("decision", "decision:{}", "hash", "step of a decision → what it answered", "120 s", "decision"),
     Entry(
         "refused",
         "refused",
@@ -142,6 +164,18 @@ CATALOGUE: Final[tuple[Entry, ...]] = (
     ),
     Entry("workers", "workers", "hash", "worker → JSON heartbeat", "pruned after 10 s", "waker"),
     Entry("sweep", "sweep", "string", "whoever set it sweeps this second", "1 s", "waker"),
+    Entry("watch", "watch", "string", "whoever set it looks for conditions this second", "1 s", "watch"),
+    Entry("told", "told:{}", "string", "a condition that people were told of → since when it holds", "60 s", "watch"),
+    Entry(
+        "switch",
+        "switch:{}",
+        "hash",
+        "a user's dead man's switch: who holds it until µs, armed_until, refreshed (wall µs), timeout_s, ran_out",
+        "1 day",
+        "hold, leave, deadman",
+        shared=True,
+    ),
+    Entry("switchers", "switchers:{}", "zset", "worker that keeps the switch → µs last seen", "1 day", "hold, leave", shared=True),
 )
 
 _BY_NAME: Final = {entry.name: entry for entry in CATALOGUE}
@@ -191,6 +225,11 @@ class JobId:
     def __str__(self) -> str:
         """The id in Redis, such as `446/BTC-USDT/o2510789768709120`."""
         return f"{self.uid}/{self.inst_id}/" + (f"o{self.ord_id}" if self.ord_id else f"c{self.cl_ord_id}")
+
+    @property
+    def lane(self) -> str:
+        """The lane in which the job waits."""
+        return lane_of(self.uid, self.inst_id)
 
     @property
     def ref(self) -> OrderRef:

@@ -4,127 +4,18 @@ import json
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Final, Literal
+from dataclasses import asdict
+from typing import Any, Final
 
-from worker.keys import JobId
+from worker.grants import Call, Decided, Exhausted, Grant, Job, Recorded, RestFor, Result
 from worker.scripts import Scripts
 from worker.users import User, account_scope
 from worker.window import Timing
 
-Meter = Literal["single", "batch"]
-Slots = Literal["settle", "keep", "release"]
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A claimed job: one order to cancel; `attempts` counts the present one, `left_s` is the time to its deadline."""
-
-    id: str
-    account: str
-    attempts: int
-    generation: int
-    left_s: float
-    batches: tuple[str, ...]
-
-    @property
-    def order(self) -> JobId:
-        """The order that it cancels."""
-        return JobId.parse(self.id)
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One HTTP call that a grant allows: its meter and its jobs (one for `single`, 2 to 20 for `batch`)."""
-
-    id: str
-    meter: Meter
-    jobs: tuple[Job, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Exhausted:
-    """A job that a verb ended because its attempts or its time were used up: the order may still be live."""
-
-    job: str
-    lane: str
-    batches: tuple[str, ...]
-    attempts: int
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """The answer to a claim: calls to make with one account, or why there are none and when to ask again.
-
-    `due_s` is the time until the lane needs its next turn (None: no work). `asked_at` is the `time.monotonic()`
-    from just before the claim was asked for: every first byte must be written within 1 s of it. `exhausted`
-    are the jobs that the claim ended instead.
-    """
-
-    lane: str
-    claim: str
-    user: User
-    account: int | None
-    probes: tuple[str, ...]
-    due_s: float | None
-    reason: str
-    calls: tuple[Call, ...]
-    asked_at: float
-    exhausted: tuple[Exhausted, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Decided:
-    """What becomes of one job: ended with `status`, sent again after `delay_s`, or given back unsent."""
-
-    job: Job
-    act: Literal["finish", "retry", "return"]
-    code: str
-    message: str
-    attempt: dict[str, object]
-    status: str = ""
-    delay_s: float = 0.0
-    counts: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class RestFor:
-    """A scope that shall rest, and why; each failed probe doubles `base_s` up to `cap_s`."""
-
-    scope: str
-    base_s: float
-    cap_s: float
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """All that one call brought; `strike`: it had no answer, and the address rests after `STRIKES` such in a row."""
-
-    slots: Slots
-    decided: tuple[Decided, ...]
-    elapsed_s: float
-    answered: bool
-    refused: bool = False
-    rests: tuple[RestFor, ...] = ()
-    mended: tuple[str, ...] = ()
-    strike: RestFor | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """The answer to a record: when the lane needs its next turn, and how many jobs the call no longer held.
-
-    `rested` are the scopes whose rest began with this record, or goes on because their probe failed.
-    """
-
-    due_s: float | None
-    stale: int
-    rested: tuple[str, ...] = ()
-
-
 STRIKES: Final = 5
+
+CONFIRM_AFTER_US: Final = 100_000
+"""A book is looked at so long after a cancel was accepted: cancels take effect a little later, and come in numbers."""
 
 
 class Lanes:
@@ -180,6 +71,7 @@ class Lanes:
             "refused": result.refused,
             "answered": result.answered,
             "exchange": grant.user.exchange,
+            "confirm_us": CONFIRM_AFTER_US,
             "rests": _rests(result.rests),
             "mended": result.mended,
             "jobs": [_decided(decided) for decided in result.decided],
@@ -205,7 +97,14 @@ def _due(reply: dict[str, Any]) -> float | None:
 def exhausted_in(reply: dict[str, Any]) -> tuple[Exhausted, ...]:
     """What a verb's answer says of the jobs that it ended."""
     return tuple(
-        Exhausted(each["job"], each["lane"], tuple(each["batches"].split()), each["attempts"], each["message"])
+        Exhausted(
+            each["job"],
+            each["lane"],
+            each["account"],
+            tuple(each["batches"].split()),
+            each["attempts"],
+            each["message"],
+        )
         for each in reply["exhausted"]
     )
 
@@ -245,6 +144,7 @@ def _decided(decided: Decided) -> dict[str, object]:
         "status": decided.status,
         "code": decided.code,
         "message": decided.message,
+        "ord": decided.ord_id,
         "delay_us": round(decided.delay_s * 1e6),
         "counts": decided.counts,
         "attempt": json.dumps(decided.attempt, separators=(",", ":")),

@@ -5,11 +5,15 @@ import random
 import socket
 import time
 from collections.abc import Callable, Mapping
+from threading import Event
 from typing import Any, Final
 
 import structlog
 
 from worker.board import Board
+from worker.book import Book
+from worker.confirm import Confirmer
+from worker.confirmations import Confirmations
 from worker.identity import Identity
 from worker.lanes import Lanes
 from worker.okx.client import OkxClient
@@ -41,7 +45,8 @@ class Runtime:
         store, users = self.store, users_of(settings)
         timing = Timing(settings.window_s, settings.http_timeout_s)
         lanes = Lanes(store.scripts, timing, max_attempts=settings.max_attempts, retention_s=settings.retention_s)
-        turns = Turns(Policy(max_attempts=settings.max_attempts), self.name, random.random)
+        policy = Policy(max_attempts=settings.max_attempts)
+        turns = Turns(policy, self.name, random.random, confirm=settings.confirm != "off")
         self._client = OkxClient(timeout_s=settings.http_timeout_s, pool=settings.http_concurrency)
         self.sender = Sender(lanes, self._client, turns, users, concurrency=settings.http_concurrency)
         board = Board(
@@ -52,7 +57,17 @@ class Runtime:
             blackout_us=timing.blackout_us,
         )
         self._identity = Identity(store.redis, store.keys, self._client, users, self.sender.admit_user)
-        self._waker = Waker(board, publish, self.sender.drain, self.name, self._facts)
+        self._stopping = Event()
+        book = Book(store.scripts, self._client, timing, self._stopping)
+        confirmations = Confirmations(
+            store.redis,
+            store.keys,
+            store.scripts,
+            max_attempts=settings.max_attempts,
+            retention_s=settings.retention_s,
+        )
+        self.confirmer = Confirmer(confirmations, book, users, self._stopping, deadline_s=settings.confirm_deadline_s)
+        self._waker = Waker(board, publish, self.sender.drain, self.name, facts=self._facts, look=self.confirmer.look)
         urls = [user.base_url for user in users.values()]
         self._warmer = Warmer(store.redis, self._client, urls, concurrency=settings.http_concurrency)
         self._started_at = time.time()
@@ -63,6 +78,7 @@ class Runtime:
         self.store.directory.publish()
         self._warmer.start()
         self._identity.start()
+        self.confirmer.start()
         self._waker.start()
         log.info("worker_ready", worker=self.name, accounts=self.store.directory.names())
 
@@ -71,6 +87,8 @@ class Runtime:
         self._warmer.stop()
         self._identity.stop()
         self._waker.stop()
+        self._stopping.set()
+        self.confirmer.stop()
 
     def stop(self) -> None:
         """Waits for the calls in flight, at most the HTTP timeout and a second."""

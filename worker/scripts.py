@@ -15,10 +15,27 @@ from redis import Redis, exceptions
 
 from worker.keys import lua_preamble
 
-LIBRARY: Final = ("base", "window", "board", "rest", "job", "finish")
+LIBRARY: Final = ("base", "window", "board", "rest", "job", "finish", "join", "decision")
 """The shared parts, in the order in which they build on each other."""
 
-VERBS: Final = ("admit", "claim", "record", "wake", "expire", "repair", "adopt")
+VERBS: Final = (
+    "admit",
+    "claim",
+    "record",
+    "wake",
+    "expire",
+    "repair",
+    "adopt",
+    "take",
+    "settle",
+    "look",
+    "looked",
+    "confirm",
+    "withdraw",
+    "retry",
+    "pause",
+    "resume",
+)
 
 PASSING: Final = (
     exceptions.ConnectionError,

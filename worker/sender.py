@@ -13,8 +13,9 @@ from typing import Final
 import structlog
 from redis.exceptions import RedisError
 
+from worker.grants import Call, Grant, Recorded, Result
 from worker.instruments import uid_of
-from worker.lanes import Call, Grant, Lanes, Recorded, Result
+from worker.lanes import Lanes
 from worker.okx.answers import Answer
 from worker.okx.client import OkxClient
 from worker.okx.codes import Verdict

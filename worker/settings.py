@@ -31,7 +31,7 @@ from pydantic_settings import (
 
 from worker.account import ACCOUNT_FIELDS, Account, HttpUrl, Secret, WsUrl, named
 from worker.faults import PREFIX, faults_in, misspelt, no_account
-from worker.urls import broker_form, check_broker_url, check_state_url, redacted
+from worker.urls import broker_form, check_broker_url, check_state_url, check_webhook_url, redacted
 
 DEFAULT_BASE_URL: Final = "https://openapi.okx.com"
 DEFAULT_WS_URL: Final = "wss://ws.okx.com:8443/ws/v5/private"
@@ -66,6 +66,7 @@ StateUrl = Annotated[SecretStr, AfterValidator(check_state_url)]
 BrokerUrl = Annotated[SecretStr, AfterValidator(check_broker_url)]
 LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)]
 Confirm = Annotated[Literal["on", "rest", "off"], BeforeValidator(_on_or_off)]
+WebhookUrl = Annotated[Secret, AfterValidator(check_webhook_url)]
 Limit = Annotated[int, Field(ge=1, le=10_000)]
 
 
@@ -103,9 +104,10 @@ class Settings(BaseSettings):
     limit_batch: Limit = 300
     limit_pending: Limit = 60
     limit_history: Limit = 40
+    limit_order: Limit = 60
     window_s: Annotated[float, Field(ge=0.1, le=60)] = 2.0
     dead_mans_switch_s: Annotated[int, AfterValidator(_switch)] = 0
-    alert_webhook_url: Secret | None = None
+    alert_webhook_url: WebhookUrl | None = None
     alert_webhook_secret: Secret | None = None
     log_level: LogLevel = "INFO"
 
@@ -141,6 +143,13 @@ class Settings(BaseSettings):
                         f"ACCOUNTS: {other.name} and {account.name} have the same UID but a different "
                         f"{field}; make it equal, or give each its own UID"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _webhook_is_signed(self) -> Self:
+        """Whoever acts on an alert must be able to tell that it is ours."""
+        if (self.alert_webhook_url is None) != (self.alert_webhook_secret is None):
+            raise ValueError("ALERT_WEBHOOK_URL and ALERT_WEBHOOK_SECRET: set both, or neither")
         return self
 
     def _lane_shape(self, one: Account, two: Account) -> tuple[tuple[str, object, object], ...]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from worker.lanes import Call, Decided, Grant, Job, RestFor, Result, Slots
+from worker.grants import Act, Call, Decided, Grant, Job, RestFor, Result, Slots
 from worker.okx.answers import Answer
 from worker.okx.codes import Scope, Verdict
 from worker.okx.errors import DeadlinePassed, ExchangeError, NeverSent, OutcomeUnknown, Throttled
@@ -24,12 +24,16 @@ class Conclusion:
 
 
 class Turns:
-    """Concludes calls under one retry policy; `worker` is the name that attempts carry."""
+    """Concludes calls under one retry policy; `worker` is the name that attempts carry.
 
-    def __init__(self, policy: Policy, worker: str, rand: Callable[[], float]) -> None:
+    `confirm`: what the exchange says of an order off the book is believed only once the book has told the same.
+    """
+
+    def __init__(self, policy: Policy, worker: str, rand: Callable[[], float], *, confirm: bool = False) -> None:
         self._policy = policy
         self._worker = worker
         self._rand = rand
+        self._confirm = confirm
 
     def conclude(self, grant: Grant, call: Call, outcome: Answer | ExchangeError, elapsed_s: float) -> Conclusion:
         """What to record of a call that took `elapsed_s` seconds from its first byte on."""
@@ -70,7 +74,8 @@ class Turns:
         )
         attempt = self._attempt(grant, call, judged, elapsed_s)
         if isinstance(decision, Finish):
-            return Decided(job, "finish", judged.code, judged.msg, attempt, status=decision.status)
+            act: Act = "confirm" if self._confirm and _may_be_off(decision, judged) else "finish"
+            return Decided(job, act, judged.code, judged.msg, attempt, status=decision.status, ord_id=judged.ord_id)
         return Decided(job, "retry", judged.code, judged.msg, attempt, delay_s=decision.delay_s, counts=decision.counts)
 
     def _attempt(self, grant: Grant, call: Call, judged: Judgement, elapsed_s: float) -> dict[str, object]:
@@ -109,6 +114,13 @@ def _scoped(judged: Judgement, *, probe: bool, served: bool) -> Judgement:
     if probe and judged.transport:
         return replace(judged, scope=Scope.EXCHANGE)
     return judged
+
+
+def _may_be_off(decision: Finish, judged: Judgement) -> bool:
+    """Whether the book may show this order gone; the last attempt's fate may be unknown, and it may have worked."""
+    if decision.status == "exhausted":
+        return judged.verdict is Verdict.AMBIGUOUS
+    return decision.status in ("accepted", "gone")
 
 
 def _scope(grant: Grant, scope: Scope) -> str:

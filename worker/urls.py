@@ -53,6 +53,22 @@ def check_http_url(url: str) -> str:
     return url
 
 
+def check_webhook_url(url: SecretStr) -> SecretStr:
+    """Raise ValueError (never showing the URL) unless it is an `http(s)://host[:port]/path?query` address."""
+    parts = _split(url.get_secret_value())
+    if parts.scheme not in {"http", "https"} or not parts.hostname or " " in url.get_secret_value():
+        raise ValueError("should look like https://host/path")
+    if parts.username or parts.password:
+        raise ValueError("should hold no user and password: what is sent is signed with ALERT_WEBHOOK_SECRET")
+    return url
+
+
+def origin(url: str) -> str:
+    """Scheme, host and port alone: the path of a webhook may be as secret as its query."""
+    parts = _split(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
 def broker_form(url: str) -> str:
     """The state URL as Celery spells it: `unix:///path?db=1` becomes `redis+socket:///path?virtual_host=1`."""
     parts = urlsplit(url)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from worker.account import Account
 from worker.okx.credentials import Credentials
 from worker.settings import Settings
-from worker.window import BATCH_SIZE, Limits
+from worker.window import BATCH_SIZE, Limits, ReadingLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,7 @@ class User:
     limits: Limits
     batch_size: int
     """Orders per batch request; 0: the single endpoint only."""
+    reading: ReadingLimits = ReadingLimits()
 
     @property
     def exchange(self) -> str:
@@ -41,10 +42,12 @@ def users_of(settings: Settings) -> dict[str, User]:
 
 def _user(uid: str, accounts: list[Account], settings: Settings) -> User:
     whole = Limits(settings.limit_single, settings.limit_batch)
-    limits = whole.scaled(min(account.share for account in accounts))
+    share = min(account.share for account in accounts)
+    limits = whole.scaled(share)
+    reading = ReadingLimits(settings.limit_pending, settings.limit_history, settings.limit_order).scaled(share)
     single_only = limits.batch < 2 or any(account.endpoints == "single" for account in accounts)  # noqa: PLR2004
     credentials = tuple(_credentials(account, settings) for account in accounts)
-    return User(uid, credentials, credentials[0].base_url, limits, 0 if single_only else BATCH_SIZE)
+    return User(uid, credentials, credentials[0].base_url, limits, 0 if single_only else BATCH_SIZE, reading)
 
 
 def _credentials(account: Account, settings: Settings) -> Credentials:

@@ -27,6 +27,19 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadingLimits:
+    """Reading calls in one window: `pending` and `history` for a user, `order` for a lane."""
+
+    pending: int = 60
+    history: int = 40
+    order: int = 60
+
+    def scaled(self, share: float) -> Self:
+        """The part of the limits that is ours, at least one call each."""
+        return type(self)(*(max(1, math.floor(limit * share)) for limit in (self.pending, self.history, self.order)))
+
+
+@dataclass(frozen=True, slots=True)
 class Timing:
     """The times of the proof in µs, made from the window and the HTTP timeout, both in seconds."""
 

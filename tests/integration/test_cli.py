@@ -16,7 +16,8 @@ from redis import Redis
 
 from worker.cli import run
 from worker.embedded import EmbeddedRedis
-from worker.lanes import Decided, Lanes, Result
+from worker.grants import Decided, Result
+from worker.lanes import Lanes
 from worker.settings import load_settings
 from worker.simulator.config import DEFAULT_KEY, Config
 from worker.simulator.messages import AccountChange
@@ -465,13 +466,14 @@ class TestProcess:
         command = [sys.executable, "-m", "worker.cli", "exchange", "--orders", "30"]
         with subprocess.Popen(command, env=_environment(), stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
-            lines = [process.stdout.readline() for _ in range(7)]
+            lines = [process.stdout.readline() for _ in range(8)]
             process.send_signal(signal.SIGINT)
             process.communicate(timeout=10)
         assert process.returncode == 0
         assert lines[0].startswith("the simulated exchange listens on http://127.0.0.1:")
         assert lines[1].startswith("export BULK_CANCEL_OKX_BASE_URL=http://127.0.0.1:")
-        assert lines[5].startswith("# 30 orders are on the book")
+        assert lines[5].startswith("export BULK_CANCEL_OKX_WS_URL=ws://127.0.0.1:")
+        assert lines[6].startswith("# 30 orders are on the book")
 
 
 def _environment() -> dict[str, str]:

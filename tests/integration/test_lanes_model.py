@@ -17,7 +17,7 @@ from redis import Redis
 from tests.lane_rig import TIMING, LaneRig, finished, rest, retried, returned
 from worker.admission import BatchConflictError
 from worker.embedded import EmbeddedRedis
-from worker.lanes import Call, Decided, Grant
+from worker.grants import Call, Decided, Grant
 from worker.simulator.meters import max_in_window
 from worker.window import Limits
 

@@ -18,7 +18,7 @@ from redis import Redis
 
 from tests.lane_rig import LANE, TIMING, LaneRig, orders, retried, returned
 from worker.embedded import EmbeddedRedis
-from worker.lanes import Call, Grant
+from worker.grants import Call, Grant
 from worker.window import Limits
 
 LIMITS: Final = Limits(single=3, batch=8)

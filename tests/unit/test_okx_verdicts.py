@@ -37,7 +37,7 @@ def test_every_row_judges_its_item() -> None:
     """An item's sCode gives its row's verdict, scope and slowness, whatever the envelope says."""
     for row in CODES.values():
         (judged,) = judge([ONE], answer(Item("1", "", row.code, "why"), code="1"))
-        assert judged == Judgement(row.verdict, row.scope, row.slow, row.code, "why")
+        assert judged == Judgement(row.verdict, row.scope, row.slow, row.code, "why", ord_id="1")
 
 
 def test_every_row_judges_its_envelope() -> None:

@@ -9,7 +9,7 @@ from redis.exceptions import ConnectionError as RedisGoneError
 from redis.exceptions import ResponseError
 
 from tests.lane_rig import credentials
-from worker.lanes import Call, Grant, Job, Lanes, Recorded, Result
+from worker.grants import Call, Grant, Job, Recorded, Result
 from worker.okx.answers import Answer, Item
 from worker.okx.orders import OrderRef
 from worker.retry import Policy
@@ -19,6 +19,7 @@ from worker.users import User
 from worker.window import Limits
 
 if TYPE_CHECKING:
+    from worker.lanes import Lanes
     from worker.okx.client import OkxClient
 
 USER = User("u1", (credentials("a1"),), "http://x", Limits(60, 300), 0)

@@ -11,6 +11,7 @@ from worker.simulator.control import Control
 from worker.simulator.exchange import Exchange
 from worker.simulator.faults import Fault, ItemCode, Network, envelope
 from worker.simulator.log import Filters
+from worker.simulator.messages import ChannelFault
 from worker.simulator.meters import Limits
 from worker.simulator.wire import Reply, Request
 
@@ -343,6 +344,10 @@ def test_ten_thousand_orders_cost_little() -> None:
         def release(self) -> int:
             """Never called."""
             return 0
+
+        def fault_channels(self, fault: ChannelFault) -> int:
+            """Never called."""
+            raise AssertionError(fault)
 
         def stop(self) -> None:
             """Never called."""

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.lane_rig import LANE, credentials
-from worker.lanes import Call, Grant, Job, Result
+from worker.grants import Call, Grant, Job, Result
 from worker.okx.answers import Answer, Item
 from worker.okx.errors import (
     ClockSkew,

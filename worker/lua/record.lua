@@ -9,8 +9,8 @@
 --          elapsed_us (since the first byte could have been written), refused, answered, limits {single, batch}, batch_size,
 --          window_us, retention_s, exchange (scope), strike {limit, base_us, cap_us, reason} (optional),
 --          rests [{scope, base_us, cap_us, reason}], mended [probed scopes whose rest ends],
---          jobs [{id, generation, act: "finish" | "retry" | "return", status, code, message, delay_us, counts,
---          attempt (JSON text without `at`)}]
+--          confirm_us (after which a book is looked at), jobs [{id, generation, act: "finish" | "confirm" | "retry" |
+--          "return", status, code, message, ord (ordId at the exchange), delay_us, counts, attempt (JSON text without `at`)}]
 -- return   JSON: {due (µs from now, -1: no work), stale (jobs no longer held), rested [scopes whose rest began or goes on],
 --          repeated}
 
@@ -18,7 +18,7 @@ despite_full_memory()
 local input = cjson.decode(ARGV[1])
 local lane, now, wall = input.lane, clock()
 local key = K.window(lane .. ':' .. input.meter)
-local stale, rested = 0, {}
+local stale, rested, looks = 0, {}, false
 
 local function answer(repeated)
   local due = board(lane, now, input.slots ~= 'release' and LINGER_US or 0)
@@ -36,7 +36,15 @@ end
 
 local function ending(decided)
   return { status = decided.status, code = decided.code, message = decided.message,
-    accepted = decided.status == 'accepted' and wall or nil }
+    accepted = decided.status == 'accepted' and text(wall) or nil }
+end
+
+-- The exchange's word is not the book's: the job waits for a look at it, with what is believed until then.
+local function await_confirmation(job, decided)
+  move(lane, job, 'accepted', now, 'call', '', 'believed', decided.status, 'code', decided.code, 'message', decided.message,
+    'accepted', decided.status == 'accepted' and text(wall) or job.accepted or '', 'ord', decided.ord, 'looks', 0,
+    'attempts', job.attempts, 'log', job.log or '', 'sent', job.sent or '')
+  looks = true
 end
 
 -- The job of a failed probe comes back just after the rest, so that another job is the next probe: the cause may be its own.
@@ -58,10 +66,22 @@ local function remember(job, decided)
   note(job, '{"at":' .. text(wall) .. ',' .. string.sub(decided.attempt, 2))
 end
 
+-- What a push told while the cancel was under way; of a client id the answer says whose order it is.
+local function told_of(job, decided)
+  local told = job.told and cjson.decode(job.told)
+  if not told or not (string.match(job.id, '/o%d+$') or decided.ord == told.ord) then return nil end
+  local message = told.message ~= '' and told.message or decided.message
+  return { status = told.status, code = decided.code, message = message, filled = told.filled,
+    accepted = decided.status == 'accepted' and text(wall) or nil }
+end
+
 -- The claim still holds the job: it moves as decided.
 local function move_on(job, decided)
   if not decided.counts then job.attempts = job.attempts - 1 end
+  local told = told_of(job, decided)
+  if told then return finish(lane, job, told, wall, input.retention_s) end
   if decided.act == 'finish' then return finish(lane, job, ending(decided), wall, input.retention_s) end
+  if decided.act == 'confirm' then return await_confirmation(job, decided) end
   local delay_us = decided.act == 'retry' and math.max(decided.delay_us, behind_us) or 0
   move(lane, job, delay_us > 0 and 'retrying' or 'queued', delay_us > 0 and now + delay_us or tonumber(job.place),
     'call', '', 'attempts', job.attempts, 'log', job.log or '', 'sent', job.sent or '')
@@ -78,6 +98,8 @@ local function apply(decided)
   stale = stale + 1
   if decided.act == 'finish' and decided.status ~= 'exhausted' then
     finish(lane, job, ending(decided), wall, input.retention_s)
+  elseif decided.act == 'confirm' and decided.status ~= 'exhausted' and job.state ~= 'sending' and job.state ~= 'accepted' then
+    await_confirmation(job, decided)
   elseif decided.act ~= 'return' then
     redis.call('HSET', K.job(job.id), 'log', job.log, 'sent', job.sent)
   end
@@ -97,8 +119,12 @@ count_strikes()
 for _, rest in ipairs(input.rests) do begin_rest(rest) end
 for _, decided in ipairs(input.jobs) do apply(decided) end
 tally(K.lane(lane), 'sent', input.slots == 'release' and 0 or input.count)
-if input.refused then tally(K.lane(lane), 'refused', 1) end
+if input.refused then
+  tally(K.lane(lane), 'refused', 1)
+  redis.call('HSET', K.lane(lane), 'refused_at', text(wall))
+end
 write_out(wall)
+if looks then look_at(string.match(lane, '^[^/]+'), now + input.confirm_us, false) end
 slots_note(lane, input.limits, input.batch_size, now)
 for _, scope in ipairs(input.mended) do rest_end(scope, now) end
 -- A lane that asked while its own probe was out waits for the probe's lease; now the rest itself says how long.

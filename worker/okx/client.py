@@ -28,6 +28,7 @@ CANCEL = "/api/v5/trade/cancel-order"
 CANCEL_BATCH = "/api/v5/trade/cancel-batch-orders"
 ORDER = "/api/v5/trade/order"
 ORDERS_PENDING = "/api/v5/trade/orders-pending"
+ORDERS_HISTORY = "/api/v5/trade/orders-history"
 ACCOUNT_CONFIG = "/api/v5/account/config"
 TIME = "/api/v5/public/time"
 
@@ -94,6 +95,19 @@ class OkxClient:
         """One page of open orders, newest first, those older than the ordId `after`; filters as OKX's."""
         paging = {"limit": str(limit)} | ({"after": after} if after else {})
         return self._rows(creds, ORDERS_PENDING, {**filters, **paging}, write_by)
+
+    def orders_history(
+        self,
+        creds: Credentials,
+        *,
+        inst_type: str,
+        after: str | None = None,
+        limit: int = 100,
+        write_by: float = _WHENEVER,
+    ) -> list[Row]:
+        """One page of ended orders of a type, newest first, those older than the ordId `after`."""
+        paging = {"limit": str(limit)} | ({"after": after} if after else {})
+        return self._rows(creds, ORDERS_HISTORY, {"instType": inst_type, **paging}, write_by)
 
     def account_config(self, creds: Credentials) -> AccountConfig:
         """Whose key this is and what it may do."""

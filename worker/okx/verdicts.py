@@ -27,7 +27,8 @@ class Judgement:
     """What one order's result means.
 
     `never_sent`: no byte left, its slot may be released. `transport`: the connection failed, not
-    the exchange. `whole`: the code was said of a request for several orders, so another may be its cause.
+    the exchange. `whole`: the code was said of a request for several orders, so another may be its cause. `ord_id`:
+    the exchange's id of the order, "" if the answer does not tell.
     """
 
     verdict: Verdict
@@ -38,6 +39,7 @@ class Judgement:
     never_sent: bool = False
     transport: bool = False
     whole: bool = False
+    ord_id: str = ""
 
 
 def judge(orders: Sequence[OrderRef], result: Answer | ExchangeError) -> tuple[Judgement, ...]:
@@ -76,7 +78,8 @@ def _of_order(
 
 
 def _of_item(item: Item, answer: Answer) -> Judgement:
-    return _of_code(item.sCode, item.sMsg) if item.sCode else _of_envelope(answer)
+    judged = _of_code(item.sCode, item.sMsg) if item.sCode else _of_envelope(answer)
+    return replace(judged, ord_id=item.ordId) if item.ordId else judged
 
 
 def _of_envelope(answer: Answer) -> Judgement:

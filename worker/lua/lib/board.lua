@@ -7,11 +7,19 @@ local URGENT_BELOW = 2 ^ 51 -- places in line: urgent below, normal above
 local function board_first()
   local _, urgent = first(K.urgent())
   local _, normal = first(K.board())
-  return math.min(urgent or INF, normal or INF)
+  local _, look = first(K.looks())
+  return math.min(urgent or INF, normal or INF, look or INF)
 end
 
 local function ring()
   if redis.call('LLEN', K.bell()) == 0 then redis.call('LPUSH', K.bell(), '1') end
+end
+
+-- look_at: the user's book is looked at then; a later time only replaces an earlier one if `postpone`.
+local function look_at(uid, at, postpone)
+  local before = board_first()
+  redis.call('ZADD', K.looks(), postpone and 'CH' or 'LT', text(at), uid)
+  if at < before then ring() end
 end
 
 -- slots: remembers in the lane when its next slots are free, for whoever boards it without knowing the limits.

@@ -35,10 +35,11 @@ local function write_out(wall)
   touched = {}
 end
 
-local function result_json(job, status, code, message, accepted, wall)
-  return '"status":"' .. status .. '","sCode":' .. cjson.encode(code) .. ',"sMsg":' .. cjson.encode(message) ..
-    ',"attempts":' .. job.attempts .. ',"generation":' .. job.generation .. ',"first_sent":' .. (job.sent or 'null') ..
-    ',"accepted":' .. (accepted and text(accepted) or 'null') .. ',"finished":' .. text(wall) ..
+local function result_json(job, ending, wall)
+  return '"status":"' .. ending.status .. '","sCode":' .. cjson.encode(ending.code) .. ',"sMsg":' ..
+    cjson.encode(ending.message) .. ',"attempts":' .. job.attempts .. ',"generation":' .. job.generation ..
+    ',"first_sent":' .. (job.sent or 'null') .. ',"accepted":' .. (ending.accepted or job.accepted or 'null') ..
+    ',"accFillSz":' .. cjson.encode(ending.filled or '') .. ',"finished":' .. text(wall) ..
     ',"log":[' .. string.gsub(job.log or '', '\n', ',') .. ']'
 end
 
@@ -54,12 +55,23 @@ local function open_next(lane, job)
   open(lane, job.id, job, cjson.decode(job.next))
 end
 
--- finish(lane, job, ending): ending = {status, code, message, accepted µs or nil}; the job must be live.
+-- An order whose cancel was given up is remembered as perhaps live, until a later generation has it off the book.
+local function expose(job, status, wall, retention)
+  if status == 'exhausted' then
+    redis.call('ZADD', K.may_be_live(), text(wall), job.id)
+    redis.call('ZREMRANGEBYSCORE', K.may_be_live(), '-inf', text(wall - retention * 1000000))
+  elseif number(job.generation) > 1 and (OFF_BOOK[status] or status == 'accepted') then
+    redis.call('ZREM', K.may_be_live(), job.id)
+  end
+end
+
+-- finish(lane, job, ending): ending = {status, code, message, accepted µs as text or nil, filled}; the job must be live.
 local function finish(lane, job, ending, wall, retention)
-  local result = result_json(job, ending.status, ending.code, ending.message, ending.accepted, wall)
+  local result = result_json(job, ending, wall)
   leave(lane, job)
   for _, batch in ipairs(words(job.batches)) do row_end(batch, job.id, ending.status, result) end
   outcome_add(job, ending.status, ending.code, ending.message, wall, retention)
+  expose(job, ending.status, wall, retention)
   tally(K.lane(lane), 'status:' .. ending.status, 1)
   redis.call('DEL', K.job(job.id))
   redis.call('HSET', K.job(job.id), 'state', ending.status, 'generation', job.generation,
@@ -73,8 +85,9 @@ end
 local exhausted = {}
 
 local function exhaust(lane, job, message, wall, retention)
-  exhausted[#exhausted + 1] = '{"job":' .. cjson.encode(job.id) .. ',"lane":' .. cjson.encode(lane) .. ',"batches":' ..
-    cjson.encode(job.batches or '') .. ',"attempts":' .. job.attempts .. ',"message":' .. cjson.encode(message) .. '}'
+  exhausted[#exhausted + 1] = '{"job":' .. cjson.encode(job.id) .. ',"lane":' .. cjson.encode(lane) .. ',"account":' ..
+    cjson.encode(job.account) .. ',"batches":' .. cjson.encode(job.batches or '') ..
+    ',"attempts":' .. job.attempts .. ',"message":' .. cjson.encode(message) .. '}'
   finish(lane, job, { status = 'exhausted', code = '', message = message }, wall, retention)
 end
 

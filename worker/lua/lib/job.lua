@@ -1,9 +1,11 @@
 -- The one mover: a live job is in exactly one place of its lane, the one that its state names.
 
-local PLACE = { queued = K.ready, retrying = K.later, sending = K.claimed }
-local LIVE = { queued = true, retrying = true, sending = true }
+local function unconfirmed(lane) return K.unconfirmed(string.match(lane, '^[^/]+')) end
+
+local PLACE = { queued = K.ready, retrying = K.later, sending = K.claimed, accepted = unconfirmed }
 local OFF_BOOK = { canceled = true, filled = true, gone = true }
-local FIELDS = { 'state', 'generation', 'account', 'attempts', 'place', 'call', 'batches', 'deadline', 'sent', 'log', 'next' }
+local FIELDS = { 'state', 'generation', 'account', 'attempts', 'place', 'call', 'batches', 'deadline', 'sent', 'log', 'next',
+  'believed', 'accepted', 'ord', 'code', 'message', 'told' }
 local LOG_KEPT = 10
 
 local function job_read(job)
@@ -13,7 +15,7 @@ local function job_read(job)
   for index, field in ipairs(FIELDS) do read[field] = values[index] ~= '' and values[index] or nil end
   read.attempts = number(read.attempts) or 0
   read.deadline = number(read.deadline) or INF
-  read.live = LIVE[read.state] or false
+  read.live = read.place ~= nil and PLACE[read.state] ~= nil -- an ended job has no place in line
   return read
 end
 

@@ -1,0 +1,124 @@
+"""What do a claim and a record say? The values that pass between the lanes, the turn and the sender."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from worker.keys import JobId
+from worker.users import User
+
+Meter = Literal["single", "batch"]
+Slots = Literal["settle", "keep", "release"]
+Act = Literal["finish", "confirm", "retry", "return"]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A claimed job: one order to cancel; `attempts` counts the present one, `left_s` is the time to its deadline."""
+
+    id: str
+    account: str
+    attempts: int
+    generation: int
+    left_s: float
+    batches: tuple[str, ...]
+
+    @property
+    def order(self) -> JobId:
+        """The order that it cancels."""
+        return JobId.parse(self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One HTTP call that a grant allows: its meter and its jobs (one for `single`, 2 to 20 for `batch`)."""
+
+    id: str
+    meter: Meter
+    jobs: tuple[Job, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Exhausted:
+    """A job that a verb ended because its attempts or its time were used up: the order may still be live."""
+
+    job: str
+    lane: str
+    account: str
+    batches: tuple[str, ...]
+    attempts: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """The answer to a claim: calls to make with one account, or why there are none and when to ask again.
+
+    `due_s` is the time until the lane needs its next turn (None: no work). `asked_at` is the `time.monotonic()`
+    from just before the claim was asked for: every first byte must be written within 1 s of it. `exhausted`
+    are the jobs that the claim ended instead.
+    """
+
+    lane: str
+    claim: str
+    user: User
+    account: int | None
+    probes: tuple[str, ...]
+    due_s: float | None
+    reason: str
+    calls: tuple[Call, ...]
+    asked_at: float
+    exhausted: tuple[Exhausted, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What becomes of one job: ended with `status`, sent again after `delay_s`, or given back unsent.
+
+    `confirm`: it is believed to end with `status`, and the book will tell; `ord_id` is the exchange's id of the order.
+    """
+
+    job: Job
+    act: Act
+    code: str
+    message: str
+    attempt: dict[str, object]
+    status: str = ""
+    ord_id: str = ""
+    delay_s: float = 0.0
+    counts: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class RestFor:
+    """A scope that shall rest, and why; each failed probe doubles `base_s` up to `cap_s`."""
+
+    scope: str
+    base_s: float
+    cap_s: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """All that one call brought; `strike`: it had no answer, and the address rests after `STRIKES` such in a row."""
+
+    slots: Slots
+    decided: tuple[Decided, ...]
+    elapsed_s: float
+    answered: bool
+    refused: bool = False
+    rests: tuple[RestFor, ...] = ()
+    mended: tuple[str, ...] = ()
+    strike: RestFor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The answer to a record: when the lane needs its next turn, and how many jobs the call no longer held.
+
+    `rested` are the scopes whose rest began with this record, or goes on because their probe failed.
+    """
+
+    due_s: float | None
+    stale: int
+    rested: tuple[str, ...] = ()

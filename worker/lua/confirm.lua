@@ -1,0 +1,61 @@
+-- confirm: writes what the book, or a push of the exchange, told of jobs.
+--
+-- Guarantee: given twice, it acts once. A job ends as it was seen; one still live goes back into its lane, or ends exhausted
+-- if its attempts are used up or it was only looked for. A job of another generation, or already ended, is left alone.
+--
+-- KEYS[1]  the runner's prefix
+-- ARGV[1]  JSON: jobs [{id, lane, generation (0: told by a push, any live one whose order it is), ord (ordId at the exchange),
+--          act: "end" | "again" | "stay", status, message, filled (amount, ""), looks (how often it was not known)}],
+--          max_attempts, retention_s
+-- return   JSON: {ended, again, exhausted [{job, lane, account, batches, attempts, message}] (jobs that may still be live)}
+
+despite_full_memory()
+local input = cjson.decode(ARGV[1])
+local now, wall = clock()
+local lanes, ended, again = {}, 0, 0
+
+-- A push may be faster than the answer to its cancel: the record then ends the job.
+local function keep_for_record(job, told)
+  redis.call('HSET', K.job(job.id), 'told', cjson.encode({ status = told.status, message = told.message,
+    filled = told.filled, ord = told.ord }))
+end
+
+-- A push names an order, and a client id may have been used for several: the job's own is known from the cancel's answer.
+local function meant(job, told)
+  if not job or not job.live then return false end
+  if told.generation ~= 0 then return job.state == 'accepted' and tonumber(job.generation) == told.generation end
+  return string.match(job.id, '/o%d+$') ~= nil or job.ord == told.ord
+end
+
+local function end_as(job, told)
+  local ending = { status = told.status, code = job.code or '', message = told.message, filled = told.filled }
+  if ending.message == '' then ending.message = job.message or '' end
+  finish(told.lane, job, ending, wall, input.retention_s)
+  ended = ended + 1
+end
+
+local function cancel_again(job, told)
+  note(job, '{"at":' .. text(wall) .. ',"call":"","endpoint":"book","sCode":null,"sMsg":' .. cjson.encode(told.message) .. '}')
+  if job.believed == 'exhausted' or job.attempts >= input.max_attempts then
+    return exhaust(told.lane, job, told.message .. '; attempts used up', wall, input.retention_s)
+  end
+  move(told.lane, job, 'queued', tonumber(job.place), 'call', '', 'believed', '', 'looks', 0, 'log', job.log)
+  redis.call('ZADD', K.lanes(), text(now), told.lane)
+  again = again + 1
+end
+
+local function apply(told)
+  local job = job_read(told.id)
+  if job and job.state == 'sending' and told.generation == 0 then return keep_for_record(job, told) end
+  if not meant(job, told) then return end
+  lanes[told.lane] = true
+  if told.act == 'stay' then redis.call('HSET', K.job(job.id), 'looks', told.looks)
+  elseif told.act == 'again' then cancel_again(job, told)
+  elseif told.status == 'exhausted' then exhaust(told.lane, job, told.message, wall, input.retention_s)
+  else end_as(job, told) end
+end
+
+for _, told in ipairs(input.jobs) do apply(told) end
+write_out(wall)
+for lane in pairs(lanes) do board(lane, now) end
+return '{"ended":' .. ended .. ',"again":' .. again .. ',"exhausted":' .. exhausted_json() .. '}'

@@ -1,0 +1,35 @@
+-- look: begins a look at a user's book: which jobs are unconfirmed, and who reads for them.
+--
+-- Guarantee: one look at a user at a time, until it is ended by `looked` or its lease lapses; a lost one is looked for
+-- again. Every job returned was believed off the book before `now`, so a listing that begins later can tell.
+--
+-- KEYS[1]  the runner's prefix
+-- ARGV[1]  JSON: uid, look (id, chosen by the caller), exchange (scope), lease_us, count (jobs at most)
+-- return   JSON: {mine (false: another look is on, or nothing is to be done now), now (µs), jobs [[id, µs since when]]}
+
+despite_full_memory()
+local input = cjson.decode(ARGV[1])
+local uid, now = input.uid, clock()
+local unconfirmed = K.unconfirmed(uid)
+
+local function answer(mine, jobs)
+  return '{"mine":' .. tostring(mine) .. ',"now":' .. text(now) .. ',"jobs":[' .. table.concat(jobs, ',') .. ']}'
+end
+
+if redis.call('ZCARD', unconfirmed) == 0 then
+  redis.call('ZREM', K.looks(), uid)
+  return answer(false, {})
+end
+local rest_ends = rest_until(input.exchange)
+if rest_ends and rest_ends > now then
+  redis.call('ZADD', K.looks(), text(rest_ends), uid)
+  return answer(false, {})
+end
+local holder = redis.call('GET', K.looking(uid))
+if holder and holder ~= input.look then return answer(false, {}) end
+redis.call('SET', K.looking(uid), input.look, 'PX', text(input.lease_us / 1000))
+redis.call('ZADD', K.looks(), text(now + input.lease_us), uid)
+local found = redis.call('ZRANGE', unconfirmed, 0, input.count - 1, 'WITHSCORES')
+local jobs = {}
+for index = 1, #found, 2 do jobs[#jobs + 1] = '[' .. cjson.encode(found[index]) .. ',' .. text(tonumber(found[index + 1])) .. ']' end
+return answer(true, jobs)
