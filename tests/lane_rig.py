@@ -9,6 +9,7 @@ from tasks.messages import parse_cancel_orders
 from worker.admission import Admission, Receipt
 from worker.batches import Batches, Row
 from worker.board import Board
+from worker.confirmations import Confirmations
 from worker.directory import Directory
 from worker.grants import Call, Decided, Grant, Job, Recorded, RestFor, Result
 from worker.keys import Keys
@@ -70,6 +71,9 @@ class LaneRig:
         self.lanes = Lanes(self.scripts, TIMING, max_attempts=max_attempts, retention_s=retention_s)
         self.board = Board(redis, self.scripts, self.keys, retention_s=retention_s, blackout_us=TIMING.blackout_us)
         self.batches = Batches(redis, self.keys)
+        self.confirmations = Confirmations(
+            redis, self.keys, self.scripts, max_attempts=max_attempts, retention_s=retention_s
+        )
 
     def restart_redis(self, run_id: str) -> None:
         """The server gets another identity, as after a restart."""
@@ -143,3 +147,8 @@ def returned(job: Job) -> Decided:
 def rest(scope: str, base_s: float = 0.5, cap_s: float = 10.0) -> RestFor:
     """A scope that shall rest."""
     return RestFor(scope, base_s, cap_s, "test")
+
+
+def believed(job: Job, status: str = "accepted", code: str = "0", *, ord_id: str = "") -> Decided:
+    """The exchange said so, and the book is to confirm it."""
+    return Decided(job, "confirm", code, "", {"sCode": code}, status=status, ord_id=ord_id)

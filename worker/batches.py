@@ -73,6 +73,8 @@ class Row:
     finished_at: int | None
     place: int
     log: tuple[Mapping[str, object], ...]
+    accFillSz: str | None = None
+    """What of the order was filled, in its own unit; None if nothing, or not known."""
 
 
 class Batches:
@@ -124,7 +126,7 @@ class Batches:
         return str(newest[0][0]) if newest else "0-0"
 
     def _live(self, jobs: list[str]) -> dict[str, dict[str, Any]]:
-        fields = ("state", "attempts", "sent", "log")
+        fields = ("state", "attempts", "sent", "log", "accepted")
         found: dict[str, dict[str, Any]] = {}
         for start in range(0, len(jobs), 1000):
             part = jobs[start : start + 1000]
@@ -137,7 +139,7 @@ class Batches:
 
 
 def _state(batch_id: str, raw: Mapping[str, str]) -> BatchState:
-    counts = Counter({name[7:]: int(value) for name, value in raw.items() if name.startswith("status:")})
+    counts = +Counter({name[7:]: int(value) for name, value in raw.items() if name.startswith("status:")})
     return BatchState(
         batch_id=batch_id,
         account=raw["account"],
@@ -176,6 +178,7 @@ def _row(state: BatchState, job: str, text: str, live: Mapping[str, Any] | None)
         first_sent_at=ended["first_sent"],
         accepted_at=ended["accepted"],
         finished_at=ended["finished"],
+        accFillSz=ended.get("accFillSz") or None,
         place=ended["n"],
         log=tuple(ended["log"]),
     )
@@ -195,8 +198,9 @@ def _waiting_row(state: BatchState, job: str, text: str, live: Mapping[str, Any]
         attempts=int(live.get("attempts") or 0),
         enqueued_at=int(enqueued),
         first_sent_at=int(live["sent"]) if live.get("sent") else None,
-        accepted_at=None,
+        accepted_at=int(live["accepted"]) if live.get("accepted") else None,
         finished_at=None,
+        accFillSz=None,
         place=int(place),
         log=log,
     )

@@ -144,14 +144,14 @@ class Confirmer:
 
     def _from_history(self, user: User, inst_type: str, wanted: dict[str, Unconfirmed]) -> Iterator[list[Finding]]:
         """Each page begins at the newest one still wanted; one that is not there is left for asking by itself."""
-        while len(wanted) >= WORTH_A_PAGE:
+        for _ in range(len(wanted) // WORTH_A_PAGE):
+            if len(wanted) < WORTH_A_PAGE:
+                return
             newest = max(wanted, key=int)
             page = self._book.ended_orders(user, inst_type, after=str(int(newest) + 1))
             found = [seen_as(wanted.pop(row["ordId"]), row) for row in page if row.get("ordId", "") in wanted]
             wanted.pop(newest, None)
             yield found
-            if len(found) < WORTH_A_PAGE:
-                return
 
     def _give_up(self, jobs: Sequence[Unconfirmed], why: str) -> None:
         """Those that are found meanwhile are not unconfirmed any more, and are left alone."""

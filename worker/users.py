@@ -1,7 +1,7 @@
 """Whose lanes are these? The exchange's User IDs, each with its accounts, its limits and its address."""
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from worker.account import Account
 from worker.okx.credentials import Credentials
@@ -19,7 +19,9 @@ class User:
     limits: Limits
     batch_size: int
     """Orders per batch request; 0: the single endpoint only."""
-    reading: ReadingLimits = ReadingLimits()
+    reading: ReadingLimits = field(default=ReadingLimits())
+    ws_url: str | None = None
+    """The private channel's address; None: there is to be no channel."""
 
     @property
     def exchange(self) -> str:
@@ -30,6 +32,11 @@ class User:
 def account_scope(name: str) -> str:
     """The scope of one account's credentials."""
     return f"account:{name}"
+
+
+def user_scope(uid: str) -> str:
+    """The scope of all that one User ID sends; only an operator lets it rest."""
+    return f"user:{uid}"
 
 
 def users_of(settings: Settings) -> dict[str, User]:
@@ -47,7 +54,9 @@ def _user(uid: str, accounts: list[Account], settings: Settings) -> User:
     reading = ReadingLimits(settings.limit_pending, settings.limit_history, settings.limit_order).scaled(share)
     single_only = limits.batch < 2 or any(account.endpoints == "single" for account in accounts)  # noqa: PLR2004
     credentials = tuple(_credentials(account, settings) for account in accounts)
-    return User(uid, credentials, credentials[0].base_url, limits, 0 if single_only else BATCH_SIZE, reading)
+    batch_size = 0 if single_only else BATCH_SIZE
+    ws_url = settings.ws_url_of(accounts[0])
+    return User(uid, credentials, credentials[0].base_url, limits, batch_size, reading, ws_url)
 
 
 def _credentials(account: Account, settings: Settings) -> Credentials:

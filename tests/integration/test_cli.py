@@ -31,7 +31,7 @@ GOOD = "instId,ordId\nBTC-USDT,1\nBTC-USDT,2\nETH-USDT,3\n"
 BAD = "instId,ordId\nBTC-USDT,1\nBTC-USDT,1.2E+15\nnope,2\n"
 FIELDS = [
     "batch_id", "account", "instId", "ordId", "clOrdId", "status", "sCode", "sMsg", "attempts",
-    "enqueued_at", "first_sent_at", "accepted_at", "finished_at",
+    "enqueued_at", "first_sent_at", "accepted_at", "finished_at", "accFillSz",
 ]  # fmt: skip
 Check = Callable[[], dict[str, dict[str, str]]]
 

@@ -52,7 +52,7 @@ def test_one_lane_at_its_limit_is_never_too_fast() -> None:
         ids = rig.exchange.control.place(UID, "BTC-USDT", 1200)
         submit(rig, "b", *orders("BTC-USDT", ids))
         state = rig.done("b", 90)
-        assert state.counts == {"accepted": 1200}
+        assert state.counts == {"canceled": 1200}
         assert single(rig, "BTC-USDT") == (1200, 0, 60)
 
 
@@ -61,7 +61,7 @@ def test_both_meters_of_many_lanes_at_once(rig: Rig) -> None:
     instruments = rig.exchange.config.instruments[:8]
     rows = [row for each in instruments for row in orders(each, rig.exchange.control.place(UID, each, 100))]
     submit(rig, "b", *rows)
-    assert rig.done("b").counts == {"accepted": 800}
+    assert rig.done("b").counts == {"canceled": 800}
     summary = rig.exchange.control.summary()
     assert summary.cancels_per_order == {1: 800}
     assert sum(meter.refusals for meter in summary.meters.values()) == 0
@@ -85,7 +85,7 @@ def test_a_foreign_celery_client_needs_only_the_broker(rig: Rig) -> None:
     command = [sys.executable, "-I", "-c", FOREIGN, rig.redis.url, order_id, "BTC-USDT"]
     subprocess.run(command, check=True, cwd="/", timeout=30)
     rig.wait_for(lambda: rig.store.refusals.count() == 1)
-    assert rig.done("foreign").counts == {"accepted": 1}
+    assert rig.done("foreign").counts == {"canceled": 1}
     (refused,) = rig.store.refusals.newest(5)
     assert (refused.batch_id, refused.source) == ("foreign", "tasks.cancel_orders")
     assert refused.errors == ("orders[1].instId: should be an instrument such as BTC-USDT or BTC-USDT-SWAP",)
@@ -99,7 +99,7 @@ def test_a_producer_without_celery_pushes_one_json_object(rig: Rig) -> None:
     assert "2510789768709120" in envelope
     rig.store.redis.lpush("cancel", envelope.replace("2510789768709120", order_id))
     rig.wait_for(lambda: bool(rig.store.redis.exists(rig.store.keys.of("batch", "b1"))))
-    assert rig.done("b1").counts == {"accepted": 1}
+    assert rig.done("b1").counts == {"canceled": 1}
 
 
 def test_a_killed_worker_loses_nothing() -> None:
@@ -117,7 +117,7 @@ def test_a_killed_worker_loses_nothing() -> None:
         rig.start_worker()
         counts = rig.done("b", 40).counts
         assert sum(counts.values()) == 1000
-        assert set(counts) <= {"accepted", "gone"}
+        assert set(counts) <= {"canceled", "gone"}
         summary = rig.exchange.control.summary()
         assert summary.live == {UID: {}}
         assert sum(meter.refusals for meter in summary.meters.values()) == 0
@@ -130,7 +130,7 @@ def test_sigterm_ends_a_busy_worker_cleanly() -> None:
         submit(rig, "b", *orders("BTC-USDT", ids))
         rig.wait_for(lambda: rig.store.batches.state("b").waiting < 800)
         assert rig.stop_worker(rig.workers[0], 20) == 0
-        assert rig.done("b", 30).counts == {"accepted": 800}
+        assert rig.done("b", 30).counts == {"canceled": 800}
         assert rig.exchange.control.summary().cancels_per_order == {1: 800}
 
 

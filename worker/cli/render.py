@@ -9,15 +9,17 @@ from rich.table import Table
 from rich.text import Text
 
 from worker.batches import BatchState, Row
+from worker.cli.attempts import attempt_json, attempt_line
 from worker.cli.output import clean, clock, iso, iso_us, number, plural, styled, table
 from worker.fleet import Worker
 from worker.refused import Entry
-from worker.status import Lane, Rest, Snapshot
+from worker.rests import Rest
+from worker.status import Lane, Snapshot
 
 LANES_SHOWN: Final = 20
 FIELDS: Final = (
     "batch_id", "account", "instId", "ordId", "clOrdId", "status", "sCode", "sMsg", "attempts",
-    "enqueued_at", "first_sent_at", "accepted_at", "finished_at",
+    "enqueued_at", "first_sent_at", "accepted_at", "finished_at", "accFillSz",
 )  # fmt: skip
 """What `outcomes --format jsonl` prints of an order, in this order."""
 
@@ -26,7 +28,7 @@ _PAYLOAD_SHOWN: Final = 100
 
 def snapshot_parts(snapshot: Snapshot) -> list[RenderableType]:
     """The runner: a head line, what rests and why, the busiest lanes, workers, batches with waiting orders."""
-    parts: list[RenderableType] = [*_head(snapshot), *map(_rest_line, _wide(snapshot.rests))]
+    parts: list[RenderableType] = [*_head(snapshot), *map(rest_line, _wide(snapshot.rests))]
     if snapshot.lanes:
         parts += [Text(), _lane_table(snapshot.lanes[:LANES_SHOWN]), *_more(snapshot.lanes)]
     if snapshot.workers:
@@ -57,15 +59,32 @@ def counts_text(counts: Mapping[str, int]) -> Text:
 
 
 def _wide(rests: Iterable[Rest]) -> Iterable[Rest]:
-    return (rest for rest in rests if not rest.scope.startswith("lane:"))
+    return (rest for rest in rests if rest.paused_by or not rest.scope.startswith("lane:"))
 
 
-def _rest_line(rest: Rest) -> Text:
+def rest_line(rest: Rest) -> Text:
+    """What rests until when and why; or who paused it, and how it goes on."""
+    if rest.paused_by:
+        kind, _, name = rest.scope.partition(":")
+        shown = f"lane {name}" if kind == "lane" else ", ".join(rest.accounts) or name
+        resume = f"(bulk-cancel resume {name if kind == 'lane' else (*rest.accounts, name)[0]})"
+        since = f" since {clock(rest.since)}" if rest.since else ""
+        return Text.assemble(
+            ("paused    ", "bold yellow"), f"{clean(shown)}{since} {_why_paused(rest)} {clean(resume)}"
+        )
     return Text.assemble(("rests     ", "bold yellow"), f"{clean(rest.scope)} {_until(rest)}: {clean(rest.reason)}")
 
 
 def _until(rest: Rest) -> str:
-    return "is being probed" if rest.probing else f"until {clock(rest.until)}"
+    return "is being probed" if rest.probing or not rest.until else f"until {clock(rest.until)}"
+
+
+def _why_paused(rest: Rest) -> str:
+    return clean(f"by {rest.paused_by}" + (f": {rest.reason}" if rest.reason else ""))
+
+
+def _held_back(rest: Rest) -> str:
+    return f"paused {_why_paused(rest)}" if rest.paused_by else f"{clean(rest.reason)}, {_until(rest)}"
 
 
 def _lane_table(lanes: Sequence[Lane]) -> Table:
@@ -75,7 +94,7 @@ def _lane_table(lanes: Sequence[Lane]) -> Table:
         figures = map(number, (lane.queued, lane.sending, lane.retrying))
         windows = (f"{lane.batch_used}/{lane.limits.batch}", f"{lane.single_used}/{lane.limits.single}")
         refused = Text(number(lane.refused), style="bold red" if lane.refused else "")
-        held = f"{clean(lane.rest.reason)}, {_until(lane.rest)}" if lane.rest else ""
+        held = _held_back(lane.rest) if lane.rest else ""
         made.add_row(lane.name, *figures, *windows, number(lane.sent), refused, held)
     return made
 
@@ -180,12 +199,7 @@ def row_json(row: Row, *, verbose: bool = False) -> dict[str, object]:
     said = {name: getattr(row, name) for name in FIELDS}
     said |= {name: iso_us(getattr(row, name)) for name in times}
     said |= {"sCode": row.sCode or None, "sMsg": row.sMsg or None}
-    return said | ({"log": [_attempt_json(attempt) for attempt in row.log]} if verbose else {})
-
-
-def _attempt_json(attempt: Mapping[str, object]) -> dict[str, object]:
-    at = attempt.get("at")
-    return {**attempt, "at": iso_us(at) if isinstance(at, int) else None}
+    return said | ({"log": [attempt_json(attempt) for attempt in row.log]} if verbose else {})
 
 
 def outcome_table(rows: Sequence[Row]) -> Table:
@@ -207,7 +221,7 @@ def outcome_lines(rows: Sequence[Row]) -> list[Text]:
     for row in rows:
         said = f"  {row.sCode or ''} {clean(row.sMsg or '')}".rstrip()
         lines.append(Text.assemble((f"{row.instId} {_order(row)}", "bold"), "  ", styled(row.status), said))
-        lines += [Text(f"    {_attempt(attempt)}", style="dim") for attempt in row.log]
+        lines += [Text(f"    {attempt_line(attempt)}", style="dim") for attempt in row.log]
     return lines
 
 
@@ -217,14 +231,6 @@ def _order(row: Row) -> str:
 
 def _at(us: int) -> datetime:
     return datetime.fromtimestamp(us / 1e6).astimezone()
-
-
-def _attempt(attempt: Mapping[str, object]) -> str:
-    at = attempt.get("at")
-    when = clock(_at(at)) if isinstance(at, int) else ""
-    told = " ".join(str(attempt[name]) for name in ("sCode", "sMsg") if attempt.get(name))
-    extras = (f"{name}={value}" for name, value in attempt.items() if name not in {"at", "sCode", "sMsg"})
-    return clean("  ".join(filter(None, (when, told or "no answer", " ".join(extras)))))
 
 
 def refused_table(entries: Sequence[Entry]) -> Table:

@@ -95,7 +95,7 @@ def resent_without_cause(rig: Rig, batch_id: str) -> list[str]:
 def all_off_book(rig: Rig, batch_id: str, timeout_s: float = 40) -> None:
     """Returns when the batch is complete; every order of it is off the book (gone: an answer came too late)."""
     state = rig.done(batch_id, timeout_s)
-    assert set(state.counts) <= {"accepted", "gone"}, state
+    assert set(state.counts) <= {"canceled", "gone"}, state
     assert sum(state.counts.values()) == state.size
 
 

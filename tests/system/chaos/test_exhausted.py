@@ -52,7 +52,7 @@ def test_attempts_used_up(rig: Rig, witness: Witness) -> None:
         rig.exchange.control.script(order_id, ["51410"] * 9)
     hand_in(rig, "stuck", orders("BTC-USDT", ids))
     witness.injected(5)
-    assert rig.done("stuck").counts == {"accepted": MANY - 5, "exhausted": 5}
+    assert rig.done("stuck").counts == {"canceled": MANY - 5, "exhausted": 5}
     assert {row.attempts for row in rig.store.batches.rows("stuck") if row.status == "exhausted"} == {3}
     check_loud(rig, "stuck", ids[:5])
     assert {line["sCode"] for line in loud(rig, "stuck").values()} == {"51410"}
@@ -75,5 +75,5 @@ def test_deadline_passed_while_queued(rig: Rig, witness: Witness) -> None:
     assert rig.exchange.control.summary().arrivals == before
     witness.ended()
     hand_in(rig, "next", orders("ETH-USDT", ids))
-    assert rig.done("next").counts == {"accepted": MANY}
+    assert rig.done("next").counts == {"canceled": MANY}
     witness.judge(rig)

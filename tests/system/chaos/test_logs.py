@@ -29,7 +29,7 @@ def test_quiet_while_all_goes_well(rig: Rig, witness: Witness) -> None:
     before = len(logged(rig))
     ids = rig.exchange.control.place(HOUSE, "SOL-USDT", MANY)
     hand_in(rig, "quiet", orders("SOL-USDT", ids))
-    assert rig.done("quiet").counts == {"accepted": MANY}
+    assert rig.done("quiet").counts == {"canceled": MANY}
     rig.wait_for(lambda: sum(line["jobs"] for line in found(rig, "call")) == MANY)
     assert {line["level"] for line in logged(rig)[before:]} == {"debug"}
     assert {line["level"] for line in logged(rig)} == {"debug", "info"}
@@ -42,7 +42,7 @@ def test_loud_where_somebody_must_look(rig: Rig, witness: Witness) -> None:
     for order_id, code in zip(ids, ("51000", "51407", "59999"), strict=False):
         rig.exchange.control.script(order_id, [code])
     hand_in(rig, "b", orders("BTC-USDT", ids))
-    assert rig.done("b").counts == {"accepted": MANY - 2, "rejected": 2}
+    assert rig.done("b").counts == {"canceled": MANY - 2, "rejected": 2}
     check(rig, "order_rejected", "error", ids[:2], ["51000", "51407"])
     check(rig, "code_unknown", "warning", ids[2:3], ["59999"])
     (strange,) = (line for line in found(rig, "order_rejected") if line["sCode"] == "51407")

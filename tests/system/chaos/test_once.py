@@ -72,7 +72,7 @@ def test_the_same_message_fifty_times(rig: Rig, witness: Witness) -> None:
     rows = list(orders("BTC-USDT", rig.exchange.control.place(HOUSE, "BTC-USDT", MANY)))
     rig.store.redis.lpush("cancel", *(envelope("again", rows) for _ in range(25)))
     rig.wait_for(lambda: bool(rig.store.redis.exists(rig.store.keys.of("batch", "again"))))
-    assert rig.done("again").counts == {"accepted": MANY}
+    assert rig.done("again").counts == {"canceled": MANY}
     rig.store.redis.lpush("cancel", *(envelope("again", rows) for _ in range(25)))
     rig.wait_for(lambda: not rig.store.redis.llen("cancel"))
     hand_in(rig, "behind", orders("ETH-USDT", rig.exchange.control.place(HOUSE, "ETH-USDT", 1)))
@@ -94,7 +94,7 @@ def test_one_batch_id_from_many_producers_at_once(rig: Rig, witness: Witness, *,
         mine = [threads.submit(hand_in, rig, "shared", rows) for _ in range(2 * len(producers))]
     opened = [int(each.result()[0]) for each in told] + [each.result().new for each in mine]
     assert sum(opened) == len(rows)
-    assert rig.done("shared", 40).counts == {"accepted": len(rows)}
+    assert rig.done("shared", 40).counts == {"canceled": len(rows)}
     check_once(rig, rows)
     witness.injected(3 * len(producers) - 1).judge(rig)
 
@@ -118,7 +118,7 @@ def test_the_same_orders_in_five_batches(witness: Witness) -> None:
         assert [(each.new, each.joined) for each in receipts] == [(len(rows), 0), *[(0, len(rows))] * 4]
         rig.start_workers(2)
         for name in "abcde":
-            assert rig.done(name).counts == {"accepted": len(rows)}
+            assert rig.done(name).counts == {"canceled": len(rows)}
             assert len(rig.store.batches.rows(name)) == len(rows)
         check_once(rig, rows)
         witness.injected(4).judge(rig, batches=5)

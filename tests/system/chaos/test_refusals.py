@@ -35,7 +35,7 @@ def test_a_foreign_client_on_our_meters(witness: Witness) -> None:
             witness.injected()
         rows = [row for lane in lanes.values() for row in orders(lane, rig.exchange.control.place(HOUSE, lane, MANY))]
         hand_in(rig, "b", rows)
-        assert rig.done("b", 30).counts == {"accepted": len(rows)}
+        assert rig.done("b", 30).counts == {"canceled": len(rows)}
         assert {row.attempts for row in rig.store.batches.rows("b")} == {1}
         shown = {lane.name: lane.refused for lane in read_snapshot(rig.store).lanes}
         assert shown == {f"desk1/{lane}": 2 for lane in lanes.values()}
@@ -75,7 +75,7 @@ def test_a_foreign_client_that_really_uses_our_meter(witness: Witness) -> None:
             stranger.cancel(order_id)
         stranger.close()
         witness.injected(len(foreign)).ended()
-        assert rig.done("b", 40).counts == {"accepted": len(ours)}
+        assert rig.done("b", 40).counts == {"canceled": len(ours)}
         assert {row.attempts for row in rig.store.batches.rows("b")} == {1}
         refused = rig.exchange.control.summary().refusals
         (lane,) = read_snapshot(rig.store).lanes
