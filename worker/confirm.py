@@ -118,12 +118,14 @@ class Confirmer:
         calls, listed = 0, set[tuple[str, str]]()
         for page in self._book.open_orders(look.user):
             calls += 1
+            self._confirmations.renew(look)
             listed.update(key for row in page for key in _keys(row))
         still_open = [job for job in look.jobs if _key(job) in listed]
         self._write([seen_open(job) for job in still_open])
         ended = [job for job in look.jobs if _key(job) not in listed and not _waits(job)]
         for found in self._endings(look.user, ended):
             self._write(found)
+            self._confirmations.renew(look)
             calls += 1
         self._give_up(look.jobs, "still not told how it ended")
         return calls

@@ -19,7 +19,8 @@ from worker.users import User
 LOOKED_AT: Final = 5000
 """Jobs of one look; one account may have 4,000 open orders."""
 
-LEASE_S: Final = 15
+LEASE_S: Final = 8
+"""A look may be silent so long: one reading call waits for a window and for its timeout."""
 _READ: Final = 500
 _WRITTEN: Final = 100
 _FIELDS: Final = ("state", "generation", "believed", "ord", "looks")
@@ -53,14 +54,17 @@ class Confirmations:
         self._bounds = {"max_attempts": max_attempts, "retention_s": retention_s}
 
     def begin(self, user: User) -> Look | None:
-        """The look that is ours until it is ended, or for 15 s; None if another is on, or nothing is to be done."""
+        """The look that is ours until it is ended, or silent for 8 s; None if another is on, or nothing is to be done."""
         look = uuid.uuid4().hex
-        argument = {"uid": user.uid, "look": look, "exchange": user.exchange}
-        reply = self._scripts.run("look", {**argument, "lease_us": LEASE_S * 1_000_000, "count": LOOKED_AT})
+        reply = self._look(look, user, LOOKED_AT)
         if not reply["mine"]:
             return None
         since = {job: (reply["now"] - at) / 1e6 for job, at in reply["jobs"]}
         return Look(look, user, tuple(self._unconfirmed(since)))
+
+    def renew(self, look: Look) -> None:
+        """The look goes on."""
+        self._look(look.id, look.user, 1)
 
     def end(self, look: Look, *, again_in_s: float) -> int:
         """The next look begins so much later; how many jobs are left for it."""
@@ -78,6 +82,10 @@ class Confirmations:
     def pushed(self, uid: str, rows: Iterable[Row]) -> Written:
         """What the exchange pushed; an order may be known to us by either id, and most are not ours at all."""
         return self._write([told for row in rows for told in _pushed(uid, row)])
+
+    def _look(self, look: str, user: User, count: int) -> dict[str, Any]:
+        argument = {"uid": user.uid, "look": look, "exchange": user.exchange}
+        return self._scripts.run("look", {**argument, "lease_us": LEASE_S * 1_000_000, "count": count})
 
     def _write(self, told: Sequence[Mapping[str, object]]) -> Written:
         written = Written()

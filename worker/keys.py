@@ -124,7 +124,7 @@ CATALOGUE: Final[tuple[Entry, ...]] = (
         "the mover",
     ),
     Entry("looks", "board:looks", "zset", "user with unconfirmed jobs → µs of the next look", "none", "board"),
-    Entry("looking", "looking:{}", "string", "the look at this user's book that is on", "15 s", "look"),
+    Entry("looking", "looking:{}", "string", "the look at this user's book that is on", "8 s", "look"),
     Entry("claim", "claim:{}", "hash", "the grant as given; which calls are recorded", "120 s", "claim, record"),
     Entry(
         "rest",
@@ -162,6 +162,7 @@ CATALOGUE: Final[tuple[Entry, ...]] = (
         "RETENTION_S",
         "the doors",
     ),
+    Entry("witness", "witness:{}", "string", "the worker that attends this user's private channel", "3 s", "attend"),
     Entry("workers", "workers", "hash", "worker → JSON heartbeat", "pruned after 10 s", "waker"),
     Entry("sweep", "sweep", "string", "whoever set it sweeps this second", "1 s", "waker"),
     Entry("watch", "watch", "string", "whoever set it looks for conditions this second", "1 s", "watch"),
@@ -175,7 +176,15 @@ CATALOGUE: Final[tuple[Entry, ...]] = (
         "hold, leave, deadman",
         shared=True,
     ),
-    Entry("switchers", "switchers:{}", "zset", "worker that keeps the switch → µs last seen", "1 day", "hold, leave", shared=True),
+    Entry(
+        "switchers",
+        "switchers:{}",
+        "zset",
+        "worker that would hold this user's switch → µs last seen",
+        "1 day",
+        "hold, leave",
+        shared=True,
+    ),
 )
 
 _BY_NAME: Final = {entry.name: entry for entry in CATALOGUE}

@@ -89,6 +89,20 @@ class TestLook:
         assert rig.board.wake().users == ("u1",)
         assert [job.id for job in look(rig).jobs] == ["u1/BTC-USDT/o1"]
 
+    def test_a_look_whose_worker_died_is_another_ones_turn(self, rig: LaneRig) -> None:
+        """One that goes on says so."""
+        accepted(rig)
+        begun = look(rig)
+        before = rig.redis.pttl(rig.keys.of("looking", "u1"))
+        assert 7_000 < before <= 8_000
+        rig.redis.pexpire(rig.keys.of("looking", "u1"), 10)
+        rig.confirmations.renew(begun)
+        assert rig.redis.pttl(rig.keys.of("looking", "u1")) > 7_000
+        rig.redis.delete(rig.keys.of("looking", "u1"))  # as time does
+        assert look(rig).id != begun.id
+        assert rig.confirmations.end(begun, again_in_s=0) == 1
+        assert rig.redis.exists(rig.keys.of("looking", "u1"))
+
     def test_nobody_looks_while_the_exchange_rests(self, rig: LaneRig) -> None:
         """But at its end."""
         accepted(rig)

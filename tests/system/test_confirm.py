@@ -1,0 +1,202 @@
+"""Does every order end as the exchange's book says, and not as it was believed? Real workers, a lying exchange."""
+
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Literal
+
+import pytest
+
+from tasks.messages import parse_cancel_orders
+from tests.system.rig import Rig, orders
+from worker.batches import Row
+from worker.simulator.book import Behaviour
+from worker.simulator.config import Config
+from worker.simulator.faults import Fault, Network, maintenance
+from worker.simulator.messages import EndOrders
+from worker.simulator.meters import Limits
+
+UID = "1001"
+LONG = os.environ.get("CHAOS") == "long"
+LANES = [f"C{number}-USDT" for number in range(8)]
+EACH = 500 if LONG else 100
+
+
+@pytest.fixture
+def rig() -> Iterator[Rig]:
+    """One worker, cancels that take effect 50 ms later."""
+    with Rig(workers=1, config=Config(behaviour=Behaviour(cancel_lag_ms=50))) as running:
+        yield running
+
+
+def submit(rig: Rig, batch_id: str, *rows: dict[str, str]) -> None:
+    """Hands in a batch of account desk1."""
+    rig.store.admission.admit(parse_cancel_orders(account="desk1", batch_id=batch_id, orders=rows))
+
+
+def place(rig: Rig, each: int = EACH) -> list[dict[str, str]]:
+    """So many orders on each of eight instruments."""
+    control = rig.exchange.control
+    control.list_instruments(LANES)
+    return [order for lane in LANES for order in orders(lane, control.place(UID, lane, each))]
+
+
+def row(rig: Rig, batch_id: str) -> Row:
+    """The only order of a batch."""
+    (only,) = rig.store.batches.rows(batch_id)
+    return only
+
+
+def reads(rig: Rig) -> Counter[str]:
+    """Reading calls that arrived, by endpoint; none was refused and no window was exceeded."""
+    found: Counter[str] = Counter()
+    for name, meter in rig.exchange.control.summary().meters.items():
+        kind = name.partition(":")[0]
+        if kind in ("pending", "history", "order"):
+            assert meter.refusals == 0, name
+            assert meter.max_in_window <= {"pending": 60, "history": 40, "order": 60}[kind], name
+            found[kind] += meter.requests
+    return found
+
+
+def end(rig: Rig, ident: str, state: Literal["filled", "canceled"]) -> None:
+    """Somebody else takes an order off the book."""
+    rig.exchange.control.end_orders(EndOrders((ident,), state))
+
+
+def pending_calls(rig: Rig) -> int:
+    """Listings asked for, whatever became of them."""
+    return sum(arrival.endpoint == "orders-pending" for arrival in rig.exchange.control.log())
+
+
+def broken(endpoint: str) -> Fault:
+    """The endpoint is down."""
+    return replace(maintenance(), endpoint=endpoint)
+
+
+@pytest.mark.timeout(120)
+def test_a_bulk_ends_as_the_book_says() -> None:
+    """5 % are filled before their cancel, 2 % of first cancels are acknowledged and never happen."""
+    behaviour = Behaviour(cancel_lag_ms=50, fill_rate=0.05, lie_rate=0.02)
+    config = Config(behaviour=behaviour, network=Network(delay_ms=2, jitter_ms=3), seed=7)
+    with Rig(workers=2, config=config) as rig:
+        wanted = place(rig)
+        submit(rig, "b", *wanted)
+        state = rig.done("b", 60)
+        rows = rig.store.batches.rows("b")
+        truth = {order.ordId: order.state for order in rig.exchange.control.orders(uid=UID)}
+        assert {row.ordId: row.status for row in rows} == truth
+        assert set(state.counts) == {"canceled", "filled"}
+        assert all((row.accFillSz is not None) == (row.status == "filled") for row in rows)
+        assert {row.attempts for row in rows} == {1, 2}
+        assert sum(reads(rig).values()) <= 150
+
+
+@pytest.mark.timeout(120)
+def test_confirmation_follows_the_last_cancel() -> None:
+    """One listing and some pages of history after it, not a call an order."""
+    with Rig(workers=2, config=Config(behaviour=Behaviour(cancel_lag_ms=50))) as rig:
+        submit(rig, "b", *place(rig))
+        assert rig.done("b", 60).counts == {"canceled": 8 * EACH}
+        rows = rig.store.batches.rows("b")
+        assert max(row.finished_at or 0 for row in rows) >= max(row.accepted_at or 0 for row in rows)
+        assert sum(reads(rig).values()) <= 150
+
+
+def test_what_was_off_the_book_before_is_told_as_it_ended(rig: Rig) -> None:
+    """51400 says the same of all three; the book does not."""
+    control = rig.exchange.control
+    filled, canceled = control.place(UID, "BTC-USDT", 2)
+    end(rig, filled, "filled")
+    end(rig, canceled, "canceled")
+    for name, ident in (("filled", filled), ("canceled", canceled), ("unknown", "999")):
+        submit(rig, name, *orders("BTC-USDT", [ident]))
+        rig.done(name, 10)
+    assert [row(rig, name).status for name in ("filled", "canceled", "unknown")] == ["filled", "canceled", "gone"]
+    assert {row(rig, name).sCode for name in ("filled", "canceled", "unknown")} == {"51400"}
+
+
+def test_an_order_the_exchange_has_forgotten_is_gone(rig: Rig) -> None:
+    """A never filled, canceled order is kept for two hours, here for none."""
+    rig.exchange.control.set_behaviour(Behaviour(forget_after_s=0.0))
+    (ident,) = rig.exchange.control.place(UID, "BTC-USDT", 1)
+    submit(rig, "b", *orders("BTC-USDT", [ident]))
+    rig.done("b", 10)
+    assert (row(rig, "b").status, row(rig, "b").sCode) == ("gone", "0")
+
+
+def test_a_client_id_is_looked_for_once_more(rig: Rig) -> None:
+    """Its order was on its way in when its cancel arrived: nothing to cancel, it was said."""
+    submit(rig, "b", {"instId": "BTC-USDT", "clOrdId": "late0"})
+    rig.wait_for(lambda: row(rig, "b").status == "accepted")
+    (ident,) = rig.exchange.control.place(UID, "BTC-USDT", 1, prefix="late")
+    assert rig.done("b", 10).counts == {"canceled": 1}
+    order = rig.exchange.control.order(ident)
+    assert order
+    assert (order.state, row(rig, "b").attempts) == ("canceled", 2)
+
+
+def test_a_client_id_nobody_knows_is_gone(rig: Rig) -> None:
+    """Asked for twice, two seconds apart."""
+    submit(rig, "b", {"instId": "BTC-USDT", "clOrdId": "never"})
+    began = time.monotonic()
+    assert rig.done("b", 10).counts == {"gone": 1}
+    assert time.monotonic() - began >= 2
+    assert reads(rig)["order"] == 2
+
+
+def test_reading_may_fail_for_a_while(rig: Rig) -> None:
+    """Cancels go on, nothing is believed, and the exchange is asked about once a second."""
+    fault = rig.exchange.control.add_fault(broken("orders-pending"))
+    submit(rig, "b", *place(rig, 5))
+    rig.wait_for(lambda: Counter(row.status for row in rig.store.batches.rows("b")) == {"accepted": 40})
+    began, before = time.monotonic(), pending_calls(rig)
+    rig.wait_for(lambda: pending_calls(rig) >= before + 3)
+    assert time.monotonic() - began >= 2
+    assert rig.store.batches.state("b").waiting == 40
+    rig.exchange.control.remove_fault(fault)
+    assert rig.done("b", 10).counts == {"canceled": 40}
+
+
+def test_what_cannot_be_confirmed_is_told_to_be_perhaps_live() -> None:
+    """Confirmation has a deadline of its own."""
+    with Rig(workers=1, settings={"CONFIRM_DEADLINE_S": "1"}) as rig:
+        rig.exchange.control.add_fault(broken("orders-pending"))
+        submit(rig, "b", *orders("BTC-USDT", rig.exchange.control.place(UID, "BTC-USDT", 2)))
+        assert rig.done("b", 15).counts == {"exhausted": 2}
+        told = rig.store.batches.rows("b")[0]
+        assert "cancel was accepted" in (told.sMsg or "")
+        assert told.accepted_at is not None
+
+
+def test_the_reading_meters_are_never_exceeded() -> None:
+    """Three calls in two seconds are allowed, and a thousand orders of others are on the book."""
+    config = Config(limits=Limits(pending=3, history=2, order=2))
+    settings = {"LIMIT_PENDING": "3", "LIMIT_HISTORY": "2", "LIMIT_ORDER": "2"}
+    with Rig(workers=2, config=config, settings=settings) as rig:
+        rig.exchange.control.place(UID, "ETH-USDT", 350)
+        submit(rig, "b", *orders("BTC-USDT", rig.exchange.control.place(UID, "BTC-USDT", 5)))
+        assert rig.done("b", 30).counts == {"canceled": 5}
+        meters = rig.exchange.control.summary().meters
+        assert [meters[f"{name}:{UID}"].refusals for name in ("pending", "history")] == [0, 0]
+        assert meters[f"pending:{UID}"].requests >= 4
+
+
+def test_off_means_that_accepted_is_the_end() -> None:
+    """Nothing is read."""
+    with Rig(workers=1, settings={"CONFIRM": "off"}) as rig:
+        submit(rig, "b", *orders("BTC-USDT", rig.exchange.control.place(UID, "BTC-USDT", 2)))
+        assert rig.done("b").counts == {"accepted": 2}
+        assert not reads(rig)
+
+
+def test_a_worker_stops_in_the_middle_of_a_look(rig: Rig) -> None:
+    """A reading that hangs does not hold it up, and another worker confirms."""
+    rig.exchange.control.add_fault(Fault(action="hang", endpoint="orders-pending", count=1))
+    submit(rig, "b", *orders("BTC-USDT", rig.exchange.control.place(UID, "BTC-USDT", 2)))
+    rig.wait_for(lambda: pending_calls(rig) == 1)
+    assert rig.stop_worker(rig.workers[0], 10) == 0
+    rig.start_workers(1)
+    assert rig.done("b", 30).counts == {"canceled": 2}
