@@ -15,6 +15,7 @@ from worker.simulator.messages import Summary
 
 TAKEN = datetime(2026, 2, 26, 10, tzinfo=UTC)
 TAKEN_US = round(TAKEN.timestamp() * 1e6)
+CONFIRMED_LATER_US = 300_000
 
 
 @given(orders=st.integers(1, 5000), instruments=st.integers(1, 60))
@@ -41,6 +42,7 @@ def test_the_report_says_what_the_exchange_saw() -> None:
     report = _report()
     busy, quiet = report.instruments
     assert busy.share == pytest.approx(0.8)
+    assert report.confirmed_s == 2.9
     assert (busy.batch_max, busy.single_max, busy.flat_s) == (300, 60, 2.6)
     assert quiet.share is None
     assert report.line == "401 orders, 2 instruments: flat in 2.60 s, legal minimum 2.00 s, refusals 1"
@@ -80,5 +82,5 @@ def _row(inst_id: str, status: str, after_us: int) -> Row:
     return Row(
         batch_id="b", account="a", instId=inst_id, ordId="1", clOrdId=None, status=status, sCode="0", sMsg="",
         attempts=1, enqueued_at=TAKEN_US, first_sent_at=TAKEN_US, accepted_at=accepted,
-        finished_at=TAKEN_US + after_us, place=0, log=(),
+        finished_at=TAKEN_US + after_us + CONFIRMED_LATER_US, place=0, log=({"at": TAKEN_US + after_us},),
     )  # fmt: skip

@@ -29,7 +29,8 @@ _WORDS: Final = (
     f"The exchange takes {LIMITS.batch} orders in batches and {LIMITS.single} single calls per instrument in any 2 s: "
     "batch and single are the most that arrived in any 2 s. Rate used: the least time that these limits allow from an "
     "instrument's first cancel to its last, divided by the time taken; one window: all fitted into the first 2 s, so "
-    "that no limit was in the way. 429: refusals for speed. Gone: filled before the cancel came."
+    "that no limit was in the way. 429: refusals for speed. Flat: every cancel answered; canceled and filled are what "
+    "the exchange's book told of each order afterwards."
 )
 
 
@@ -125,7 +126,8 @@ def _report_parts(report: Report) -> list[Table | Text]:
     good = not (report.dead or report.refusals) and report.complete
     blocked = f"; before, a Redis just started let nobody send for {report.blocked_s:.1f} s" if report.blocked_s else ""
     facts = (
-        f"{plural(report.workers, 'worker')}; {plural(report.repeated, 'order')} needed more than one cancel{blocked}"
+        f"confirmed from the book after {report.confirmed_s:.2f} s; {plural(report.workers, 'worker')}; "
+        f"{plural(report.repeated, 'order')} needed more than one cancel{blocked}"
     )
     return [
         Text(),

@@ -15,7 +15,7 @@ from worker.simulator.messages import Summary
 class InstrumentReport:
     """One instrument.
 
-    `flat_s`: from submit to the last order off the book; `span_s`: from its first cancel's arrival to its last;
+    `flat_s`: from submit to the answer to its last cancel; `span_s`: from its first cancel's arrival to its last;
     `minimum_s`: the least that the limits allow for that; `batch_max` and `single_max`: the most that arrived in any
     window; `refusals`: HTTP 429.
     """
@@ -40,12 +40,16 @@ class InstrumentReport:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The whole demo; `repeated` orders were sent more than one cancel, `blocked_s` went by before any was allowed."""
+    """The whole demo; `repeated` orders were sent more than one cancel, `blocked_s` went by before any was allowed.
+
+    `confirmed_s`: from submit to the last order of which the book told that it is off.
+    """
 
     batch_id: str
     orders: int
     workers: int
     flat_s: float
+    confirmed_s: float
     minimum_s: float
     refusals: int
     outcomes: Mapping[str, int]
@@ -93,6 +97,7 @@ def make_report(
         orders=plan.total,
         workers=workers,
         flat_s=max(each.flat_s for each in instruments),
+        confirmed_s=_since(started_us, (row.finished_at for each in found.values() for row in each)),
         minimum_s=plan.minimum_s,
         refusals=summary.refusals,
         outcomes=dict(sum((Counter(each.outcomes) for each in instruments), Counter[str]())),
@@ -106,18 +111,26 @@ def make_report(
 def _instrument(name: str, rows: Sequence[Row], summary: Summary, uid: str, started_us: int) -> InstrumentReport:
     meters = {kind: summary.meters.get(f"{kind}:{uid}:{name}") for kind in ("batch", "single")}
     seen = [meter for meter in meters.values() if meter]
-    off_at = [row.accepted_at or row.finished_at or started_us for row in rows]
     return InstrumentReport(
         instId=name,
         orders=len(rows),
         outcomes=dict(Counter(row.status for row in rows)),
-        flat_s=(max(off_at, default=started_us) - started_us) / 1e6,
+        flat_s=_since(started_us, map(_answered_at, rows)),
         span_s=_span_s(seen),
         minimum_s=minimum_s(len(rows)),
         batch_max=_worst(meters["batch"]),
         single_max=_worst(meters["single"]),
         refusals=sum(meter.refusals for meter in seen),
     )
+
+
+def _since(started_us: int, instants: Iterable[int | None]) -> float:
+    return (max((at for at in instants if at), default=started_us) - started_us) / 1e6
+
+
+def _answered_at(row: Row) -> int | None:
+    """When the exchange answered its last cancel, µs."""
+    return int(str(row.log[-1]["at"])) if row.log else row.finished_at
 
 
 def _span_s(meters: Sequence[MeterSummary]) -> float:
