@@ -50,8 +50,14 @@ def kill(worker: subprocess.Popen[bytes]) -> None:
 
 
 def started(rig: Rig, batch_id: str) -> None:
-    """Returns when the first orders of the batch have ended and work is left."""
-    rig.wait_for(lambda: 0 < rig.store.batches.state(batch_id).waiting < rig.store.batches.state(batch_id).size)
+    """Returns when the first cancels of the batch were answered and work is left."""
+
+    def so() -> bool:
+        state = rig.store.batches.state(batch_id)
+        answered = rig.store.redis.zcard(rig.store.keys.of("unconfirmed", "desk1"))
+        return state.waiting > 0 and bool(answered or state.waiting < state.size)
+
+    rig.wait_for(so)
 
 
 def waiting(rig: Rig, batch_id: str) -> int:

@@ -18,7 +18,7 @@ MANY: Final = 30
 def loud(rig: Rig, batch: str) -> dict[str, dict[str, Any]]:
     """The ERROR lines about orders of this batch that may be live, by order."""
     lines = (line for line in logged(rig) if line["event"] == "order_may_be_live" and line["level"] == "error")
-    return {line["job"]: line for line in lines if batch in line["batches"]}
+    return {line["order"]: line for line in lines if batch in line["batches"]}
 
 
 def check_loud(rig: Rig, batch: str, ids: list[str]) -> None:

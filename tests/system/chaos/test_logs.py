@@ -81,6 +81,6 @@ def check(rig: Rig, event: str, level: str, ids: list[str], codes: list[str]) ->
     """One line for each of these orders, at that level, with all that one needs to find it."""
     rig.wait_for(lambda: len(found(rig, event)) >= len(ids))
     lines = sorted(found(rig, event), key=lambda line: str(line["sCode"]))
-    assert [line["job"] for line in lines] == [f"{LANE}/o{order_id}" for order_id in ids]
+    assert [line["order"] for line in lines] == [f"{LANE}/o{order_id}" for order_id in ids]
     assert [line["sCode"] for line in lines] == codes
     assert {(line["level"], line["lane"], *line["batches"]) for line in lines} == {(level, LANE, "b")}

@@ -16,7 +16,7 @@ from worker.simulator.faults import Fault, ItemCode, Step, envelope
 from worker.simulator.meters import Limits
 
 ENDS: Final = {
-    Verdict.ACCEPTED: "accepted", Verdict.GONE: "gone", Verdict.REJECTED: "rejected", Verdict.BUG: "rejected",
+    Verdict.ACCEPTED: "canceled", Verdict.GONE: "canceled", Verdict.REJECTED: "rejected", Verdict.BUG: "rejected",
 }  # fmt: skip
 STRANGE: Final = Code("59999", Verdict.UNKNOWN, Scope.ORDER, slow=False, meaning="no row of the table")
 TABLE: Final = (*CODES.values(), STRANGE)
@@ -112,7 +112,7 @@ def as_promised(row: Row, code: Code, sends: int) -> bool:
     if status := ENDS.get(code.verdict):
         return (row.status, row.sCode, row.attempts, sends, said) == (status, code.code, 1, 1, [code.code])
     attempts = 2 if code.scope is Scope.ORDER else 1
-    return (row.status, row.sCode, row.attempts, sends, said) == ("accepted", "0", attempts, 2, [code.code, "0"])
+    return (row.status, row.sCode, row.attempts, sends, said) == ("canceled", "0", attempts, 2, [code.code, "0"])
 
 
 def check_triggered(rig: Rig) -> None:

@@ -1,0 +1,229 @@
+"""Does a mass cancel leave nothing of its scope on the book, and touch nothing else, whatever happens meanwhile?"""
+
+import time
+from collections.abc import Iterator
+from threading import Event, Thread
+
+import pytest
+
+from tasks.mass import parse_cancel_all
+from tests.system.rig import Rig
+from worker.admission import BatchConflictError
+from worker.batches import BatchState
+from worker.masses import Mass
+from worker.simulator.book import Behaviour
+from worker.simulator.client import ControlClient
+from worker.simulator.config import Config
+from worker.simulator.faults import Network
+from worker.simulator.messages import PlaceOrders
+
+UID = "1001"
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Rig]:
+    """Two workers and a book whose cancels take 50 ms."""
+    with Rig(workers=2, config=Config(behaviour=Behaviour(cancel_lag_ms=50))) as running:
+        yield running
+
+
+@pytest.fixture
+def rig(shared: Rig) -> Iterator[Rig]:
+    """The shared one, its book empty before and after."""
+    yield shared
+    shared.exchange.control.set_behaviour(Behaviour(cancel_lag_ms=50))
+    clear(shared)
+
+
+def clear(rig: Rig) -> None:
+    """Whatever a test left open goes."""
+    ask(rig, f"clear-{time.monotonic_ns()}", until_flat_s=0.3)
+
+
+def ask(rig: Rig, batch_id: str, timeout_s: float = 30, **asked: object) -> tuple[Mass, BatchState]:
+    """A mass cancel of account desk1, once it ended and each of its orders did."""
+    rig.store.masses.take(parse_cancel_all({"account": "desk1", "batch_id": batch_id, **asked}))
+    rig.wait_for(lambda: rig.store.masses.state(batch_id).ended, timeout_s)
+    state = rig.done(batch_id, timeout_s)
+    return rig.store.masses.state(batch_id), state
+
+
+def live(rig: Rig) -> int:
+    """Open orders at the exchange."""
+    return rig.exchange.control.summary().live_orders
+
+
+def test_everything_open_is_cancelled(rig: Rig) -> None:
+    """One listing without filters: every order has its outcome, and the book is empty."""
+    for inst_id in ("BTC-USDT", "BTC-USDT-SWAP", "ETH-USDT"):
+        rig.exchange.control.place(UID, inst_id, 120)
+    mass, state = ask(rig, "plain")
+    assert (mass.state, mass.listings, mass.matching) == ("done", 1, 360)
+    assert (state.size, state.counts) == (360, {"canceled": 360})
+    assert live(rig) == 0
+
+
+def test_only_what_fits_every_filter_is_cancelled(rig: Rig) -> None:
+    """Instrument type at the exchange; side, tag and age by us. What is left out is counted by its reason."""
+    control = rig.exchange.control
+    meant = control.place_orders(PlaceOrders(UID, "BTC-USDT-SWAP", 5, side="sell", tag="mm3", age_s=60))
+    others = [
+        PlaceOrders(UID, "BTC-USDT", 4, side="sell", tag="mm3", age_s=60),
+        PlaceOrders(UID, "BTC-USDT-SWAP", 3, side="buy", tag="mm3", age_s=60),
+        PlaceOrders(UID, "BTC-USDT-SWAP", 2, side="sell", tag="mm4", age_s=60),
+        PlaceOrders(UID, "BTC-USDT-SWAP", 1, side="sell", tag="mm3", age_s=5),
+    ]
+    kept = [order_id for wanted in others for order_id in control.place_orders(wanted)]
+    mass, state = ask(rig, "filters", instType="SWAP", side="sell", tag="mm3", min_age_s=30)
+    assert state.counts == {"canceled": 5}
+    assert mass.left_out == {"side is not sell": 3, "tag is not mm3": 2, "younger than 30 s": 1}
+    assert (mass.scope.by_exchange, mass.scope.by_us) == (
+        {"instType": "SWAP"},
+        {"side": "sell", "tag": "mm3", "min_age_s": 30.0},
+    )
+    assert {order.ordId for order in control.orders(uid=UID, state="live")} == set(kept)
+    assert {row.ordId for row in rig.store.batches.rows("filters")} == set(meant)
+
+
+def test_the_family_is_asked_of_the_exchange(rig: Rig) -> None:
+    """Swap, futures and options of one family; its neighbour in name stays."""
+    control = rig.exchange.control
+    family = [name for name in rig.exchange.config.instruments if name.startswith("BTC-USD-")]
+    for inst_id in (*family, "BTC-USDT-SWAP", "BTC-USDT"):
+        control.place(UID, inst_id, 2)
+    mass, state = ask(rig, "family", instFamily="BTC-USD")
+    assert (state.size, state.counts) == (2 * len(family), {"canceled": 2 * len(family)})
+    assert mass.left_out == {}
+    assert control.summary().live[UID] == {"BTC-USDT-SWAP": 2, "BTC-USDT": 2}
+
+
+class Placing:
+    """Places an order every `every_s` from another thread, for the length of a block."""
+
+    def __init__(self, rig: Rig, *, every_s: float, inst_ids: tuple[str, ...] = ("BTC-USDT",)) -> None:
+        self._url = rig.exchange.url
+        self._every_s = every_s
+        self._inst_ids = inst_ids
+        self._stopping = Event()
+        self._thread = Thread(target=self._run)
+        self.placed = 0
+
+    def __enter__(self) -> "Placing":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """No further order; `placed` says how many there were."""
+        self._stopping.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        control = ControlClient(self._url)
+        while not self._stopping.wait(self._every_s):
+            control.place(UID, self._inst_ids[self.placed % len(self._inst_ids)], 1)
+            self.placed += 1
+        control.close()
+
+
+def test_orders_placed_meanwhile_do_not_escape(rig: Rig) -> None:
+    """Flat only once nothing came for as long as was asked; the batch holds all that were ever seen."""
+    rig.exchange.control.place(UID, "BTC-USDT", 200)
+    asked = {"account": "desk1", "batch_id": "meanwhile", "until_flat_s": 1.0}
+    with Placing(rig, every_s=0.05) as placing:
+        rig.store.masses.take(parse_cancel_all(asked))
+        rig.wait_for(lambda: placing.placed >= 30)
+        assert not rig.store.masses.state("meanwhile").ended
+    rig.wait_for(lambda: rig.store.masses.state("meanwhile").ended, 20)
+    mass, state = rig.store.masses.state("meanwhile"), rig.done("meanwhile")
+    assert mass.state == "flat"
+    assert (state.size, state.counts) == (200 + placing.placed, {"canceled": 200 + placing.placed})
+    assert mass.flat_at is not None
+    assert mass.ended_at is not None
+    assert (mass.ended_at - mass.flat_at).total_seconds() >= 1.0
+    assert mass.listings > 5
+    assert live(rig) == 0
+
+
+def test_lies_and_fills_are_told_apart(rig: Rig) -> None:
+    """Cancels that were accepted and never happened are found; an order that filled first is never called canceled."""
+    control = rig.exchange.control
+    control.set_behaviour(Behaviour(cancel_lag_ms=50, lie_rate=0.1, fill_rate=0.2))
+    ids = control.place(UID, "BTC-USDT", 200)
+    mass, state = ask(rig, "lies", until_flat_s=0.5)
+    assert mass.state == "flat"
+    assert sum(state.counts.values()) == state.size == 200
+    rows = {row.ordId: row.status for row in rig.store.batches.rows("lies")}
+    assert rows == {order.ordId: order.state for order in control.orders(uid=UID) if order.ordId in set(ids)}
+    assert 0 < state.counts["filled"] < 200
+    assert live(rig) == 0
+
+
+def test_the_same_id_again_does_nothing_but_answer(rig: Rig) -> None:
+    """Other filters under it are refused, and so are orders."""
+    rig.exchange.control.place(UID, "BTC-USDT", 3)
+    first, _ = ask(rig, "twice", instId="BTC-USDT")
+    rig.exchange.control.place(UID, "BTC-USDT", 2)
+    assert rig.store.masses.take(parse_cancel_all({"account": "desk1", "batch_id": "twice", "instId": "BTC-USDT"})) == [
+        first
+    ]
+    assert live(rig) == 2
+    with pytest.raises(BatchConflictError, match="another scope"):
+        rig.store.masses.take(parse_cancel_all({"account": "desk1", "batch_id": "twice"}))
+
+
+def test_a_rejected_order_keeps_the_scope_from_being_flat(rig: Rig) -> None:
+    """It is asked for once, and the report says that it is on the book."""
+    control = rig.exchange.control
+    (order_id,) = control.place(UID, "BTC-USDT", 1)
+    control.script(order_id, ["51403"] * 5)
+    mass, state = ask(rig, "stuck", until_flat_s=0.3, deadline_s=2)
+    assert (mass.state, mass.matching) == ("not flat", 1)
+    assert (state.counts, live(rig)) == ({"rejected": 1}, 1)
+    order = control.order(order_id)
+    assert order is not None
+    assert order.cancels == 1
+    control.clear_scripts()
+
+
+def test_an_order_that_was_given_up_goes_again_while_it_is_open(rig: Rig) -> None:
+    """Its attempts were used up; a later listing shows it, so it is no dead row but a new generation."""
+    control = rig.exchange.control
+    (order_id,) = control.place(UID, "BTC-USDT", 1)
+    control.script(order_id, ["51412"] * 9)
+    mass, state = ask(rig, "given-up", timeout_s=40, until_flat_s=0.5)
+    assert (mass.state, state.counts) == ("flat", {"canceled": 1})
+    (row,) = rig.store.batches.rows("given-up")
+    assert len(row.log) > 1
+    assert live(rig) == 0
+
+
+def test_all_accounts_are_one_mass_cancel_for_each_user(rig: Rig) -> None:
+    """Named after the account."""
+    rig.exchange.control.place(UID, "BTC-USDT", 3)
+    (mass,) = rig.store.masses.take(parse_cancel_all({"account": "*", "batch_id": "everybody"}))
+    assert (mass.batch_id, mass.account) == ("everybody-desk1", "desk1")
+    assert rig.done("everybody-desk1").counts == {"canceled": 3}
+
+
+def test_another_worker_goes_on_when_one_is_killed() -> None:
+    """The listing's lease lapses; nothing that was found is lost, and what was not is found."""
+    config = Config(network=Network(delay_ms=20), behaviour=Behaviour(cancel_lag_ms=50))
+    with Rig(workers=1, config=config, settings={"HTTP_TIMEOUT_S": "1"}) as rig:
+        for inst_id in ("BTC-USDT", "ETH-USDT", "BTC-USDT-SWAP"):
+            rig.exchange.control.place(UID, inst_id, 500)
+        rig.store.masses.take(parse_cancel_all({"account": "desk1", "batch_id": "b", "until_flat_s": 1}))
+        rig.wait_for(lambda: rig.store.batches.state("b").size >= 300)
+        rig.workers[0].kill()
+        rig.workers[0].wait()
+        assert not rig.store.masses.state("b").ended
+        assert rig.store.batches.state("b").size < 1500
+        rig.start_worker()
+        rig.wait_for(lambda: rig.store.masses.state("b").ended, 40)
+        assert rig.store.masses.state("b").state == "flat"
+        state = rig.done("b", 10)
+        assert (state.size, sum(state.counts.values())) == (1500, 1500)
+        summary = rig.exchange.control.summary()
+        assert (summary.live_orders, summary.refusals) == (0, 0)
