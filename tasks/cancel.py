@@ -1,14 +1,16 @@
-"""How does one ask for cancels? `submit` from Python; two Celery tasks, by name, from anywhere else."""
+"""How does one ask for cancels? `submit` and `submit_all` from Python; three Celery tasks, by name, from elsewhere."""
 
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from celery import Task, shared_task
 
+from tasks.mass import parse_cancel_all
 from tasks.messages import Order, parse_cancel_orders
 
 if TYPE_CHECKING:
     from worker.admission import Receipt
+    from worker.masses import Mass
 
 
 def submit(
@@ -47,6 +49,23 @@ def submit(
     return default_store().admission.admit(asked)
 
 
+def submit_all(account: str, **asked: object) -> list["Mass"]:
+    """Asks for everything to be cancelled that is open and fits every filter: in Redis when this returns.
+
+    `account` may be `*`: then there is one mass cancel for each User ID, with the id `<batch_id>-<account>`. `asked`
+    are the fields of `tasks.cancel_all` (see tasks/mass.py): instType, instFamily, instId, side, tag, min_age_s,
+    until_flat_s, batch_id, urgent, reason, requested_by, deadline_s, labels. The same again does nothing but answer.
+
+    Raises:
+        InvalidOrders: `errors` has one line per fault; nothing was taken.
+        SettingsError, UnknownAccountError, AdmissionError: the message says what to change.
+        redis.exceptions.RedisError: Redis did not answer; ask again with the same `batch_id`.
+    """
+    from worker.store import default_store  # noqa: PLC0415 (a producer of messages never needs worker)
+
+    return default_store().masses.take(parse_cancel_all({**asked, "account": account}))
+
+
 @shared_task(name="tasks.cancel_orders", queue="cancel", bind=True)
 def cancel_orders(self: Task, *args: object, **kwargs: object) -> None:
     """Admits the valid orders of the message and keeps each invalid one in the stream `refused`."""
@@ -61,6 +80,14 @@ def cancel_order(self: Task, *args: object, **kwargs: object) -> None:
     from worker.doors import take_cancel_order  # noqa: PLC0415
 
     take_cancel_order(args, kwargs, message_id=self.request.id, urgent_queue=_came_urgent(self))
+
+
+@shared_task(name="tasks.cancel_all", queue="cancel", bind=True)
+def cancel_all(self: Task, *args: object, **kwargs: object) -> None:
+    """Takes a mass cancel, or keeps it in the stream `refused` as a whole: half a scope is another scope."""
+    from worker.doors import take_cancel_all  # noqa: PLC0415
+
+    take_cancel_all(args, kwargs, message_id=self.request.id)
 
 
 def _came_urgent(task: Task) -> bool:

@@ -8,7 +8,7 @@ elsewhere and keeps what is good in them. Nothing here imports `worker`.
 import re
 import uuid
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Literal, NoReturn, Self
+from typing import Annotated, NoReturn, Self
 
 from pydantic import (
     AfterValidator,
@@ -44,7 +44,8 @@ class InvalidOrders(ValueError):  # noqa: N818 (a finding about the input, not a
         self.errors = errors
 
 
-def _refuse(words: str) -> NoReturn:
+def refuse(words: str) -> NoReturn:
+    """A field's validator says in its own words what the value should be."""
     raise PydanticCustomError("contract", "{words}", {"words": words})
 
 
@@ -52,9 +53,9 @@ def _inst_id(value: object) -> str:
     # ASCII first: upper() turns some letters beyond it into ASCII ones
     text = value.strip(_BLANK).upper() if isinstance(value, str) and value.isascii() else ""
     if len(text) > _INST_ID_LENGTH or not _INST_ID.fullmatch(text):
-        _refuse("should be an instrument such as BTC-USDT or BTC-USDT-SWAP")
+        refuse("should be an instrument such as BTC-USDT or BTC-USDT-SWAP")
     if f"_{text.partition('-')[0]}-" in text:
-        _refuse("is a spread, which this endpoint cannot cancel")
+        refuse("is a spread, which this endpoint cannot cancel")
     return text
 
 
@@ -62,41 +63,42 @@ def _ord_id(value: object) -> str | None:
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value) if 0 < value < _ORD_ID_END else "-"
     if value is not None and not isinstance(value, str):
-        _refuse("should be text of 1 to 20 digits; as a JSON number it may have lost digits")
+        refuse("should be text of 1 to 20 digits; as a JSON number it may have lost digits")
     text = (value or "").strip(_BLANK)
     if _ROUNDED.fullmatch(text):
-        _refuse("was rounded, most likely by a spreadsheet; export it again with the column as text")
+        refuse("was rounded, most likely by a spreadsheet; export it again with the column as text")
     if text and not _ORD_ID.fullmatch(text):
-        _refuse("should be 1 to 20 digits, the first not 0")
+        refuse("should be 1 to 20 digits, the first not 0")
     return text or None
 
 
 def _cl_ord_id(value: object) -> str | None:
     if value is not None and not isinstance(value, str):
-        _refuse("should be text of 1 to 32 letters and digits")
+        refuse("should be text of 1 to 32 letters and digits")
     text = (value or "").strip(_BLANK)
     if text and not _CL_ORD_ID.fullmatch(text):
-        _refuse("should be 1 to 32 letters and digits")
+        refuse("should be 1 to 32 letters and digits")
     return text or None
 
 
-def _account(value: object) -> str:
+def account_name(value: object) -> str:
+    """The name as it is used: lower case."""
     text = value.strip(_BLANK).lower() if isinstance(value, str) else ""
     if not _ACCOUNT.fullmatch(text):
-        _refuse("should be an account's name: 1 to 64 of a-z 0-9 _ -")
+        refuse("should be an account's name: 1 to 64 of a-z 0-9 _ -")
     return text
 
 
 def _batch_id(value: object) -> str:
     text = str(value) if type(value) is int and abs(value) < _ORD_ID_END else value
     if not isinstance(text, str) or not _BATCH_ID.fullmatch(text):
-        _refuse("should be 1 to 128 visible ASCII characters without spaces")
+        refuse("should be 1 to 128 visible ASCII characters without spaces")
     return text
 
 
 def _sized(value: object) -> object:
     if not isinstance(value, list | tuple) or not 0 < len(value) <= MAX_ORDERS:
-        _refuse(f"should be a list of 1 to {MAX_ORDERS:,} orders")
+        refuse(f"should be a list of 1 to {MAX_ORDERS:,} orders")
     return value
 
 
@@ -106,17 +108,16 @@ def _number_as_text(value: object) -> object:
 
 def _printable(value: str) -> str:
     if _CONTROL.search(value):
-        _refuse("should hold no control characters")
+        refuse("should hold no control characters")
     return value
 
 
 InstId = Annotated[str, BeforeValidator(_inst_id)]
-AccountName = Annotated[str, BeforeValidator(_account)]
+AccountName = Annotated[str, BeforeValidator(account_name)]
 BatchId = Annotated[str, BeforeValidator(_batch_id)]
 Text = Annotated[str, Field(max_length=256), AfterValidator(_printable)]
 LabelName = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_printable)]
 LabelValue = Annotated[str, Field(max_length=256), AfterValidator(_printable), BeforeValidator(_number_as_text)]
-InstType = Literal["SPOT", "MARGIN", "SWAP", "FUTURES", "OPTION", "EVENTS"]
 
 
 def new_batch_id() -> str:
@@ -136,7 +137,7 @@ class Order(BaseModel):
     @model_validator(mode="after")
     def _has_an_id(self) -> Self:
         if self.ordId is None and self.clOrdId is None:
-            _refuse("ordId or clOrdId is required")
+            refuse("ordId or clOrdId is required")
         return self
 
 
@@ -158,16 +159,6 @@ class CancelOrders(Envelope):
     """`tasks.cancel_orders`: cancel these orders of this account, as one batch."""
 
     orders: Annotated[tuple[Order, ...], BeforeValidator(_sized)]
-
-
-class CancelAll(Envelope):
-    """`tasks.cancel_all`: cancel what is open and fits every filter, again for `until_flat_s`."""
-
-    instType: InstType | None = None
-    instFamily: InstId | None = None
-    instId: InstId | None = None
-    side: Literal["buy", "sell"] | None = None
-    until_flat_s: Annotated[float, Field(gt=0, le=3600)] | None = None
 
 
 def parse_cancel_orders(

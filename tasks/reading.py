@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 from pydantic import TypeAdapter, ValidationError
 
+from tasks.mass import CancelAll
 from tasks.messages import (
     MAX_ORDERS,
     ORDER_FIELDS,
     BatchId,
-    CancelAll,
     CancelOrders,
     Envelope,
     Order,
@@ -73,7 +73,7 @@ def read_cancel_all(
     if fields is None:
         return None, [_not_fields(args, kwargs)]
     try:
-        return CancelAll.model_validate({"batch_id": _as_batch_id(message_id), **_present(fields)}), []
+        return CancelAll.model_validate({"batch_id": _as_batch_id(message_id), **_told(fields)}), []
     except ValidationError as error:
         return None, [_whole(fields, faults_in(error))]
 
@@ -150,6 +150,14 @@ def _not_fields(args: Sequence[object], kwargs: Mapping[str, object]) -> Refusal
 def _present(fields: Mapping[str, object]) -> dict[str, object]:
     """Without the fields that say nothing: many languages send null, or an empty batch_id, for absent."""
     return {name: value for name, value in fields.items() if value is not None and value != ""}
+
+
+def _told(fields: Mapping[str, object]) -> dict[str, object]:
+    """As `_present`, but an empty filter is a fault of the producer: left out, it would widen the scope."""
+    envelope = Envelope.model_fields
+    return {
+        name: value for name, value in fields.items() if value is not None and (value != "" or name not in envelope)
+    }
 
 
 def _json(payload: object) -> str:

@@ -7,15 +7,18 @@ from redis import Redis
 
 from tasks.messages import parse_cancel_orders
 from worker.admission import Admission, Receipt
+from worker.audit import Audit
 from worker.batches import Batches, Row
 from worker.board import Board
 from worker.confirmations import Confirmations
 from worker.directory import Directory
 from worker.grants import Call, Decided, Grant, Job, Recorded, RestFor, Result
+from worker.hand import Hand
 from worker.keys import Keys
 from worker.lanes import Lanes
 from worker.okx.credentials import Credentials
 from worker.scripts import Scripts, source
+from worker.targets import Targets
 from worker.users import User
 from worker.window import Limits, Timing
 
@@ -71,6 +74,9 @@ class LaneRig:
         self.lanes = Lanes(self.scripts, TIMING, max_attempts=max_attempts, retention_s=retention_s)
         self.board = Board(redis, self.scripts, self.keys, retention_s=retention_s, blackout_us=TIMING.blackout_us)
         self.batches = Batches(redis, self.keys)
+        targets = Targets(redis, self.keys, directory)
+        self.hand = Hand(redis, self.keys, self.scripts, self.batches, targets, deadline_s=900, retention_s=retention_s)
+        self.audit = Audit(redis, self.keys, retention_s=retention_s)
         self.confirmations = Confirmations(
             redis, self.keys, self.scripts, max_attempts=max_attempts, retention_s=retention_s
         )

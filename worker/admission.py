@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from threading import Lock
@@ -50,7 +50,8 @@ class Receipt:
 
     `size` orders, of which `new` opened a job, `joined` one that was live already, `remembered` were known to be off
     the book, and `known` were in the batch from an earlier call; `repeated` came more than once in this one.
-    `earliest_done_at` is when the exchange's limits allow the last of them to be sent.
+    `earliest_done_at` is when the exchange's limits allow the last of them to be sent; of those in `paused` (scopes
+    `user:<uid>`, `lane:<lane>`) nothing is sent before somebody resumes them.
     """
 
     batch_id: str
@@ -66,6 +67,7 @@ class Receipt:
     waiting: int
     created_at: datetime
     earliest_done_at: datetime
+    paused: tuple[str, ...] = ()
 
     @property
     def duplicates(self) -> int:
@@ -102,7 +104,7 @@ class Admission:
         """
         account = self._directory.find(asked.account)
         orders = _orders(asked.orders, account.uid)
-        self._refuse_when_full(len(orders))
+        self.refuse_when_full(len(orders))
         batch = self._batch(asked, orders, refused)
         replies = [self._admit_chunk(batch, chunk) for chunk in _chunks(list(orders.values()))]
         return _receipt(asked, account, replies, repeated=len(asked.orders) - len(orders))
@@ -125,23 +127,28 @@ class Admission:
         }
 
     def _admit_chunk(self, batch: dict[str, object], chunk: Sequence[dict[str, object]]) -> dict[str, Any]:
-        with self._lock:
-            reply = self._run(batch, chunk)
-            self._wait()
+        reply = self.run("admit", {"batch": batch, "orders": chunk}, batch_id=str(batch["id"]))
         if reply["status"] == "conflict":
             raise BatchConflictError(
                 f"batch {batch['id']!r} is known with {reply['size']} other orders; choose another batch_id"
             )
         return reply
 
-    def _run(self, batch: dict[str, object], chunk: Sequence[dict[str, object]]) -> dict[str, Any]:
+    def run(self, verb: str, argument: Mapping[str, object], *, batch_id: str) -> dict[str, Any]:
+        """Runs a verb that takes work for a batch; what it wrote is on `wait_replicas` replicas when this returns."""
+        with self._lock:
+            reply = self._run(verb, argument, batch_id)
+            self._wait()
+        return reply
+
+    def _run(self, verb: str, argument: Mapping[str, object], batch_id: str) -> dict[str, Any]:
         try:
-            return self._scripts.run("admit", {"batch": batch, "orders": chunk})
+            return self._scripts.run(verb, argument)
         except ResponseError as error:
             if "OOM " not in str(error):
                 raise
             raise RedisFullError(
-                f"Redis became full (maxmemory) while batch {batch['id']!r} was taken; raise maxmemory, then submit "
+                f"Redis became full (maxmemory) while batch {batch_id!r} was taken; raise maxmemory, then submit "
                 "the same batch_id again: it completes what may be there"
             ) from error
 
@@ -155,7 +162,8 @@ class Admission:
                 "batch_id again until this passes"
             )
 
-    def _refuse_when_full(self, orders: int) -> None:
+    def refuse_when_full(self, orders: int) -> None:
+        """Raises RedisFullError when so many orders may not fit."""
         memory: dict[str, Any] = self._redis.info("memory")
         limit, used = int(memory["maxmemory"]), int(memory["used_memory"])
         if limit and used + orders * BYTES_PER_ORDER > limit * FULL_AT:
@@ -202,6 +210,7 @@ def _receipt(asked: CancelOrders, account: AccountInfo, replies: list[dict[str, 
         waiting=last["waiting"],
         created_at=_time(last["created"]),
         earliest_done_at=_time(last["now"]) + timedelta(seconds=wait_s),
+        paused=tuple(sorted({scope for reply in replies for scope in reply["paused"]})),
         **counts,
     )
 

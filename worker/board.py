@@ -24,14 +24,20 @@ WORKER_GONE_S: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """Lanes to drain now, urgent ones first, users whose book is to be looked at, and when to ask again.
+    """Lanes to drain now, urgent ones first, users whose book is to be looked at, mass cancels to be taken up.
 
     `next_s` are the seconds until the next is due (None: the board is empty).
     """
 
     lanes: tuple[str, ...]
     users: tuple[str, ...]
+    masses: tuple[str, ...]
     next_s: float | None
+
+    @property
+    def any(self) -> bool:
+        """There was something to do; there may be more."""
+        return bool(self.lanes or self.users or self.masses)
 
 
 class Board:
@@ -48,7 +54,8 @@ class Board:
         """Takes what is due; nobody else gets them for a second."""
         argument = {"count": LANES_PER_ROUND, "postpone_us": POSTPONE_US, "blackout_us": self._blackout_us}
         reply = self._scripts.run("wake", argument)
-        return Due(tuple(reply["lanes"]), tuple(reply["users"]), None if reply["next"] < 0 else reply["next"] / 1e6)
+        next_s = None if reply["next"] < 0 else reply["next"] / 1e6
+        return Due(tuple(reply["lanes"]), tuple(reply["users"]), tuple(reply["masses"]), next_s)
 
     def listen(self, timeout_s: float) -> bool:
         """Waits for the bell; False after `timeout_s`, or up to 0.1 s later: Redis looks when it has time."""

@@ -4,8 +4,7 @@ Nothing is changed: Redis is only read, the exchange is asked for its time and f
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -17,6 +16,8 @@ from worker.identity import conflicts
 from worker.okx.client import AccountConfig, OkxClient
 from worker.okx.credentials import Credentials
 from worker.okx.errors import ExchangeError, NotAuthorised
+from worker.point import Point
+from worker.pressing import conditions
 from worker.runtime import UnfitRedisError, check_redis
 from worker.settings import Settings, redacted
 from worker.status import read_snapshot
@@ -24,22 +25,10 @@ from worker.store import Store
 from worker.urls import state_form
 from worker.users import User, users_of
 
-Level = Literal["ok", "warn", "FAIL"]
-
 CLOCK_OK_S: Final = 1.0
 NEARLY_FULL: Final = 0.7
 STRAY: Final = "celery"
 """The queue in which a message ends up whose producer named none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """The answer to one question; `mend` says what to do when it is not ok."""
-
-    name: str
-    level: Level
-    text: str
-    mend: str = ""
 
 
 def run_checks(store: Store, client: OkxClient) -> Iterator[Point]:
@@ -50,6 +39,7 @@ def run_checks(store: Store, client: OkxClient) -> Iterator[Point]:
     yield from _exchange(settings, client)
     yield from _asked("workers", lambda: _workers(store))
     yield from _asked("lanes", lambda: [_lanes(store)])
+    yield from conditions(store)
 
 
 def _lanes(store: Store) -> Point:
@@ -219,11 +209,16 @@ def account_point(name: str, config: AccountConfig) -> Point:
 def _workers(store: Store) -> list[Point]:
     workers = read_workers(store.redis, store.keys)
     alive = sum(worker.alive for worker in workers)
-    problems = sorted({f"account {name}: {why}" for worker in workers for name, why in worker.problems.items()})
+    problems = sorted({(name, why) for worker in workers for name, why in worker.problems.items()})
     found = [Point("workers", "ok", f"{alive} alive")]
     if not alive:
         found = [Point("workers", "warn", "none is alive: nothing is sent", "start one: celery -A worker worker")]
-    return found + [Point("workers", "warn", f"nothing is sent for {problem}", "") for problem in problems]
+    return found + [_problem(name, why) for name, why in problems]
+
+
+def _problem(name: str, why: str) -> Point:
+    """What a worker says of itself."""
+    return Point("workers", "warn", f"{'nothing is sent for ' * name.startswith('account ')}{name}: {why}", "")
 
 
 def _brief(error: Exception) -> str:

@@ -8,8 +8,9 @@ import structlog
 from celery.exceptions import Reject
 from redis.exceptions import RedisError
 
+from tasks.mass import CancelAll
 from tasks.messages import CancelOrders
-from tasks.reading import Refusal, read_cancel_order, read_cancel_orders
+from tasks.reading import Refusal, read_cancel_all, read_cancel_order, read_cancel_orders
 from worker.admission import AdmissionError, NotReplicatedError, RedisFullError
 from worker.directory import UnknownAccountError
 from worker.runtime import current
@@ -19,6 +20,8 @@ log = structlog.get_logger(__name__)
 
 PAUSE_S: Final = 0.5
 """How long a message waits in hand before it goes back to the queue while Redis is away or full."""
+
+_PASSING: Final = (RedisFullError, NotReplicatedError)
 
 Read = tuple[CancelOrders | None, list[Refusal]]
 
@@ -39,6 +42,24 @@ def take_cancel_order(
     _take(read, source="tasks.cancel_order", urgent_queue=urgent_queue)
 
 
+def take_cancel_all(args: Sequence[object], kwargs: Mapping[str, object], *, message_id: str) -> None:
+    """Takes a `tasks.cancel_all` message, as a whole or not at all."""
+    asked, refusals = read_cancel_all(args, kwargs, message_id=message_id)
+    _or_requeue(lambda store: _take_all(store, asked, refusals))
+
+
+def _take_all(store: Store, asked: CancelAll | None, refusals: Sequence[Refusal]) -> None:
+    if asked:
+        try:
+            for mass in store.masses.take(asked):
+                log.info("mass_taken", batch=mass.batch_id, account=mass.account, scope=mass.scope.asked)
+        except _PASSING:
+            raise
+        except (UnknownAccountError, AdmissionError) as error:
+            refusals = [_whole(asked, str(error))]
+    _keep(store, refusals, source="tasks.cancel_all")
+
+
 def _take(read: Read, *, source: str, urgent_queue: bool) -> None:
     asked, refusals = read
     if asked and urgent_queue:
@@ -57,17 +78,21 @@ def _admit(store: Store, asked: CancelOrders | None, refusals: Sequence[Refusal]
                 orders=receipt.size,
                 new=receipt.new,
             )
+        except _PASSING:
+            raise
         except (UnknownAccountError, AdmissionError) as error:
-            if isinstance(error, RedisFullError | NotReplicatedError):
-                raise
             refusals = [*refusals, _whole(asked, str(error))]
+    _keep(store, refusals, source=source)
+
+
+def _keep(store: Store, refusals: Sequence[Refusal], *, source: str) -> None:
     for refusal in refusals:
         store.refusals.add(
             refusal.payload, refusal.errors, source=source, batch_id=refusal.batch_id, account=refusal.account
         )
 
 
-def _whole(asked: CancelOrders, why: str) -> Refusal:
+def _whole(asked: CancelOrders | CancelAll, why: str) -> Refusal:
     return Refusal(asked.model_dump_json(), (why,), batch_id=asked.batch_id, account=asked.account)
 
 
@@ -78,7 +103,7 @@ def _or_requeue(work: Callable[[Store], None]) -> None:
         raise Reject("the worker is still starting", requeue=True)
     try:
         work(runtime.store)
-    except (RedisError, RedisFullError, NotReplicatedError) as error:
+    except (RedisError, *_PASSING) as error:
         log.warning("message_goes_back", error=str(error))
         time.sleep(PAUSE_S)
         raise Reject(str(error), requeue=True) from error

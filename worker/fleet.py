@@ -16,7 +16,7 @@ WORKER_LATE_S: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """One worker's last report; `late_s` seconds ago; `problems`: account → why nothing is sent for it."""
+    """One worker's last report; `late_s` seconds ago; `problems`: what does not work → why."""
 
     name: str
     late_s: float

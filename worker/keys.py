@@ -125,6 +125,16 @@ CATALOGUE: Final[tuple[Entry, ...]] = (
     ),
     Entry("looks", "board:looks", "zset", "user with unconfirmed jobs → µs of the next look", "none", "board"),
     Entry("looking", "looking:{}", "string", "the look at this user's book that is on", "8 s", "look"),
+    Entry(
+        "mass",
+        "mass:{}",
+        "hash",
+        "a mass cancel, by its batch: scope, state, what its listings saw, flat_since µs; times wall µs",
+        "running: none; ended: RETENTION_S",
+        "mass, listed",
+    ),
+    Entry("masses", "board:masses", "zset", "running mass cancel → µs of its next listing", "none", "board"),
+    Entry("listing", "listing:{}", "string", "the listing of this mass cancel that is on", "7 s", "list"),
     Entry("claim", "claim:{}", "hash", "the grant as given; which calls are recorded", "120 s", "claim, record"),
     Entry(
         "rest",

@@ -1,14 +1,19 @@
 """What of a call is worth a line in the log? Quiet in the good case; stable event names for what people act on."""
 
 from collections.abc import Iterable
+from typing import Final
 
 import structlog
 
-from worker.lanes import Call, Decided, Exhausted, Grant, Recorded
+from worker.alerts import Condition, alert
+from worker.conditions import by_credentials
+from worker.grants import Call, Decided, Exhausted, Grant, Job, Recorded
 from worker.okx.codes import Verdict
 from worker.turn import Conclusion
 
 log = structlog.get_logger(__name__)
+
+REFUSED: Final = "somebody else uses this meter, or our model of it is wrong"
 
 
 def report(grant: Grant, call: Call, conclusion: Conclusion, recorded: Recorded | None) -> None:
@@ -32,44 +37,48 @@ def report(grant: Grant, call: Call, conclusion: Conclusion, recorded: Recorded 
         if decided.act == "retry" and judged.verdict is Verdict.UNKNOWN and not judged.whole:
             log.warning("code_unknown", **_about(grant, decided), hint="a row of the verdict table is missing")
     if result.refused:
-        log.error("lane_refused", lane=grant.lane, hint="somebody else uses this meter, or our model of it is wrong")
+        alert(Condition.LANE_REFUSED, grant.lane, {"lane": grant.lane, "meter": call.meter, "hint": REFUSED})
     for rest in (*result.rests, *([result.strike] if result.strike else [])):
-        if rest.scope in recorded.rested:
+        if rest.scope in recorded.rested and not by_credentials(rest.scope, rest.reason):
             log.warning("scope_rests", scope=rest.scope, reason=rest.reason, first_s=rest.base_s, lane=grant.lane)
     for scope in result.mended:
         log.info("scope_resumes", scope=scope, lane=grant.lane)
 
 
 def report_exhausted(jobs: Iterable[Exhausted]) -> None:
-    """One line for each job that a verb ended, in the words of those that a call ended."""
+    """One alert for each job that a verb ended, in the words of those that a call ended."""
     for job in jobs:
-        log.error(
-            "order_may_be_live",
-            lane=job.lane,
-            job=job.job,
-            batches=job.batches,
-            sCode="",
-            sMsg=job.message,
-            attempts=job.attempts,
-            needs_us=False,
-        )
+        _may_be_live(_facts(job, job.job, job.lane, code="", why=job.message))
 
 
 def _dead(grant: Grant, decided: Decided, *, needs_us: bool) -> None:
     if decided.act != "finish" or decided.status not in ("rejected", "exhausted"):
         return
-    event = "order_may_be_live" if decided.status == "exhausted" else "order_rejected"
-    log.error(event, **_about(grant, decided), needs_us=needs_us)
+    if decided.status == "exhausted":
+        _may_be_live(_about(grant, decided))
+    else:
+        log.error("order_rejected", **_about(grant, decided), needs_us=needs_us)
+
+
+def _may_be_live(facts: dict[str, object]) -> None:
+    """Whoever acts on it thinks in batches: a batch is sent once a minute, with the count of its orders."""
+    batches = facts["batches"]
+    subject = " ".join(batches) if isinstance(batches, tuple) else ""
+    alert(Condition.ORDER_MAY_BE_LIVE, subject or str(facts["lane"]), facts)
 
 
 def _about(grant: Grant, decided: Decided) -> dict[str, object]:
+    return _facts(decided.job, decided.job.id, grant.lane, code=decided.code, why=decided.message)
+
+
+def _facts(job: Job | Exhausted, order: str, lane: str, *, code: str, why: str) -> dict[str, object]:
     """Which order, for whom, and what was said of it."""
-    job = decided.job
     return {
-        "lane": grant.lane,
-        "job": job.id,
+        "order": order,
+        "account": job.account,
+        "lane": lane,
         "batches": job.batches,
-        "sCode": decided.code,
-        "sMsg": decided.message,
+        "sCode": code,
+        "why": why,
         "attempts": job.attempts,
     }

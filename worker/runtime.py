@@ -10,21 +10,27 @@ from typing import Any, Final
 
 import structlog
 
+from worker.alerts import Alerts
 from worker.board import Board
 from worker.book import Book
 from worker.confirm import Confirmer
 from worker.confirmations import Confirmations
+from worker.deadman import DISARM_S, DeadMansSwitch
 from worker.identity import Identity
 from worker.lanes import Lanes
+from worker.mass import MassCanceller
 from worker.okx.client import OkxClient
 from worker.retry import Policy
 from worker.sender import Sender
 from worker.settings import Settings
 from worker.store import Store, open_store
 from worker.turn import Turns
-from worker.users import users_of
+from worker.users import User, users_of
 from worker.waker import Waker
 from worker.warmer import Warmer
+from worker.watch import Watch
+from worker.webhook import Webhook
+from worker.witness import NO_ADDRESS, Witness
 from worker.window import Timing
 
 log = structlog.get_logger(__name__)
@@ -56,7 +62,7 @@ class Runtime:
             retention_s=settings.retention_s,
             blackout_us=timing.blackout_us,
         )
-        self._identity = Identity(store.redis, store.keys, self._client, users, self.sender.admit_user)
+        self._identity = Identity(store.redis, store.keys, self._client, users, self._admit_user)
         self._stopping = Event()
         book = Book(store.scripts, self._client, timing, self._stopping)
         confirmations = Confirmations(
@@ -67,19 +73,53 @@ class Runtime:
             retention_s=settings.retention_s,
         )
         self.confirmer = Confirmer(confirmations, book, users, self._stopping, deadline_s=settings.confirm_deadline_s)
-        self._waker = Waker(board, publish, self.sender.drain, self.name, facts=self._facts, look=self.confirmer.look)
+        self._witness = Witness(
+            store.scripts,
+            users,
+            self.name,
+            saw=self.confirmer.saw,
+            gap=self.confirmer.missed,
+            now=self._exchange_time,
+            on=settings.confirm == "on",
+        )
+        self._masses = MassCanceller(
+            store.masses,
+            book,
+            users,
+            self._stopping,
+            lease_s=timing.open_us / 1e6,
+            exchange_ms=lambda user: self._exchange_time(user.base_url) * 1000,
+        )
+        self._waker = Waker(
+            board,
+            publish,
+            self.sender.drain,
+            self.name,
+            facts=self._facts,
+            look=self.confirmer.look,
+            mass=self._masses.take_up,
+        )
         urls = [user.base_url for user in users.values()]
         self._warmer = Warmer(store.redis, self._client, urls, concurrency=settings.http_concurrency)
+        self._alerts = _alerts(settings, self.name)
+        accounts = {account.name: user.uid for user in users.values() for account in user.accounts}
+        self._watch = Watch(store.redis, store.keys, accounts, worker=self.name)
+        self._switches = [self._switch(user) for user in users.values() if settings.dead_mans_switch_s]
         self._started_at = time.time()
 
     def start(self) -> None:
         """Raises UnfitRedisError, or redis-py's errors."""
         check_redis(self.store.redis.info())
         self.store.directory.publish()
+        if self._alerts:
+            self._alerts.start()
         self._warmer.start()
         self._identity.start()
         self.confirmer.start()
+        self._witness.start()
         self._waker.start()
+        for thread in (self._watch, *self._switches):
+            thread.start()
         log.info("worker_ready", worker=self.name, accounts=self.store.directory.names())
 
     def close(self) -> None:
@@ -87,13 +127,37 @@ class Runtime:
         self._warmer.stop()
         self._identity.stop()
         self._waker.stop()
+        self._witness.stop()
         self._stopping.set()
         self.confirmer.stop()
+        self._masses.stop()
 
     def stop(self) -> None:
-        """Waits for the calls in flight, at most the HTTP timeout and a second."""
+        """Waits for the calls in flight, at most the HTTP timeout and a second, then lets go of the switches."""
         done = self.sender.stop(self.store.settings.http_timeout_s + 1.0)
+        self._watch.stop()
+        for switch in self._switches:
+            switch.stop()
+        ends = time.monotonic() + DISARM_S
+        for switch in self._switches:
+            switch.join(max(0.0, ends - time.monotonic()))
+        if self._alerts:
+            self._alerts.stop()
         log.info("worker_stopped", worker=self.name, all_recorded=done)
+
+    def _exchange_time(self, base_url: str) -> float:
+        """Unix seconds, by the exchange's clock."""
+        return time.time() + self._client.clock_offset_s(base_url)
+
+    def _admit_user(self, uid: str) -> None:
+        self.sender.admit_user(uid)
+        self._masses.admit_user(uid)
+
+    def _switch(self, user: User) -> DeadMansSwitch:
+        store, timeout_s = self.store, self.store.settings.dead_mans_switch_s
+        return DeadMansSwitch(
+            store.redis, store.keys, store.scripts, self._client, user, worker=self.name, timeout_s=timeout_s
+        )
 
     def _facts(self) -> Mapping[str, object]:
         return {
@@ -102,8 +166,23 @@ class Runtime:
             "started": self._started_at,
             "in_flight": self.sender.in_flight,
             "permits": self.store.settings.http_concurrency,
-            "problems": dict(self._identity.problems),
+            "problems": self._problems(),
         }
+
+    def _problems(self) -> dict[str, str]:
+        """What does not work, and why."""
+        found = {f"account {name}": why for name, why in self._identity.problems.copy().items()}
+        for switch in self._switches:
+            found |= switch.problems
+        found |= {f"channel of {uid}": why for uid, why in self._witness.problems.items() if why != NO_ADDRESS}
+        return found | (self._alerts.problems if self._alerts else {})
+
+
+def _alerts(settings: Settings, worker: str) -> Alerts | None:
+    if settings.alert_webhook_url is None or settings.alert_webhook_secret is None:
+        return None
+    webhook = Webhook(settings.alert_webhook_url.get_secret_value(), settings.alert_webhook_secret.get_secret_value())
+    return Alerts(webhook, runner=settings.key_prefix, worker=worker)
 
 
 def check_redis(info: Mapping[str, Any]) -> None:

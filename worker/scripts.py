@@ -15,7 +15,7 @@ from redis import Redis, exceptions
 
 from worker.keys import lua_preamble
 
-LIBRARY: Final = ("base", "window", "board", "rest", "job", "finish", "join", "decision")
+LIBRARY: Final = ("base", "window", "board", "rest", "job", "finish", "join", "decision", "batch")
 """The shared parts, in the order in which they build on each other."""
 
 VERBS: Final = (
@@ -30,11 +30,17 @@ VERBS: Final = (
     "settle",
     "look",
     "looked",
+    "mass",
+    "list",
+    "listed",
     "confirm",
     "withdraw",
     "retry",
     "pause",
     "resume",
+    "attend",
+    "hold",
+    "leave",
 )
 
 PASSING: Final = (

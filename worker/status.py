@@ -4,7 +4,7 @@ One reading is not one instant: lanes are read in parts, so figures of a busy ru
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -12,26 +12,18 @@ from typing import Final
 from redis import Redis
 
 from worker.batches import BatchState
+from worker.conditions import Urgent, may_be_live, oldest_urgent
+from worker.deadman import Switch, read_switches
 from worker.fleet import Worker, read_workers
 from worker.instruments import uid_of
 from worker.keys import Keys
+from worker.rests import Clock, Rest, read_clock, read_rests
 from worker.settings import Settings
 from worker.store import Store
-from worker.users import account_scope
 from worker.window import Limits
 
 BATCHES_SHOWN: Final = 20
 _PART: Final = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Rest:
-    """A scope (`lane:…`, `account:…`, `exchange:…`, `redis`) that may not be sent for; `probing`: one call tries."""
-
-    scope: str
-    reason: str
-    until: datetime
-    probing: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +69,9 @@ class Snapshot:
     batches: Sequence[BatchState]
     batches_waiting: int
     refused: int
+    may_be_live: int = 0
+    oldest_urgent: Urgent | None = None
+    switches: Sequence[Switch] = ()
 
     @property
     def alive(self) -> int:
@@ -94,25 +89,13 @@ class Snapshot:
         return sum((Counter(lane.outcomes) for lane in self.lanes), Counter[str]())
 
 
-@dataclass(frozen=True, slots=True)
-class _Clock:
-    """The verbs' clock and the wall clock, both µs; nothing is sent before `blocked_until`."""
-
-    now: int
-    wall: int
-    blocked_until: int
-
-    def at(self, us: int) -> datetime:
-        return datetime.fromtimestamp((us - self.now + self.wall) / 1e6, UTC)
-
-
 def read_snapshot(store: Store) -> Snapshot:
     """The runner as it stands; raises redis-py's errors."""
     redis, keys = store.redis, store.keys
-    clock = _clock(redis, keys)
+    clock = read_clock(redis, keys)
     names: list[str] = [lane for lane, _ in redis.zscan_iter(keys.of("lanes"), count=1000)]
     accounts = store.directory.all()
-    rests = {rest.scope: rest for rest in _rests(store, clock, accounts, names)}
+    rests = {rest.scope: rest for rest in read_rests(store, clock, accounts, names)}
     limits = {info.uid: info.limits for info in accounts.values()}
     blackout = _blackout(clock)
     lanes = [lane for part in _parts(names) for lane in _lanes(store, clock, part, limits, rests)]
@@ -124,53 +107,27 @@ def read_snapshot(store: Store) -> Snapshot:
         batches=store.batches.recent(BATCHES_SHOWN),
         batches_waiting=int(redis.zcard(keys.of("deadlines"))),
         refused=store.refusals.count(),
+        may_be_live=may_be_live(redis, keys, retention_s=store.settings.retention_s)[0],
+        oldest_urgent=oldest_urgent(redis, keys),
+        switches=read_switches(redis, keys, [info.uid for info in accounts.values()]),
     )
 
 
 def blocked_until(redis: Redis, keys: Keys) -> datetime:
     """Until when a restart of Redis forbids (or last forbade) sending; the epoch if never. Raises redis-py's errors."""
-    clock = _clock(redis, keys)
+    clock = read_clock(redis, keys)
     return clock.at(clock.blocked_until) if clock.blocked_until else datetime.fromtimestamp(0, UTC)
 
 
-def _clock(redis: Redis, keys: Keys) -> _Clock:
-    seconds, micros = redis.time()
-    wall = seconds * 1_000_000 + micros
-    saved = redis.hmget(keys.of("clock"), ["last", "skew", "blocked_until"])
-    last, skew, blocked = (int(value or 0) for value in saved)
-    return _Clock(max(last, wall + skew), wall, blocked)
-
-
-def _blackout(clock: _Clock) -> Rest | None:
+def _blackout(clock: Clock) -> Rest | None:
     if clock.blocked_until <= clock.now:
         return None
     return Rest("redis", "Redis restarted and may have forgotten slots", clock.at(clock.blocked_until), probing=False)
 
 
-def _scopes(settings: Settings, accounts: Iterable[str], lanes: Iterable[str]) -> list[str]:
-    addresses = {settings.okx_base_url, *map(settings.base_url_of, settings.accounts.values())}
-    return [
-        *(f"exchange:{address}" for address in sorted(addresses)),
-        *map(account_scope, accounts),
-        *(f"lane:{lane}" for lane in lanes),
-    ]
-
-
-def _rests(store: Store, clock: _Clock, accounts: Iterable[str], lanes: Iterable[str]) -> Iterator[Rest]:
-    scopes = _scopes(store.settings, accounts, lanes)
-    for part in _parts(scopes):
-        with store.redis.pipeline(transaction=False) as pipe:
-            for scope in part:
-                pipe.hmget(store.keys.of("rest", scope), ["until", "reason"])
-            read = pipe.execute()
-        for scope, (until, reason) in zip(part, read, strict=True):
-            if until:
-                yield Rest(scope, reason or "", clock.at(int(until)), probing=int(until) <= clock.now)
-
-
 def _lanes(
     store: Store,
-    clock: _Clock,
+    clock: Clock,
     names: Sequence[str],
     limits: Mapping[str, Limits],
     rests: Mapping[str, Rest],
@@ -185,7 +142,8 @@ def _lanes(
         read = iter(pipe.execute())
     for name, *figures, raw in zip(names, read, read, read, read, read, read, strict=True):
         limit = limits.get(uid_of(name), _own_limits(store.settings))
-        rest = rests.get(f"lane:{name}") or _held(raw, clock, rests) or _unserved(name, limits, clock)
+        own = rests.get(f"user:{uid_of(name)}") or rests.get(f"lane:{name}")
+        rest = own or _held(raw, clock, rests) or _unserved(name, limits, clock)
         yield _lane(name, figures, raw, limit, rest)
 
 
@@ -206,13 +164,13 @@ def _lane(name: str, figures: Sequence[int], raw: Mapping[str, str], limits: Lim
     )
 
 
-def _held(raw: Mapping[str, str], clock: _Clock, rests: Mapping[str, Rest]) -> Rest | None:
+def _held(raw: Mapping[str, str], clock: Clock, rests: Mapping[str, Rest]) -> Rest | None:
     """What a wider scope does to a lane: it says only until when, so the scope is the one that ends then."""
     held = int(raw.get("held", 0))
     if held <= clock.now:
         return None
     ends = clock.at(held)
-    near = (rest for rest in rests.values() if abs(rest.until - ends) < timedelta(milliseconds=1))
+    near = (rest for rest in rests.values() if rest.until and abs(rest.until - ends) < timedelta(milliseconds=1))
     return (
         _blackout(clock)
         or next(near, None)
@@ -220,7 +178,7 @@ def _held(raw: Mapping[str, str], clock: _Clock, rests: Mapping[str, Rest]) -> R
     )
 
 
-def _unserved(name: str, served: Mapping[str, Limits], clock: _Clock) -> Rest | None:
+def _unserved(name: str, served: Mapping[str, Limits], clock: Clock) -> Rest | None:
     """Nobody sends for a lane whose UID no account has any more."""
     uid = uid_of(name)
     if uid in served:

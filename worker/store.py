@@ -10,12 +10,16 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel, SentinelConnectionPool
 
 from worker.admission import Admission
+from worker.audit import Audit
 from worker.batches import Batches
 from worker.directory import Directory
+from worker.hand import Hand
 from worker.keys import Keys
+from worker.masses import Masses
 from worker.refused import Refusals
 from worker.scripts import Scripts
 from worker.settings import Settings, load_settings
+from worker.targets import Targets
 from worker.urls import sentinels
 from worker.users import users_of
 
@@ -32,6 +36,9 @@ class Store:
     admission: Admission
     batches: Batches
     refusals: Refusals
+    masses: Masses
+    hand: Hand
+    audit: Audit
 
 
 def open_store(settings: Settings) -> Store:
@@ -39,15 +46,21 @@ def open_store(settings: Settings) -> Store:
     redis, keys = connect(settings), Keys(settings.key_prefix)
     scripts = Scripts(redis, keys.prefix)
     directory = Directory(redis, keys, users_of(settings), window_s=settings.window_s)
+    batches, retention_s = Batches(redis, keys), settings.retention_s
+    admission = _admission(settings, redis, scripts, directory)
+    targets = Targets(redis, keys, directory)
     return Store(
         settings,
         redis,
         keys,
         scripts,
         directory,
-        _admission(settings, redis, scripts, directory),
-        Batches(redis, keys),
+        admission,
+        batches,
         Refusals(redis, keys),
+        Masses(redis, keys, scripts, admission, directory, deadline_s=settings.deadline_s, retention_s=retention_s),
+        Hand(redis, keys, scripts, batches, targets, deadline_s=settings.deadline_s, retention_s=retention_s),
+        Audit(redis, keys, retention_s=retention_s),
     )
 
 

@@ -21,8 +21,8 @@ PAUSE_S: Final = 0.5
 class Waker(Thread):
     """Publishes a drain for each lane as it falls due. `publish` raises when the broker is away or takes nothing.
 
-    Then `drain` gives the lanes their turn in this worker. `look` looks at a user's book. `facts` is asked for what
-    `status` shows of it.
+    Then `drain` gives the lanes their turn in this worker. `look` looks at a user's book, `mass` takes a mass
+    cancel up. `facts` is asked for what `status` shows of it.
     """
 
     def __init__(
@@ -34,6 +34,7 @@ class Waker(Thread):
         *,
         facts: Callable[[], Mapping[str, object]],
         look: Callable[[str], None],
+        mass: Callable[[str], None],
     ) -> None:
         super().__init__(name="waker", daemon=True)
         self._board = board
@@ -42,6 +43,7 @@ class Waker(Thread):
         self._worker = worker
         self._facts = facts
         self._look = look
+        self._mass = mass
         self._stopping = Event()
         self._awake = Event()
         self._bell = Thread(target=self._listen, name="bell", daemon=True)
@@ -65,6 +67,8 @@ class Waker(Thread):
         due = self._board.wake()
         for uid in due.users:
             self._look(uid)
+        for batch_id in due.masses:
+            self._mass(batch_id)
         for done, lane in enumerate(due.lanes):
             try:
                 self._publish(lane)
@@ -72,7 +76,7 @@ class Waker(Thread):
                 for left in due.lanes[done:]:
                     self._drain(left)
                 raise
-        return 0.0 if due.lanes or due.users else min(ROUND_S, ROUND_S if due.next_s is None else due.next_s)
+        return 0.0 if due.any else min(ROUND_S, ROUND_S if due.next_s is None else due.next_s)
 
     def _listen(self) -> None:
         """Its own thread: a blocking read in Redis ends too late for a due time, so the waker keeps time itself."""

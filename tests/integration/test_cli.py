@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from worker.alerts import Condition
 from worker.cli import run
 from worker.embedded import EmbeddedRedis
 from worker.grants import Decided, Result
@@ -360,7 +361,7 @@ class TestCheck:
         """Warnings are no failure: no worker, no persistence."""
         points = check()
         assert {name for name, point in points.items() if point["level"] == "ok"} == {
-            "redis", "broker", "exchange", "account desk1", "lanes",
+            "redis", "broker", "exchange", "account desk1", "lanes", *Condition,
         }  # fmt: skip
         assert "User ID 1001" in points["account desk1"]["text"]
         assert points["workers"]["level"] == "warn"
@@ -406,6 +407,7 @@ class TestCheck:
         assert levels == {
             "redis": "FAIL", "persistence": "warn", "memory": "warn", "broker": "FAIL", "exchange": "FAIL",
             "account desk1": "warn", "workers": "warn", "lanes": "warn",
+            **dict.fromkeys(map(str, Condition), "warn"), "redis_lost": "ACT",
         }  # fmt: skip
         assert "pa55word" not in json.dumps(points)
 

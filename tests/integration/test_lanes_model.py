@@ -1,9 +1,10 @@
 """Whatever happens in whatever order: is no job lost or doubled, and no window ever too full at arrival?
 
-A random run of admissions, claims, arrivals, records (late, lost and repeated ones too), rests and the passing of time
-on a real Redis, against what the exchange would have seen and what must hold after every step.
+A random run of admissions, claims, arrivals, records (late, lost and repeated ones too), rests, an operator's hand and
+the passing of time on a real Redis, against what the exchange would have seen and what must hold after every step.
 """
 
+import json
 import os
 from collections import Counter
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from tests.lane_rig import TIMING, LaneRig, finished, rest, retried, returned
 from worker.admission import BatchConflictError
 from worker.embedded import EmbeddedRedis
 from worker.grants import Call, Decided, Grant
+from worker.hand import IN_VAIN, Asked, Vain
 from worker.simulator.meters import max_in_window
 from worker.window import Limits
 
@@ -29,6 +31,7 @@ IDS = [
     {"instId": "BTC-USD-271231-100000-C", "ordId": "8"},
     {"instId": "BTC-USD-271231-100000-P", "ordId": "9"},
 ]
+ASKED = Asked("model")
 PLACES = {"queued": "ready", "retrying": "later", "sending": "claimed"}
 
 
@@ -56,6 +59,8 @@ class LanesModel(RuleBasedStateMachine):
         self.calls: list[Sent] = []
         self.arrivals: dict[tuple[str, str], list[tuple[int, int]]] = {}
         self.batches: dict[str, list[dict[str, str]]] = {}
+        self.paused: set[str] = set()
+        self.arrived: set[tuple[str, int]] = set()
 
     def teardown(self) -> None:
         """Everything handed in ends: the run is brought to its end without faults."""
@@ -95,6 +100,7 @@ class LanesModel(RuleBasedStateMachine):
     def claim(self, lane: str, permits: int) -> None:
         """A worker claims; the jobs come in the order of the line."""
         grant = self.rig.claim(permits, lane)
+        assert not (grant.calls and self.paused & {"a1", lane})
         jobs = [job for call in grant.calls for job in call.jobs]
         places = [int(str(self.redis.hget(self.rig.keys.of("job", job.id), "place"))) for job in jobs]
         assert places == sorted(places)
@@ -118,6 +124,7 @@ class LanesModel(RuleBasedStateMachine):
         """A call's bytes reach the exchange, at most as late as its deadline and the network allow."""
         sent = data.draw(st.sampled_from(self._flying()))
         sent.arrived = True
+        self.arrived |= {(job.id, job.generation) for job in sent.call.jobs}
         weight = len(sent.call.jobs)
         self.arrivals.setdefault((sent.grant.lane, sent.call.meter), []).append((self.rig.us, weight))
 
@@ -163,6 +170,46 @@ class LanesModel(RuleBasedStateMachine):
         before = self._snapshot()
         self.rig.record(sent.grant, sent.call)
         assert self._snapshot() == before
+
+    @precondition(lambda self: bool(self.batches))
+    @rule(data=st.data())
+    def withdraw(self, data: st.DataObject) -> None:
+        """A batch is taken back: what waits afterwards was sent, or may have been; what was withdrawn was not."""
+        name = data.draw(st.sampled_from(sorted(self.batches)))
+        waited = self._rows(name, ended=False)
+        done = self.rig.hand.withdraw(name, ASKED)
+        left = self._rows(name, ended=False)
+        assert (len(left), len(waited) - len(left)) == (done.sent, done.withdrawn)
+        withdrawn = {job: json.loads(row) for job, row in self._rows(name, ended=True).items() if job in waited}
+        assert {row["status"] for row in withdrawn.values()} <= {"withdrawn"}
+        assert not self.arrived & {(job, int(row["generation"])) for job, row in withdrawn.items()}
+
+    @precondition(lambda self: bool(self.batches))
+    @rule(data=st.data(), statuses=st.sampled_from([IN_VAIN, tuple(Vain)]), deadline_s=st.sampled_from([None, 2, 30]))
+    def retry(self, data: st.DataObject, statuses: tuple[Vain, ...], deadline_s: int | None) -> None:
+        """What ended in vain goes again, for as long as the batch had or another time."""
+        name = data.draw(st.sampled_from(sorted(self.batches)))
+        counts = self.rig.batches.state(name).counts
+        vain = sum(counts.get(status, 0) for status in statuses)
+        done = self.rig.hand.retry(name, ASKED, statuses=statuses, deadline_s=deadline_s)
+        assert done.changed == vain
+        assert not done.state.completed_at or done.state.complete
+
+    @rule(whom=st.sampled_from(("a1", *LANES)))
+    def pause(self, whom: str) -> None:
+        """Nothing more is granted there, whatever probes and rests do."""
+        if "/" in whom and self.redis.zscore(self.rig.keys.of("lanes"), whom) is None:
+            return
+        assert self.rig.hand.pause(whom, ASKED).changed == (whom not in self.paused)
+        self.paused.add(whom)
+
+    @precondition(lambda self: bool(self.paused))
+    @rule(data=st.data())
+    def resume(self, data: st.DataObject) -> None:
+        """And goes on."""
+        whom = data.draw(st.sampled_from(sorted(self.paused)))
+        self.paused.discard(whom)
+        assert any(ended.by for ended in self.rig.hand.resume(whom, ASKED).ended)
 
     @rule()
     def upkeep(self) -> None:
@@ -246,7 +293,13 @@ class LanesModel(RuleBasedStateMachine):
         }
         return hashes | windows
 
+    def _rows(self, name: str, *, ended: bool) -> dict[str, str]:
+        rows = self.redis.hgetall(self.rig.keys.of("rows", name))
+        return {str(job): str(row) for job, row in rows.items() if str(row).startswith("{") == ended}
+
     def _finish_everything(self) -> None:
+        for target in self.paused:
+            self.rig.hand.resume(target, ASKED)
         for _ in range(200):
             self.rig.advance(8)
             self.rig.board.wake()

@@ -187,6 +187,17 @@ def test_unknown_order_is_empty(client: OkxClient) -> None:
         client.order(credentials(server.url), ORDER)
 
 
+def test_the_switch_is_armed_and_taken_back(client: OkxClient) -> None:
+    """With seconds as text; whether it is armed is what the exchange says, whatever was asked."""
+    said = iter([rows({"triggerTime": when, "tag": "", "ts": "1587971400"}) for when in ("1587971460", "0")])
+    with Server(lambda sock, _: sock.sendall(next(said))) as server:
+        assert client.cancel_all_after(credentials(server.url), 60, write_by=soon())
+        assert not client.cancel_all_after(credentials(server.url), 0, write_by=soon())
+    heads, bodies = zip(*(arrival.split(b"\r\n\r\n") for arrival in server.arrivals), strict=True)
+    assert [head.split(b" HTTP")[0] for head in heads] == [b"POST /api/v5/trade/cancel-all-after"] * 2
+    assert bodies == (b'{"timeOut":"60"}', b'{"timeOut":"0"}')
+
+
 def test_account_config(client: OkxClient) -> None:
     """Lists come out as lists, and a key without an IP binding has none."""
     row = {"uid": "44", "mainUid": "43", "label": "risk", "perm": "read_only,trade", "ip": ""}

@@ -70,6 +70,7 @@ class Rig:
         return {
             "BULK_CANCEL_REDIS_URL": self.redis.url,
             "BULK_CANCEL_OKX_BASE_URL": self.exchange.url,
+            "BULK_CANCEL_OKX_WS_URL": self.exchange.ws_url,
             f"{account}API_KEY": DEFAULT_KEY.key,
             f"{account}API_SECRET": DEFAULT_KEY.secret,
             f"{account}PASSPHRASE": DEFAULT_KEY.passphrase,

@@ -22,12 +22,13 @@ UID = "1001"
 LONG = os.environ.get("CHAOS") == "long"
 LANES = [f"C{number}-USDT" for number in range(8)]
 EACH = 500 if LONG else 100
+REST = {"CONFIRM": "rest"}
 
 
 @pytest.fixture
 def rig() -> Iterator[Rig]:
     """One worker, cancels that take effect 50 ms later."""
-    with Rig(workers=1, config=Config(behaviour=Behaviour(cancel_lag_ms=50))) as running:
+    with Rig(workers=1, config=Config(behaviour=Behaviour(cancel_lag_ms=50)), settings=REST) as running:
         yield running
 
 
@@ -77,11 +78,12 @@ def broken(endpoint: str) -> Fault:
 
 
 @pytest.mark.timeout(120)
-def test_a_bulk_ends_as_the_book_says() -> None:
+@pytest.mark.parametrize("settings", [REST, {"CONFIRM": "on"}], ids=["rest", "channel"])
+def test_a_bulk_ends_as_the_book_says(settings: dict[str, str]) -> None:
     """5 % are filled before their cancel, 2 % of first cancels are acknowledged and never happen."""
     behaviour = Behaviour(cancel_lag_ms=50, fill_rate=0.05, lie_rate=0.02)
     config = Config(behaviour=behaviour, network=Network(delay_ms=2, jitter_ms=3), seed=7)
-    with Rig(workers=2, config=config) as rig:
+    with Rig(workers=2, config=config, settings=settings) as rig:
         wanted = place(rig)
         submit(rig, "b", *wanted)
         state = rig.done("b", 60)
@@ -97,7 +99,7 @@ def test_a_bulk_ends_as_the_book_says() -> None:
 @pytest.mark.timeout(120)
 def test_confirmation_follows_the_last_cancel() -> None:
     """One listing and some pages of history after it, not a call an order."""
-    with Rig(workers=2, config=Config(behaviour=Behaviour(cancel_lag_ms=50))) as rig:
+    with Rig(workers=2, config=Config(behaviour=Behaviour(cancel_lag_ms=50)), settings=REST) as rig:
         submit(rig, "b", *place(rig))
         assert rig.done("b", 60).counts == {"canceled": 8 * EACH}
         rows = rig.store.batches.rows("b")
@@ -162,7 +164,7 @@ def test_reading_may_fail_for_a_while(rig: Rig) -> None:
 
 def test_what_cannot_be_confirmed_is_told_to_be_perhaps_live() -> None:
     """Confirmation has a deadline of its own."""
-    with Rig(workers=1, settings={"CONFIRM_DEADLINE_S": "1"}) as rig:
+    with Rig(workers=1, settings={"CONFIRM_DEADLINE_S": "1", **REST}) as rig:
         rig.exchange.control.add_fault(broken("orders-pending"))
         submit(rig, "b", *orders("BTC-USDT", rig.exchange.control.place(UID, "BTC-USDT", 2)))
         assert rig.done("b", 15).counts == {"exhausted": 2}
@@ -174,7 +176,7 @@ def test_what_cannot_be_confirmed_is_told_to_be_perhaps_live() -> None:
 def test_the_reading_meters_are_never_exceeded() -> None:
     """Three calls in two seconds are allowed, and a thousand orders of others are on the book."""
     config = Config(limits=Limits(pending=3, history=2, order=2))
-    settings = {"LIMIT_PENDING": "3", "LIMIT_HISTORY": "2", "LIMIT_ORDER": "2"}
+    settings = {"LIMIT_PENDING": "3", "LIMIT_HISTORY": "2", "LIMIT_ORDER": "2", **REST}
     with Rig(workers=2, config=config, settings=settings) as rig:
         rig.exchange.control.place(UID, "ETH-USDT", 350)
         submit(rig, "b", *orders("BTC-USDT", rig.exchange.control.place(UID, "BTC-USDT", 5)))
@@ -182,6 +184,47 @@ def test_the_reading_meters_are_never_exceeded() -> None:
         meters = rig.exchange.control.summary().meters
         assert [meters[f"{name}:{UID}"].refusals for name in ("pending", "history")] == [0, 0]
         assert meters[f"pending:{UID}"].requests >= 4
+
+
+class TestChannel:
+    """The exchange's own pushes, while reading is broken, so that nothing else can tell."""
+
+    @pytest.fixture
+    def rig(self) -> Iterator[Rig]:
+        """Cancels take effect 300 ms after they were accepted; the channel is ready."""
+        with Rig(workers=1, config=Config(behaviour=Behaviour(cancel_lag_ms=300))) as running:
+            running.wait_for(lambda: running.exchange.control.summary().channels > 0)
+            running.exchange.control.add_fault(broken("orders-pending"))
+            yield running
+
+    def test_confirmation_follows_a_push(self, rig: Rig) -> None:
+        """Within 100 ms of the exchange's own time of the ending, in the middle of them."""
+        idents = rig.exchange.control.place(UID, "BTC-USDT", 20)
+        for number, ident in enumerate(idents):
+            submit(rig, f"b{number}", *orders("BTC-USDT", [ident]))
+            assert rig.done(f"b{number}", 5).counts == {"canceled": 1}
+        ended = {order.ordId: order.uTime_us for order in rig.exchange.control.orders()}
+        rows = [row(rig, f"b{number}") for number in range(20)]
+        late = sorted((row.finished_at or 0) - ended[row.ordId or ""] for row in rows)
+        assert late[0] >= 0
+        assert late[10] <= 100_000
+
+    def test_a_fill_is_told_with_its_size(self, rig: Rig) -> None:
+        """It beat the cancel."""
+        rig.exchange.control.set_behaviour(Behaviour(cancel_lag_ms=50, fill_rate=1.0))
+        submit(rig, "b", *orders("BTC-USDT", rig.exchange.control.place(UID, "BTC-USDT", 1)))
+        assert rig.done("b", 5).counts == {"filled": 1}
+        assert row(rig, "b").accFillSz == "1"
+
+    def test_lost_pushes_are_read_from_the_book(self, rig: Rig) -> None:
+        """A channel that comes back says that something may be missing, and REST is the judge."""
+        rig.exchange.control.lose_pushes(60)
+        submit(rig, "b", *orders("BTC-USDT", rig.exchange.control.place(UID, "BTC-USDT", 5)))
+        rig.wait_for(lambda: {each.state for each in rig.exchange.control.orders()} == {"canceled"})
+        assert rig.store.batches.state("b").waiting == 5
+        rig.exchange.control.remove_fault()
+        rig.exchange.control.drop_channels()
+        assert rig.done("b", 10).counts == {"canceled": 5}
 
 
 def test_off_means_that_accepted_is_the_end() -> None:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from threading import Event, Thread
+from typing import Self
 
 import pytest
 
@@ -108,7 +109,7 @@ class Placing:
         self._thread = Thread(target=self._run)
         self.placed = 0
 
-    def __enter__(self) -> "Placing":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

@@ -16,7 +16,8 @@ from worker.cli.output import clean, iso_us, plain, show
 from worker.cli.render import FIELDS, batch_parts, outcome_lines, row_json, snapshot_json, snapshot_parts
 from worker.fleet import Worker
 from worker.okx.client import AccountConfig
-from worker.status import Lane, Rest, Snapshot
+from worker.rests import Rest
+from worker.status import Lane, Snapshot
 from worker.window import Limits
 
 AT = datetime(2026, 2, 26, 10, 0, 0, 123456, tzinfo=UTC)

@@ -366,3 +366,39 @@ def test_the_dead_mans_switch_takes_what_the_exchange_takes(monkeypatch: pytest.
     monkeypatch.setenv("BULK_CANCEL_DEAD_MANS_SWITCH_S", seconds)
     with pytest.raises(SettingsError, match="0 \\(off\\) or 10 to 120"):
         load_settings()
+
+
+WEBHOOK = "BULK_CANCEL_ALERT_WEBHOOK_"
+
+
+@pytest.mark.parametrize(
+    ("url", "fault"),
+    [
+        ("ftp://h0st/secret-path", "should look like https://host/path"),
+        ("https:///secret-path", "should look like https://host/path"),
+        ("https://h0st/secret path", "should look like https://host/path"),
+        ("https://me:pa55word@h0st/secret-path", "should hold no user and password"),
+        ("https://h0st:x/secret-path", "is not a readable URL"),
+    ],
+)
+def test_a_webhook_that_cannot_be_used_is_refused(monkeypatch: pytest.MonkeyPatch, url: str, fault: str) -> None:
+    """At start, by name, and never with its address: the path may be a secret."""
+    monkeypatch.setenv(f"{WEBHOOK}URL", url)
+    monkeypatch.setenv(f"{WEBHOOK}SECRET", "s3cret")
+    with pytest.raises(SettingsError, match=f"^{WEBHOOK}URL: {fault}") as error:
+        load_settings()
+    assert not any(part in str(error.value) for part in ("secret-path", "secret path", "pa55word", "h0st"))
+
+
+@pytest.mark.parametrize("only", ["URL", "SECRET"])
+def test_a_webhook_needs_both_address_and_secret(monkeypatch: pytest.MonkeyPatch, only: str) -> None:
+    """An alert that nobody can verify is worth nothing; neither is shown by `repr`."""
+    monkeypatch.setenv(f"{WEBHOOK}{only}", "https://host/secret-path")
+    with pytest.raises(SettingsError, match="set both, or neither"):
+        load_settings()
+    for name in ("URL", "SECRET"):
+        monkeypatch.setenv(f"{WEBHOOK}{name}", "https://host/secret-path")
+    settings = load_settings()
+    assert settings.alert_webhook_url is not None
+    assert settings.alert_webhook_url.get_secret_value() == "https://host/secret-path"
+    assert "secret-path" not in repr(settings)

@@ -131,3 +131,19 @@ def test_instruments_are_read_off_their_ids(inst_id: str, kind: str, family: str
     listed = instrument(inst_id)
     assert (listed.instType, listed.instFamily, listed.meter_scope) == (kind, family, scope)
     assert row(listed)["instId"] == inst_id
+
+
+def test_every_change_of_an_order_is_told() -> None:
+    """Placed, and off the book when a lagging cancel takes effect; the book says when that will be."""
+    exchange = book(cancel_lag_ms=5)
+    told: list[tuple[str, str, int]] = []
+    exchange.tell = lambda order: told.append((order.ordId, order.state, order.uTime_us))
+    first, second = place(exchange), place(exchange)
+    due = [exchange.next_ending_us]
+    exchange.cancel("u", ref(second), 3_000)
+    exchange.cancel("u", ref(first), 1_000)
+    for now_us in (1_000, 6_000, 9_000):
+        exchange.advance(now_us)
+        due.append(exchange.next_ending_us)
+    assert due == [None, 6_000, 8_000, None]
+    assert told == [("100", "live", 0), ("101", "live", 0), ("100", "canceled", 6_000), ("101", "canceled", 8_000)]

@@ -134,7 +134,7 @@ def test_too_fast_is_refused_without_data() -> None:
     assert answers[60] == (429, {"msg": "Too Many Requests", "code": "50011"})
     assert on.book.orders[orders[60]].open
     assert cancel(on, orders[61], at_us=NOW_US + 2_000_000)[0] == 200
-    meter = on.log.summary(2_000_000)["single:1001:BTC-USDT"]
+    meter = on.log.summary(lambda _: 2_000_000)["single:1001:BTC-USDT"]
     assert (meter.requests, meter.refusals, meter.max_in_window) == (62, 1, 61)
 
 

@@ -96,7 +96,7 @@ def test_the_log_summarises_what_arrived() -> None:
     log = ArrivalLog(limit=2)
     for at_us, order in ((0, "1"), (1_999_999, "2"), (2_000_000, "2")):
         log.add(arrival(at_us, order=order, refused=at_us == 2_000_000))
-    meter = log.summary(WINDOW_US)["single:u:X"]
+    meter = log.summary(lambda _: WINDOW_US)["single:u:X"]
     assert (meter.requests, meter.refusals, meter.max_in_window) == (3, 1, 2)
     assert (meter.first_us, meter.last_us, meter.per_s) == (0, 2_000_000, 1.5)
     assert log.cancels_per_order() == {1: 1, 2: 1}

@@ -18,7 +18,7 @@ class FullBoard:
 
     def wake(self) -> Due:
         """Both lanes, then none."""
-        return Due(self._due.pop() if self._due else (), (), None)
+        return Due(self._due.pop() if self._due else (), (), (), None)
 
     def beat(self, *_: object) -> None:
         """As a full Redis answers."""
@@ -43,7 +43,7 @@ def test_lanes_get_their_turn_here_when_the_broker_takes_no_message() -> None:
         if len(drained) == 2:
             done.set()
 
-    waker = Waker(cast("Board", FullBoard()), publish, drain, "w", facts=dict, look=lambda _: None)
+    waker = Waker(cast("Board", FullBoard()), publish, drain, "w", facts=dict, look=lambda _: None, mass=lambda _: None)
     waker.start()
     try:
         assert done.wait(5)

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import structlog
 import typer
 
-from worker.cli import context, demo, exchange, show, submit
+from worker.cli import context, decide, demo, everything, exchange, show, submit
+from worker.cli.audit import audit
 from worker.cli.checking import check
 from worker.cli.errors import Exit, joined, lines_of, quiet_stdout, usage_lines
 
@@ -24,8 +25,14 @@ app = typer.Typer(
 )
 app.command()(demo.demo)
 app.command()(submit.submit)
+app.command("all")(everything.all_)
 app.command()(show.status)
 app.command()(show.outcomes)
+app.command()(decide.retry)
+app.command()(decide.withdraw)
+app.command()(decide.pause)
+app.command()(decide.resume)
+app.command()(audit)
 app.command()(show.refused)
 app.command()(check)
 app.command()(exchange.exchange)

@@ -20,9 +20,13 @@ from worker.demo.stage import StageError
 from worker.directory import UnknownAccountError
 from worker.embedded import RedisNotStarted
 from worker.faults import PREFIX
+from worker.hand import UnsealedBatchError
+from worker.masses import UnknownMassError
 from worker.orderfile import OrderFileError
+from worker.reader import NotReadableError
 from worker.settings import SettingsError, redacted
 from worker.simulator.process import SimulatorError
+from worker.targets import UnknownLaneError
 
 
 class Exit(IntEnum):
@@ -46,7 +50,8 @@ class CommandError(Exception):
 
 _SPEAK_FOR_THEMSELVES: Final = (
     CommandError, SettingsError, OrderFileError, InvalidOrders, UnknownAccountError, AdmissionError, UnknownBatchError,
-    RedisNotStarted, SimulatorError, StageError,
+    RedisNotStarted, SimulatorError, StageError, UnsealedBatchError, UnknownLaneError, UnknownMassError,
+    NotReadableError,
 )  # fmt: skip
 
 

@@ -21,21 +21,23 @@ def exchange(
     *,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65_535, help="0 takes a free one.")] = 0,
+    ws_port: Annotated[int, typer.Option(min=0, max=65_535, help="The private channel's; 0 takes a free one.")] = 0,
     orders: Annotated[int, typer.Option(min=0, max=1_000_000, help="Orders to put on the book at start.")] = 0,
     delay_ms: Annotated[float, typer.Option(min=0, help="Network delay of each way.")] = 0.0,
 ) -> int:
     """The simulated exchange alone, until Ctrl-C: prints its URL and the settings that point workers at it."""
-    config = Config(host=host, port=port, network=Network(delay_ms=delay_ms))
+    config = Config(host=host, port=port, ws_port=ws_port, network=Network(delay_ms=delay_ms))
     try:
-        serve(config, ready=lambda url: _announce(url, orders))
+        serve(config, ready=lambda url, ws_url: _announce(_here(url), _here(ws_url), orders))
     except OSError as error:
         raise CommandError(
-            f"cannot listen on {host}:{port}: {error.strerror}; choose another --host or --port"
+            f"cannot listen on {host}:{port} and {host}:{ws_port}: {error.strerror}; "
+            "choose another --host, --port or --ws-port"
         ) from None
     return Exit.OK
 
 
-def environment(url: str) -> dict[str, str]:
+def environment(url: str, ws_url: str) -> dict[str, str]:
     """What workers and producers are told so that they use the simulator with its one account."""
     account = f"{PREFIX}ACCOUNTS__{ACCOUNT.upper()}__"
     return {
@@ -43,17 +45,22 @@ def environment(url: str) -> dict[str, str]:
         f"{account}API_KEY": DEFAULT_KEY.key,
         f"{account}API_SECRET": DEFAULT_KEY.secret,
         f"{account}PASSPHRASE": DEFAULT_KEY.passphrase,
+        f"{PREFIX}OKX_WS_URL": ws_url,
     }
 
 
-def _announce(url: str, orders: int) -> None:
-    here = url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//::", "//[::1]")
-    lines = [f"{READY}{here}", *(f"export {name}={value}" for name, value in environment(here).items())]
+def _here(url: str) -> str:
+    """The URL as a client on this machine may use it."""
+    return url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//::", "//[::1]")
+
+
+def _announce(url: str, ws_url: str, orders: int) -> None:
+    lines = [f"{READY}{url}", *(f"export {name}={value}" for name, value in environment(url, ws_url).items())]
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
     if orders:
         # the exchange serves from this thread, so it can only be asked from another
-        Thread(target=_place, args=(here, orders), daemon=True).start()
+        Thread(target=_place, args=(url, orders), daemon=True).start()
 
 
 def _place(url: str, orders: int) -> None:

@@ -116,7 +116,7 @@ class Bars:
         for name, count in done.items():
             if name not in self._ids:
                 self._ids[name] = self._progress.add_task(name, total=total[name], style=style.get(name, "green"))
-            self._progress.update(self._ids[name], completed=count)
+            self._progress.update(self._ids[name], completed=count, total=total[name])
         self._progress.refresh()
 
 

@@ -23,7 +23,7 @@ STYLES: Final = {
     "accepted": "green", "canceled": "green", "filled": "cyan", "gone": "cyan", "withdrawn": "magenta",
     "rejected": "bold red", "exhausted": "bold red",
     "queued": "yellow", "sending": "blue", "retrying": "yellow",
-    "ok": "green", "warn": "yellow", "FAIL": "bold red",
+    "ok": "green", "warn": "yellow", "ACT": "bold magenta", "FAIL": "bold red",
 }  # fmt: skip
 
 

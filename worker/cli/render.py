@@ -10,6 +10,7 @@ from rich.text import Text
 
 from worker.batches import BatchState, Row
 from worker.cli.attempts import attempt_json, attempt_line
+from worker.cli.notices import notices
 from worker.cli.output import clean, clock, iso, iso_us, number, plural, styled, table
 from worker.fleet import Worker
 from worker.refused import Entry
@@ -28,7 +29,7 @@ _PAYLOAD_SHOWN: Final = 100
 
 def snapshot_parts(snapshot: Snapshot) -> list[RenderableType]:
     """The runner: a head line, what rests and why, the busiest lanes, workers, batches with waiting orders."""
-    parts: list[RenderableType] = [*_head(snapshot), *map(rest_line, _wide(snapshot.rests))]
+    parts: list[RenderableType] = [*_head(snapshot), *notices(snapshot), *map(rest_line, _wide(snapshot.rests))]
     if snapshot.lanes:
         parts += [Text(), _lane_table(snapshot.lanes[:LANES_SHOWN]), *_more(snapshot.lanes)]
     if snapshot.workers:
@@ -185,6 +186,9 @@ def snapshot_json(snapshot: Snapshot) -> dict[str, object]:
         "waiting": snapshot.waiting,
         "outcomes": dict(snapshot.outcomes),
         "refused": snapshot.refused,
+        "may_be_live": snapshot.may_be_live,
+        "oldest_urgent": snapshot.oldest_urgent,
+        "switches": snapshot.switches,
         "batches_waiting": snapshot.batches_waiting,
         "rests": snapshot.rests,
         "lanes": snapshot.lanes,

@@ -22,10 +22,12 @@ from worker.cli.render import (
     outcome_lines,
     outcome_table,
     refused_table,
+    rest_line,
     row_json,
     snapshot_json,
     snapshot_parts,
 )
+from worker.rests import read_pauses
 from worker.status import read_snapshot
 from worker.store import Store
 
@@ -88,6 +90,9 @@ def _batch_status(store: Store, batch: str, *, follow: bool, as_json: bool) -> i
     if follow:
         states = store.batches.wait(batch, timeout_s=None)
     last = watch(states, draw=batch_parts, tell=batch_json, as_json=as_json)
+    pauses = [] if as_json or last.complete else read_pauses(store, last.account)
+    if pauses:
+        show(*map(rest_line, pauses))
     return exit_of(dead=last.dead)
 
 

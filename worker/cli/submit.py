@@ -17,8 +17,9 @@ from worker.cli.context import Json
 from worker.cli.errors import CommandError, Exit, exit_of, joined, lines_of
 from worker.cli.live import BatchProgress
 from worker.cli.output import clock, number, plural, print_json, show
-from worker.cli.render import batch_json, batch_parts
+from worker.cli.render import batch_json, batch_parts, rest_line
 from worker.orderfile import BadRow, read_orders
+from worker.rests import Rest, read_pauses
 from worker.store import Store
 
 SOURCE: Final = "cli"
@@ -60,7 +61,7 @@ def submit(
     with context.opened() as store:
         receipt = _admit(store, asked, found.bad)
         if not as_json:
-            show(_receipt_line(receipt))
+            show(_receipt_line(receipt), *map(rest_line, _pauses(store, receipt)))
         state = _wait(store, receipt, timeout) if wait else None
     if as_json:
         print_json(_json(receipt, found.bad, state))
@@ -109,6 +110,13 @@ def _receipt_line(receipt: Receipt) -> str:
         f"the exchange's limits allow the last to be sent in {wait_s:.1f} s, at {clock(receipt.earliest_done_at)}",
     ]
     return ", ".join(parts)
+
+
+def _pauses(store: Store, receipt: Receipt) -> list[Rest]:
+    """What keeps the batch from being sent although the exchange's limits would allow it."""
+    if not receipt.paused:
+        return []
+    return [rest for rest in read_pauses(store, receipt.account) if rest.scope in receipt.paused]
 
 
 def _duplicates(receipt: Receipt) -> str:

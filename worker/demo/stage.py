@@ -59,7 +59,7 @@ def stage(plan: Plan, *, workers: int, delay_ms: float) -> Iterator[Stage]:
     with ExitStack() as stack:
         broker = stack.enter_context(EmbeddedRedis())
         exchange, key = _exchange(stack, plan, delay_ms)
-        told = _told(theirs, broker.url, exchange.url, key)
+        told = _told(theirs, broker.url, exchange, key)
         store = open_store(_settings(told))
         stack.callback(store.redis.close)
         if theirs is None:
@@ -77,7 +77,7 @@ def _exchange(stack: ExitStack, plan: Plan, delay_ms: float) -> tuple[Simulator,
     return stack.enter_context(Simulator(config)), key
 
 
-def _told(theirs: Settings | None, broker_url: str, exchange_url: str, key: ApiKey) -> dict[str, str]:
+def _told(theirs: Settings | None, broker_url: str, exchange: Simulator, key: ApiKey) -> dict[str, str]:
     """The workers' settings, by contract name; the timeout of a shared Redis decides how long a restart blocks it."""
     account = f"ACCOUNTS__{ACCOUNT.upper()}__"
     state = {"REDIS_URL": broker_url}
@@ -86,7 +86,8 @@ def _told(theirs: Settings | None, broker_url: str, exchange_url: str, key: ApiK
     return {
         **state,
         "BROKER_URL": broker_url,
-        "OKX_BASE_URL": exchange_url,
+        "OKX_BASE_URL": exchange.url,
+        "OKX_WS_URL": exchange.ws_url,
         "KEY_PREFIX": f"demo-{secrets.token_hex(4)}",
         "LOG_LEVEL": "WARNING",
         f"{account}API_KEY": key.key,

@@ -2,24 +2,37 @@
 --
 -- Guarantee: each order of the chunk ends up in the batch exactly once, however often the chunk is given; it joins the
 -- order's live job, opens its next generation, or is answered from the memory of an order known to be off the book.
--- The batch is sealed when all its orders are in. Other orders under a known batch id change nothing.
+-- The batch is sealed when all its orders are in. Other orders under a known batch id change nothing. A mass cancel's batch
+-- grows until `listed` seals it; an order of it that was seen open after it had ended goes again, unless it was rejected.
 --
 -- KEYS[1]  the runner's prefix
--- ARGV[1]  JSON: batch {id, digest, size, urgent, account, deadline_s, retention_s, meta {field: text}},
---          orders [{job, lane, n, cl}], n = its place in the batch
--- return   JSON: {status: "ok" | "conflict", new, joined, remembered, known, sealed, size, waiting, created (wall µs),
---          now (wall µs), lanes {lane: [queued, single used, batch used, held for µs]}}
+-- ARGV[1]  JSON: batch {id, digest, size, urgent, account, deadline_s, retention_s, meta {field: text}}, or of a mass cancel
+--          {id, urgent, account, seen (wall µs after which the orders were open)},
+--          orders [{job, lane, n, cl}], n = its place in the batch (of a mass cancel: none)
+-- return   JSON: {status: "ok" | "conflict" | "ended" (a mass cancel that takes no more; nothing else is told), new, joined,
+--          remembered, known, again (of a mass cancel, ended rows that wait again), sealed, size, waiting, created (wall µs),
+--          now (wall µs), lanes {lane: [queued, single used, batch used, held for µs]}, paused [scope that an operator paused]}
 
 local input = cjson.decode(ARGV[1])
 local batch, now, wall = input.batch, clock()
 local key = K.batch(batch.id)
-local count = { new = 0, joined = 0, remembered = 0, known = 0 }
+local count = { new = 0, joined = 0, remembered = 0, known = 0, again = 0 }
 local lanes, rows = {}, {}
 
 local function create()
-  redis.call('HSET', key, 'digest', batch.digest, 'size', batch.size, 'created', text(wall), 'waiting', 0, 'sealed', '0',
-    'account', batch.account, 'urgent', batch.urgent and '1' or '0', 'retention', batch.retention_s)
-  for field, value in pairs(batch.meta) do redis.call('HSET', key, field, value) end
+  batch_create(batch, wall)
+  audit({ event = 'submitted', by = batch.meta.requested_by, reason = batch.meta.reason, batch = batch.id,
+    account = batch.account, facts = '{"size":' .. batch.size .. ',"urgent":' .. tostring(batch.urgent) ..
+    ',"deadline_s":' .. batch.deadline_s .. ',"labels":' .. batch.meta.labels .. '}' }, wall, batch.retention_s)
+end
+
+local function paused_json()
+  local scopes, parts = {}, {}
+  for lane in pairs(lanes) do scopes['lane:' .. lane], scopes['user:' .. string.match(lane, '^[^/]+')] = true, true end
+  for scope in pairs(scopes) do
+    if rest_paused(scope) then parts[#parts + 1] = cjson.encode(scope) end
+  end
+  return '[' .. table.concat(parts, ',') .. ']'
 end
 
 local function answer(status)
@@ -28,26 +41,27 @@ local function answer(status)
   local parts = {}
   for lane in pairs(lanes) do
     local queued = redis.call('ZCARD', K.ready(lane)) + redis.call('ZCARD', K.later(lane))
-    local held = math.max(number(redis.call('HGET', K.lane(lane), 'held')) or 0, blocked)
+    local held = number(redis.call('HGET', K.lane(lane), 'held')) or 0
+    held = math.max(held < INF and held or 0, blocked) -- a pause has no end, and is told apart
     parts[#parts + 1] = cjson.encode(lane) .. ':[' .. queued .. ',' .. window_used(K.window(lane .. ':single'), now) .. ','
       .. window_used(K.window(lane .. ':batch'), now) .. ',' .. text(math.max(0, held - now)) .. ']'
   end
   return '{"status":"' .. status .. '","new":' .. count.new .. ',"joined":' .. count.joined .. ',"remembered":' ..
-    count.remembered .. ',"known":' .. count.known .. ',"sealed":' .. (read[1] == '1' and 'true' or 'false') ..
+    count.remembered .. ',"known":' .. count.known .. ',"again":' .. count.again .. ',"sealed":' .. (read[1] == '1' and 'true' or 'false') ..
     ',"size":' .. read[2] .. ',"waiting":' .. read[3] .. ',"created":' .. read[4] .. ',"now":' .. text(wall) ..
-    ',"lanes":{' .. table.concat(parts, ',') .. '}}'
+    ',"lanes":{' .. table.concat(parts, ',') .. '},"paused":' .. paused_json() .. '}'
 end
 
-local digest = redis.call('HGET', key, 'digest')
+local read = redis.call('HMGET', key, 'digest', 'sealed')
+local digest, sealed = read[1], read[2]
+if batch.seen and sealed ~= '0' then return '{"status":"ended"}' end
 if not digest then create()
-elseif digest ~= batch.digest then return answer('conflict') end
+elseif not batch.seen and digest ~= batch.digest then return answer('conflict') end
 
 -- A batch that is completed later, after its producer was interrupted, has its time from then on.
-if redis.call('HGET', key, 'sealed') == '0' then
-  redis.call('HSET', key, 'deadline', text(now + batch.deadline_s * 1000000),
-    'deadline_wall', text(wall + batch.deadline_s * 1000000))
-end
+if sealed ~= '1' and not batch.seen then batch_deadline(batch, now, wall) end
 local deadline = redis.call('HGET', key, 'deadline')
+local asker = { batch = batch.id, account = batch.account, urgent = batch.urgent, deadline = deadline }
 local base = redis.call('INCRBY', K.seq(), #input.orders) - #input.orders
 
 local function place_of(index) return text(base + index + (batch.urgent and 0 or URGENT_BELOW)) end
@@ -70,43 +84,26 @@ local function remember(order, job, result)
   count.remembered = count.remembered + 1
 end
 
-local function wanted(place) return { account = batch.account, place = place, batches = batch.id, deadline = deadline } end
-
--- A client id may be reused at the exchange: once its job was sent, whoever asks again gets a send of his own.
-local function join_next(job, place)
-  local following = job.next and cjson.decode(job.next) or wanted(place)
-  if job.next then
-    following.batches = following.batches .. ' ' .. batch.id
-    following.deadline = text(math.max(tonumber(following.deadline), tonumber(deadline)))
-    if tonumber(place) < tonumber(following.place) then following.place = place end
-  end
-  redis.call('HSET', K.job(job.id), 'next', cjson.encode(following))
-end
-
-local function hasten(lane, job, place)
-  if not batch.urgent or tonumber(job.place) < URGENT_BELOW then return end
-  redis.call('HSET', K.job(job.id), 'place', place)
-  if job.state == 'queued' then move(lane, job, 'queued', tonumber(place)) end
-end
-
-local function join(lane, job, place, by_order_id)
-  count.joined = count.joined + 1
-  if not by_order_id and (job.attempts > 0 or job.sent) then return join_next(job, place) end
-  redis.call('HSET', K.job(job.id), 'batches', job.batches .. ' ' .. batch.id,
-    'deadline', text(math.max(job.deadline, tonumber(deadline))))
-  hasten(lane, job, place)
-end
-
 local function take(order, index)
   local job = job_read(order.job)
-  local by_order_id = string.match(order.job, '/o%d+$') ~= nil
-  if job and not job.live and by_order_id and OFF_BOOK[job.state] then
-    return remember(order, job, redis.call('HGET', K.job(order.job), 'result'))
-  end
+  local known = memory(job, batch.seen)
+  lanes[order.lane] = true
+  if known then return remember(order, job, known) end
   wait_row(order)
-  if job and job.live then return join(order.lane, job, place_of(index), by_order_id) end
-  open(order.lane, order.job, job, wanted(place_of(index)))
-  count.new = count.new + 1
+  if ask(asker, order.lane, order.job, job, place_of(index)) then count.joined = count.joined + 1
+  else count.new = count.new + 1 end
+end
+
+-- A mass cancel saw the order open: if that was after it had ended, it goes again.
+local FINAL = { rejected = true, withdrawn = true }
+
+local function see_again(order, row, index)
+  count.known = count.known + 1
+  local ended = string.sub(row, 1, 1) == '{' and cjson.decode(row)
+  if not ended or FINAL[ended.status] or ended.finished >= batch.seen then return end
+  lanes[order.lane] = true
+  ask_again(asker, order.lane, order.job, row, place_of(index), batch.seen)
+  count.again = count.again + 1
 end
 
 -- Which orders of the chunk are in the batch already, from an earlier call.
@@ -116,18 +113,35 @@ local function known()
   return redis.call('HMGET', K.rows(batch.id), unpack(jobs))
 end
 
-local known_rows = known()
-for index, order in ipairs(input.orders) do
-  if known_rows[index] then count.known = count.known + 1 else take(order, index) end
-  lanes[order.lane] = true
+local known_rows, size = known(), redis.call('HLEN', K.rows(batch.id))
+
+local function take_all_seen()
+  for index, order in ipairs(input.orders) do
+    local row = known_rows[index]
+    if row then see_again(order, row, index)
+    else
+      order.n, size = size, size + 1
+      take(order, index)
+    end
+  end
+  redis.call('HSET', key, 'size', size)
 end
+
+local function take_all()
+  for index, order in ipairs(input.orders) do
+    if known_rows[index] then count.known = count.known + 1 else take(order, index) end
+    lanes[order.lane] = true
+  end
+end
+
+if batch.seen then take_all_seen() else take_all() end
 in_parts('HSET', K.rows(batch.id), rows)
 write_out(wall)
 for lane in pairs(lanes) do
   redis.call('ZADD', K.lanes(), text(now), lane)
   board(lane, now)
 end
-if redis.call('HLEN', K.rows(batch.id)) == batch.size then redis.call('HSET', key, 'sealed', '1') end
+if not batch.seen and redis.call('HLEN', K.rows(batch.id)) == batch.size then redis.call('HSET', key, 'sealed', '1') end
 if number(redis.call('HGET', key, 'waiting')) > 0 then
   redis.call('ZADD', K.deadlines(), deadline, batch.id)
   redis.call('PERSIST', key)

@@ -31,6 +31,8 @@ _BY_STATUS: dict[int, type[ExchangeError]] = {
 _SERVER_ERROR = 500
 _MAX_DIGITS = 19  # of what is a time in µs at all
 
+Row = Mapping[str, str]
+
 
 @dataclass(frozen=True, slots=True)
 class Item:
@@ -78,7 +80,7 @@ def read_answer(status: int, body: bytes) -> Answer:
     return Answer(status, envelope.code, envelope.msg, items, envelope.in_time_us, envelope.out_time_us)
 
 
-def read_rows(status: int, body: bytes) -> list[Mapping[str, str]]:
+def read_rows(status: int, body: bytes) -> list[Row]:
     """The rows of a reading call: their text and number fields, as text.
 
     Raises:
@@ -89,7 +91,12 @@ def read_rows(status: int, body: bytes) -> list[Mapping[str, str]]:
         raise error
     if envelope.code != "0":
         raise Refused(envelope.msg, code=envelope.code, http_status=status)
-    return [{name: _text(value) for name, value in row.items() if _is_plain(value)} for row in envelope.data]
+    return text_rows(envelope.data)
+
+
+def text_rows(data: object) -> list[Row]:
+    """The text and number fields, as text, of each object in `data` (a list, or one object)."""
+    return [{name: _text(value) for name, value in row.items() if _is_plain(value)} for row in _objects(data)]
 
 
 def _open(status: int, body: bytes) -> _Envelope:
@@ -130,7 +137,7 @@ def _item(row: Mapping[str, object]) -> Item:
 
 
 def _objects(data: object) -> tuple[Mapping[str, object], ...]:
-    rows = data if isinstance(data, list) else [data]
+    rows = data if isinstance(data, list | tuple) else [data]
     return tuple(row for row in rows if isinstance(row, dict))
 
 

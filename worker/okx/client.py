@@ -29,6 +29,7 @@ CANCEL_BATCH = "/api/v5/trade/cancel-batch-orders"
 ORDER = "/api/v5/trade/order"
 ORDERS_PENDING = "/api/v5/trade/orders-pending"
 ORDERS_HISTORY = "/api/v5/trade/orders-history"
+CANCEL_ALL_AFTER = "/api/v5/trade/cancel-all-after"
 ACCOUNT_CONFIG = "/api/v5/account/config"
 TIME = "/api/v5/public/time"
 
@@ -108,6 +109,14 @@ class OkxClient:
         """One page of ended orders of a type, newest first, those older than the ordId `after`."""
         paging = {"limit": str(limit)} | ({"after": after} if after else {})
         return self._rows(creds, ORDERS_HISTORY, {"instType": inst_type, **paging}, write_by)
+
+    def cancel_all_after(self, creds: Credentials, timeout_s: int, *, write_by: float = _WHENEVER) -> bool:
+        """Have the exchange cancel all orders of the user in 10 to 120 s; 0 takes it back. Whether it is armed now."""
+        body = json.dumps({"timeOut": str(timeout_s)}, separators=(",", ":")).encode()
+        request = self._signed(creds, "POST", CANCEL_ALL_AFTER, body)
+        with self._pool.wire(creds.base_url) as wire:
+            rows = read_rows(*wire.call(request, write_by=write_by))
+        return _given(rows[0] if rows else {}, "triggerTime") != "0"
 
     def account_config(self, creds: Credentials) -> AccountConfig:
         """Whose key this is and what it may do."""

@@ -10,6 +10,8 @@ from typing import ClassVar, NamedTuple
 
 TOLERANCE_MS = 30_000
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+_SECONDS = re.compile(r"\d{1,12}(\.\d{1,9})?")
+LOGIN_PATH = "/users/self/verify"
 _REQUIRED = (
     ("ok-access-key", "50103", "OK-ACCESS-KEY"),
     ("ok-access-passphrase", "50104", "OK-ACCESS-PASSPHRASE"),
@@ -52,6 +54,9 @@ class Signed(NamedTuple):
     headers: Mapping[str, str]
 
 
+_LOGIN_FAILED = Refused(200, "60009", "Login failed.")
+
+
 def authenticate(keys: Mapping[str, ApiKey], signed: Signed, *, now_ms: int, ip: str) -> ApiKey | Refused:
     """Check all OK-ACCESS headers as the exchange does; `now_ms` is the exchange's clock."""
     headers = signed.headers
@@ -62,6 +67,20 @@ def authenticate(keys: Mapping[str, ApiKey], signed: Signed, *, now_ms: int, ip:
     if key is None or key.revoked:
         return Refused(401, "50111", "Invalid OK-ACCESS-KEY")
     return _mismatch(key, signed, now_ms, ip) or key
+
+
+def log_in(keys: Mapping[str, ApiKey], said: Mapping[str, object], *, now_s: float) -> ApiKey | Refused:
+    """Check what a private channel is told at login; `now_s` is the exchange's clock."""
+    given = {name: str(said.get(name, "")) for name in ("apiKey", "passphrase", "timestamp", "sign")}
+    stamp = given["timestamp"]
+    if not _SECONDS.fullmatch(stamp):
+        return Refused(200, "60004", "Invalid timestamp")
+    if abs(now_s - float(stamp)) * 1000 > TOLERANCE_MS:
+        return Refused(200, "60006", "Timestamp request expired")
+    key = keys.get(given["apiKey"])
+    if key is None or key.revoked or not key.ip_allowed or not _same(given["passphrase"], key.passphrase):
+        return _LOGIN_FAILED
+    return key if _same(given["sign"], sign(key.secret, stamp, "GET", LOGIN_PATH, b"")) else _LOGIN_FAILED
 
 
 def sign(secret: str, timestamp: str, method: str, target: str, body: bytes) -> str:

@@ -6,13 +6,16 @@ Pure: the caller names the time (integer µs) and seeds the dice.
 import heapq
 import random
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 from worker.simulator.instruments import Instrument
+from worker.simulator.switches import Fired, Switches
 
 OPEN = frozenset({"live", "partially_filled"})
+USER, SWITCH = "1", "20"
+"""Values of `cancelSource`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,7 @@ class Behaviour:
     `cancel_lag_ms`: a cancel acknowledged now takes effect that much later; `repeat_sCode`: answer to cancels
     in between. `fill_rate`: share of acknowledged cancels beaten by a fill. `lie_rate`: share of orders whose
     first cancel is acknowledged and never happens. `forget_after_s`: cancelled, never filled orders are then
-    unknown.
+    unknown. `switch_scale`: how many seconds one second of `cancel-all-after` lasts.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
@@ -32,11 +35,12 @@ class Behaviour:
     fill_rate: float = 0.0
     lie_rate: float = 0.0
     forget_after_s: float = 7_200.0
+    switch_scale: float = 1.0
 
 
 @dataclass(slots=True)
 class Order:
-    """One order; `ending` is the state that an acknowledged cancel will bring."""
+    """One order; `ending` is the state that an acknowledged cancel will bring, `canceller` who then did it."""
 
     number: int
     ordId: str
@@ -51,7 +55,9 @@ class Order:
     state: str = "live"
     cTime_us: int = 0
     uTime_us: int = 0
+    tag: str = ""
     cancelSource: str = ""
+    canceller: str = USER
     ending: str = ""
     lied: bool = False
 
@@ -78,24 +84,26 @@ class Ack(NamedTuple):
 
 
 class Book:
-    """All orders of all users, newest last; order numbers ascend."""
+    """All orders of all users, newest last; order numbers ascend. `tell` is called after each change of an order."""
 
     def __init__(self, behaviour: Behaviour, dice: random.Random, *, first_number: int) -> None:
         self.behaviour = behaviour
         self.instruments: dict[str, Instrument] = {}
         self.orders: dict[str, Order] = {}
         self.live: dict[str, dict[str, Order]] = {}
+        self.tell: Callable[[Order], None] = lambda _: None
         self._by_client_id: dict[tuple[str, str], Order] = {}
         self._dice = dice
         self._next = first_number
         self._ending: list[tuple[int, int, Order]] = []
         self._fading: deque[tuple[int, Order]] = deque()
+        self.switches = Switches()
 
     def place(self, uid: str, listed: Instrument, now_us: int, fields: Mapping[str, str]) -> Order:
-        """Put an order on the book; `fields` are OKX's (clOrdId, side, ordType, px, sz, accFillSz)."""
+        """Put an order on the book; `fields` are OKX's (clOrdId, side, ordType, px, sz, accFillSz, tag)."""
         number, self._next = self._next, self._next + 1
         order = Order(number, str(number), fields.get("clOrdId", ""), uid, listed, cTime_us=now_us, uTime_us=now_us)
-        for name in ("side", "ordType", "px", "sz", "accFillSz"):
+        for name in ("side", "ordType", "px", "sz", "accFillSz", "tag"):
             if fields.get(name):
                 setattr(order, name, fields[name])
         if order.accFillSz != "0":
@@ -103,6 +111,7 @@ class Book:
         self.orders[order.ordId] = self.live.setdefault(uid, {})[order.ordId] = order
         if order.clOrdId:
             self._by_client_id[uid, order.clOrdId] = order
+        self.tell(order)
         return order
 
     def find(self, uid: str, ref: Ref) -> Order | None:
@@ -131,13 +140,22 @@ class Book:
         self.live[order.uid].pop(order.ordId, None)
         if state == "filled":
             order.accFillSz = order.sz
-            return
-        order.cancelSource = "1"
+        else:
+            order.cancelSource = order.canceller
         if order.accFillSz == "0":
             self._fading.append((now_us + round(self.behaviour.forget_after_s * 1e6), order))
+        self.tell(order)
+
+    @property
+    def next_ending_us(self) -> int | None:
+        """When the next lagging cancel takes effect, or a switch fires; None if there is neither."""
+        due = [self._ending[0][0] if self._ending else None, self.switches.next_us]
+        return min((due_us for due_us in due if due_us is not None), default=None)
 
     def advance(self, now_us: int) -> None:
-        """Let everything happen that is due: lagging cancels take effect, old orders are forgotten."""
+        """Let everything happen that is due: switches fire, lagging cancels take effect, old orders are forgotten."""
+        for fired in self.switches.fire(now_us):
+            self._fire(fired)
         while self._ending and self._ending[0][0] <= now_us:
             due_us, _, order = heapq.heappop(self._ending)
             self.end(order, order.ending, due_us)
@@ -159,6 +177,7 @@ class Book:
         self._by_client_id.clear()
         self._ending.clear()
         self._fading.clear()
+        self.switches.clear()
 
     def _misfit(self, ref: Ref, order: Order | None) -> Ack | None:
         if not ref.instId:
@@ -175,9 +194,18 @@ class Book:
         if not order.lied and self._dice.random() < self.behaviour.lie_rate:
             order.lied = True
             return
-        order.ending = "filled" if self._dice.random() < self.behaviour.fill_rate else "canceled"
+        self._end_later(order, "filled" if self._dice.random() < self.behaviour.fill_rate else "canceled", now_us)
+
+    def _fire(self, fired: Fired) -> None:
+        for order in list(self.live.get(fired.uid, {}).values()):
+            if fired.tag in {"", order.tag} and not order.ending:
+                order.canceller = SWITCH
+                self._end_later(order, "canceled", fired.at_us)
+
+    def _end_later(self, order: Order, state: str, now_us: int) -> None:
+        order.ending = state
         if self.behaviour.cancel_lag_ms <= 0:
-            self.end(order, order.ending, now_us)
+            self.end(order, state, now_us)
             return
         heapq.heappush(self._ending, (now_us + round(self.behaviour.cancel_lag_ms * 1e3), order.number, order))
 

@@ -12,6 +12,7 @@ from worker.simulator.faults import Fault, ItemCode, Network, Step
 from worker.simulator.log import Arrival
 from worker.simulator.messages import (
     AccountChange,
+    ChannelFault,
     ClockOffset,
     EndOrders,
     OrderState,
@@ -121,6 +122,18 @@ class ControlClient:
         """End `refuse_connections` before its time."""
         self._call("POST", "accept-connections")
 
+    def drop_channels(self, refuse_for_s: float = 0.0) -> int:
+        """Reset every private channel and refuse new ones for a while; says how many there were."""
+        return self._fault_channels(ChannelFault("drop", refuse_for_s))
+
+    def hold_channels(self, for_s: float) -> int:
+        """Say nothing over the private channels for a while (0: from now on all, at once); says how many are open."""
+        return self._fault_channels(ChannelFault("hold", for_s))
+
+    def lose_pushes(self, for_s: float) -> int:
+        """Forget what should be pushed for a while (0: push again); says how many channels are open."""
+        return self._fault_channels(ChannelFault("lose", for_s))
+
     def log(self, **filters: str) -> Iterator[Arrival]:
         """Arrivals, oldest first; filters: uid, endpoint, meter, instId, ordId, code, refused, since_us."""
         return self._lines("log", Arrival, filters)
@@ -140,6 +153,10 @@ class ControlClient:
     def shutdown(self) -> None:
         """End the simulator."""
         self._call("POST", "shutdown")
+
+    def _fault_channels(self, fault: ChannelFault) -> int:
+        body = self._send("POST", "channels", ChannelFault, fault)
+        return TypeAdapter(dict[str, int]).validate_json(body)["open"]
 
     def _send(self, method: str, path: str, kind: type[T], value: T) -> bytes:
         return self._call(method, path, TypeAdapter(kind).dump_json(value))

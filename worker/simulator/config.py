@@ -19,14 +19,16 @@ DEFAULT_INSTRUMENTS = (
 class Config:
     """Everything the simulated exchange starts with; the control API changes most of it later.
 
-    `port` 0 takes a free one; `clock_offset_s` shifts the exchange's wall clock; the log keeps `log_limit`
-    arrivals.
+    `port` and `ws_port` (the private channel's) 0 take free ones; a channel is closed after `channel_silence_s`
+    without a word either way; `clock_offset_s` shifts the exchange's wall clock; the log keeps `log_limit` arrivals.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
     host: str = "127.0.0.1"
     port: int = 0
+    ws_port: int = 0
+    channel_silence_s: float = 30.0
     accounts: tuple[ApiKey, ...] = (DEFAULT_KEY,)
     instruments: tuple[str, ...] = DEFAULT_INSTRUMENTS
     limits: Limits = field(default_factory=Limits)

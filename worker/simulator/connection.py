@@ -119,11 +119,7 @@ class Connection(asyncio.Protocol):
 
     def reset(self) -> None:
         """Close at once with a TCP reset."""
-        sock: socket.socket | None = self._transport.get_extra_info("socket")
-        if sock is not None:
-            with contextlib.suppress(OSError):
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self._transport.abort()
+        reset(self._transport)
 
     def _next(self) -> None:
         try:
@@ -185,3 +181,12 @@ class Connection(asyncio.Protocol):
             self._loop.call_later(every_s, self._drip, data, sent + 1, every_s)
         else:
             self._answered()
+
+
+def reset(transport: asyncio.Transport) -> None:
+    """Close a connection at once with a TCP reset."""
+    sock: socket.socket | None = transport.get_extra_info("socket")
+    if sock is not None:
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()

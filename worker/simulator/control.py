@@ -20,6 +20,7 @@ from worker.simulator.faults import Fault, Network
 from worker.simulator.log import Filters
 from worker.simulator.messages import (
     AccountChange,
+    ChannelFault,
     ClockOffset,
     EndOrders,
     OrderState,
@@ -48,6 +49,12 @@ class Operator(Protocol):
 
     def release(self) -> int:
         """Send all answers that faults hold back."""
+
+    def subscribed(self) -> int:
+        """How many private channels are pushed to."""
+
+    def fault_channels(self, fault: ChannelFault) -> int:
+        """Drop, silence or deafen the private channels; says how many are open."""
 
     def stop(self) -> None:
         """End the server."""
@@ -79,6 +86,7 @@ class Control:
             ("POST", "release"): lambda _: {"released": self._operator.release()},
             ("POST", "refuse-connections"): self._refuse_connections,
             ("POST", "accept-connections"): lambda _: self._operator.accept_connections(),
+            ("POST", "channels"): self._fault_channels,
             ("GET", "log"): self._log,
             ("DELETE", "log"): lambda _: self._exchange.log.reset(),
             ("GET", "summary"): lambda _: self.summary(),
@@ -107,11 +115,12 @@ class Control:
             for uid, orders in book.live.items()
         }
         return Summary(
-            meters=log.summary(self._exchange.meters.limits.window_ms * 1_000),
+            meters=log.summary(self._exchange.meters.limits.window_us),
             live=live,
             cancels_per_order=log.cancels_per_order(),
             arrivals=log.total,
             dropped=log.total - len(log.rows),
+            channels=self._operator.subscribed(),
         )
 
     def _put_account(self, request: Request) -> None:
@@ -132,7 +141,8 @@ class Control:
         listed = book.instruments[wanted.instId]
         fields = {name: str(value) for name, value in asdict(wanted).items() if name in _ORDER_FIELDS}
         names = wanted.clOrdIds or [f"{wanted.prefix}{i}" if wanted.prefix else "" for i in range(wanted.count)]
-        placed = [book.place(wanted.uid, listed, self._now_us, {**fields, "clOrdId": name}) for name in names]
+        placed_us = self._now_us - round(wanted.age_s * 1e6)
+        placed = [book.place(wanted.uid, listed, placed_us, {**fields, "clOrdId": name}) for name in names]
         return {"ordIds": [order.ordId for order in placed]}
 
     def _orders(self, request: Request) -> Stream:
@@ -148,6 +158,7 @@ class Control:
             instId=order.instrument.instId,
             state=order.state,
             accFillSz=order.accFillSz,
+            cancelSource=order.cancelSource,
             cTime_us=order.cTime_us,
             uTime_us=order.uTime_us,
             cancels=self._exchange.log.cancels[order.ordId],
@@ -186,6 +197,9 @@ class Control:
         wanted = _read(RefuseConnections, request)
         self._operator.refuse_connections(wanted.for_s, drop=wanted.drop)
 
+    def _fault_channels(self, request: Request) -> dict[str, int]:
+        return {"open": self._operator.fault_channels(_read(ChannelFault, request))}
+
     def _log(self, request: Request) -> Stream:
         filters = TypeAdapter(Filters).validate_strings(request.query)
         return _stream(row._asdict() for row in self._exchange.log.select(filters))
@@ -199,7 +213,7 @@ class Control:
         self._exchange.log.reset()
 
 
-_ORDER_FIELDS = frozenset({"side", "ordType", "px", "sz", "accFillSz"})
+_ORDER_FIELDS = frozenset({"side", "ordType", "px", "sz", "accFillSz", "tag"})
 
 
 def _read(kind: type[T], request: Request) -> T:

@@ -44,6 +44,10 @@ def _by_user(meter: str) -> Callable[[Venue, Call, Sequence[Ref]], Charges]:
     return lambda _venue, call, refs: (Charge(meter, call.uid, max(1, len(refs))),)
 
 
+def _by_tag(_venue: Venue, call: Call, _refs: Sequence[Ref]) -> Charges:
+    return (Charge("switch", f"{call.uid}:{call.text('tag')}", 1),)
+
+
 def _by_address(_venue: Venue, call: Call, _refs: Sequence[Ref]) -> Charges:
     return (Charge("time", call.request.peer, 1),)
 
@@ -59,6 +63,11 @@ _ROUTES = (
         "POST",
         _TRADE + "cancel-batch-orders",
         Route("cancel-batch-orders", "trade", _refs, _by_cancelled, trading.cancel_batch),
+    ),
+    (
+        "POST",
+        _TRADE + "cancel-all-after",
+        Route("cancel-all-after", "trade", _no_refs, _by_tag, trading.cancel_all_after),
     ),
     ("POST", _TRADE + "order", Route("place", "trade", _refs, _by_user("place"), trading.place)),
     ("POST", _TRADE + "batch-orders", Route("place", "trade", _refs, _by_user("place"), trading.place)),

@@ -2,7 +2,7 @@
 
 from array import array
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -79,9 +79,9 @@ class ArrivalLog:
         if arrival.endpoint in CANCELS:
             self.cancels.update(arrival.ordIds)
 
-    def summary(self, window_us: int) -> dict[str, MeterSummary]:
-        """Per meter key what arrived, with the strict maximum over every sliding window."""
-        return {key: _summarise(track, window_us) for key, track in sorted(self.tracks.items())}
+    def summary(self, window_us: Callable[[str], int]) -> dict[str, MeterSummary]:
+        """Per meter key what arrived, with the strict maximum over every sliding window (its length by key)."""
+        return {key: _summarise(track, window_us(key)) for key, track in sorted(self.tracks.items())}
 
     def cancels_per_order(self) -> dict[int, int]:
         """How many orders were met by 1, 2, 3 … cancels."""

@@ -11,7 +11,7 @@ _STRICT: dict[str, str] = {"extra": "forbid"}
 
 @dataclass(frozen=True, slots=True)
 class PlaceOrders:
-    """Put `count` orders on an instrument; with `prefix` their clOrdId is prefix + number from 0."""
+    """Put `count` orders, placed `age_s` ago, on an instrument; with `prefix` their clOrdId is prefix + number."""
 
     __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
 
@@ -25,6 +25,8 @@ class PlaceOrders:
     px: str = "1"
     sz: str = "1"
     accFillSz: str = "0"
+    tag: str = ""
+    age_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,20 @@ class RefuseConnections:
 
 
 @dataclass(frozen=True, slots=True)
+class ChannelFault:
+    """What happens to the private channels for `for_s` seconds, 0 ends it.
+
+    `drop` resets them all and refuses new ones; `hold` says nothing over them, not even `pong`, and says all of
+    it afterwards; `lose` forgets the pushes of that time.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
+
+    action: Literal["drop", "hold", "lose"]
+    for_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class ClockOffset:
     """How far the exchange's wall clock is off, in seconds."""
 
@@ -89,6 +105,7 @@ class OrderState:
     instId: str
     state: str
     accFillSz: str
+    cancelSource: str
     cTime_us: int
     uTime_us: int
     cancels: int
@@ -99,7 +116,7 @@ class Summary:
     """The oracle's view.
 
     `meters` by key (`single:1001:BTC-USDT`), `live` orders by uid and instrument, `cancels_per_order` (how
-    many orders met 1, 2, … cancels), `arrivals` in all, and `dropped` log rows.
+    many orders met 1, 2, … cancels), `arrivals` in all, `dropped` log rows, and `channels` that are pushed to.
     """
 
     meters: dict[str, MeterSummary]
@@ -107,6 +124,7 @@ class Summary:
     cancels_per_order: dict[int, int]
     arrivals: int
     dropped: int
+    channels: int = 0
 
     @property
     def refusals(self) -> int:

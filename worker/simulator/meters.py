@@ -12,7 +12,10 @@ from typing import ClassVar, NamedTuple
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Weight allowed per window and meter, None: unmetered; `count_refused`: refused calls use room, too."""
+    """Weight allowed per window and meter, None: unmetered; `count_refused`: refused calls use room, too.
+
+    `switch` (cancel-all-after) has a window of its own.
+    """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
@@ -25,12 +28,19 @@ class Limits:
     config: int | None = 5
     time: int | None = 10
     place: int | None = None
+    switch: int | None = 1
+    switch_window_ms: int = 1_000
     count_refused: bool = False
 
     def of(self, meter: str) -> int | None:
         """The limit of the meter with this name."""
         limit: int | None = getattr(self, meter)
         return limit
+
+    def window_us(self, meter: str) -> int:
+        """The window of the meter with this name, or with this key."""
+        own = meter.partition(":")[0] == "switch"
+        return (self.switch_window_ms if own else self.window_ms) * 1_000
 
 
 class Charge(NamedTuple):
@@ -78,10 +88,9 @@ class Meters:
     def admit(self, charges: Iterable[Charge], now_us: int) -> bool:
         """Count an arrival on all its meters at once; False if one of them refuses it."""
         metered = [(charge, limit) for charge in charges if (limit := self.limits.of(charge.meter)) is not None]
-        window_us = self.limits.window_ms * 1_000
         windows = [self._window(charge) for charge, _ in metered]
         fits = all(
-            window.used(now_us, window_us) + charge.weight <= limit
+            window.used(now_us, self.limits.window_us(charge.meter)) + charge.weight <= limit
             for window, (charge, limit) in zip(windows, metered, strict=True)
         )
         if fits or self.limits.count_refused:

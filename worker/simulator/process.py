@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from worker.simulator.client import ControlClient
 from worker.simulator.config import Config
-from worker.simulator.serve import READY
+from worker.simulator.serve import CHANNEL_READY, READY
 
 _ROOT = Path(__file__).resolve().parents[2]
 
@@ -23,12 +23,12 @@ class SimulatorError(Exception):
 class Simulator:
     """A simulated exchange in its own process, gone at the end of the `with` block or with this process.
 
-    `url` is its address, `control` the typed control client.
+    `url` is its address, `ws_url` its private channel's, `control` the typed control client.
     """
 
     def __init__(self, config: Config | None = None) -> None:
         self.config = config or Config()
-        self.url = ""
+        self.url = self.ws_url = ""
 
     def __enter__(self) -> Self:
         """Start the process and wait for its word that it listens."""
@@ -39,7 +39,7 @@ class Simulator:
             stdout=subprocess.PIPE,
             env=os.environ | {"PYTHONPATH": search_path},
         )
-        self.url = self._handshake()
+        self.url, self.ws_url = self._handshake()
         self.control = ControlClient(self.url)
         return self
 
@@ -60,13 +60,17 @@ class Simulator:
         self._process.kill()
         self._process.communicate()
 
-    def _handshake(self) -> str:
-        if self._process.stdin is None or self._process.stdout is None:
-            raise SimulatorError("no pipes to the simulator")
+    def _handshake(self) -> tuple[str, str]:
+        if self._process.stdin is None:
+            raise SimulatorError("no pipe to the simulator")
         self._process.stdin.write(TypeAdapter(Config).dump_json(self.config) + b"\n")
         self._process.stdin.flush()
-        line = self._process.stdout.readline().decode().strip()
-        if not line.startswith(READY):
+        return self._told(READY), self._told(CHANNEL_READY)
+
+    def _told(self, before: str) -> str:
+        """The rest of the next line that the simulator says."""
+        line = self._process.stdout.readline().decode().strip() if self._process.stdout else ""
+        if not line.startswith(before):
             self.kill()
             raise SimulatorError(f"the simulator did not start: {line or 'see its standard error'}")
-        return line.removeprefix(READY)
+        return line.removeprefix(before)

@@ -76,6 +76,7 @@ def order_row(shown: Order) -> Row:
         "sz": shown.sz,
         "side": shown.side,
         "ordType": shown.ordType,
+        "tag": shown.tag,
         "state": shown.state,
         "accFillSz": shown.accFillSz,
         "avgPx": shown.px if shown.accFillSz != "0" else "",
@@ -85,7 +86,7 @@ def order_row(shown: Order) -> Row:
     } | _PLAIN
 
 
-_UNSET = ("tag", "posSide", "fillPx", "tradeId", "lever", "feeCcy", "rebateCcy", "source")
+_UNSET = ("posSide", "fillPx", "tradeId", "lever", "feeCcy", "rebateCcy", "source")
 _PLAIN: Row = dict.fromkeys(_UNSET, "")
 _PLAIN |= {"tdMode": "cash", "fillSz": "0", "fee": "0", "rebate": "0", "pnl": "0", "category": "normal"}
 _PLAIN |= {"reduceOnly": "false", "cancelSourceReason": ""}

@@ -12,16 +12,18 @@ from worker.simulator.config import Config
 from worker.simulator.server import Server
 
 READY = "the simulated exchange listens on "
+CHANNEL_READY = "its private channel listens on "
+Ready = Callable[[str, str], None]
 
 
-def announce(url: str) -> None:
-    """Say on standard output where the exchange listens."""
-    sys.stdout.write(f"{READY}{url}\n")
+def announce(url: str, ws_url: str) -> None:
+    """Say on standard output where the exchange and its private channel listen."""
+    sys.stdout.write(f"{READY}{url}\n{CHANNEL_READY}{ws_url}\n")
     sys.stdout.flush()
 
 
-def serve(config: Config, *, until_stdin_ends: bool = False, ready: Callable[[str], None] = announce) -> None:
-    """Serve until SIGINT, SIGTERM or `shutdown`; `ready` is told the URL once connections are accepted.
+def serve(config: Config, *, until_stdin_ends: bool = False, ready: Ready = announce) -> None:
+    """Serve until SIGINT, SIGTERM or `shutdown`; `ready` is told both URLs once connections are accepted.
 
     Raises:
         OSError: the address cannot be bound.
@@ -31,15 +33,16 @@ def serve(config: Config, *, until_stdin_ends: bool = False, ready: Callable[[st
         asyncio.run(_serve(config, ready, until_stdin_ends=until_stdin_ends))
 
 
-async def _serve(config: Config, ready: Callable[[str], None], *, until_stdin_ends: bool) -> None:
+async def _serve(config: Config, ready: Ready, *, until_stdin_ends: bool) -> None:
     loop = asyncio.get_running_loop()
     server = Server(config, loop)
     server.accept_connections()
+    await server.open_channels()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, server.stop)
     if until_stdin_ends:
         loop.add_reader(sys.stdin.fileno(), _read_stdin, server)
-    ready(server.url)
+    ready(server.url, server.ws_url)
     await server.run()
 
 

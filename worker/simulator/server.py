@@ -5,69 +5,22 @@ to a network that holds nothing but tests.
 """
 
 import asyncio
-import heapq
 import logging
 import random
 import socket
-import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 
+from worker.simulator.agenda import Agenda, Clock
+from worker.simulator.channel import PATH, Channels
 from worker.simulator.config import Config
 from worker.simulator.connection import Connection
 from worker.simulator.control import Control
 from worker.simulator.exchange import Delivery, Exchange
+from worker.simulator.messages import ChannelFault
 from worker.simulator.wire import Request, Stream
 
 logger = logging.getLogger(__name__)
 _BACKLOG = 1024
-
-
-class Clock:
-    """Microseconds since the epoch that never step: the monotonic clock, anchored once."""
-
-    def __init__(self) -> None:
-        self._anchor_us = (time.time_ns() - time.monotonic_ns()) // 1_000
-
-    def now_us(self) -> int:
-        """The present instant."""
-        return self._anchor_us + time.monotonic_ns() // 1_000
-
-
-class Agenda:
-    """What is to happen at planned instants, strictly in that order (an event loop's timers are coarser)."""
-
-    def __init__(self, clock: Clock, loop: asyncio.AbstractEventLoop) -> None:
-        self._clock = clock
-        self._loop = loop
-        self._heap: list[tuple[int, int, Callable[[int], None]]] = []
-        self._count = 0
-        self._timer: asyncio.TimerHandle | None = None
-
-    def at(self, due_us: int, action: Callable[[int], None]) -> None:
-        """Plan an action; it is told the instant planned."""
-        self._count += 1
-        heapq.heappush(self._heap, (due_us, self._count, action))
-        if self._heap[0][1] == self._count:
-            self._wake_later()
-
-    def catch_up(self, now_us: int) -> None:
-        """Do all that is due."""
-        while self._heap and self._heap[0][0] <= now_us:
-            due_us, _, action = heapq.heappop(self._heap)
-            action(due_us)
-
-    def _wake_later(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._heap:
-            wait_us = max(0, self._heap[0][0] - self._clock.now_us())
-            self._timer = self._loop.call_later(wait_us / 1e6, self._woken)
-
-    def _woken(self) -> None:
-        self._timer = None
-        self.catch_up(self._clock.now_us())
-        self._wake_later()
 
 
 class Server:
@@ -88,14 +41,25 @@ class Server:
         self._tasks: set[asyncio.Task[None]] = set()
         self._reopening: asyncio.TimerHandle | None = None
         self._listening = False
-        self._port = config.port
-        self._socket = self._reserve_port()
-        self._port = self._socket.getsockname()[1]
+        self._socket, self._channel_socket = reserve_both(config.host, config.port, config.ws_port)
+        self._port: int = self._socket.getsockname()[1]
+        self._channel_port: int = self._channel_socket.getsockname()[1]
+        self._channels = Channels(self.exchange, self.clock, self._agenda, self._delay_us, config.channel_silence_s)
+        self._awaited_us: int | None = None
 
     @property
     def url(self) -> str:
         """Where it listens."""
         return f"http://{self.config.host}:{self._port}"
+
+    @property
+    def ws_url(self) -> str:
+        """Where its private channel listens."""
+        return f"ws://{self.config.host}:{self._channel_port}{PATH}"
+
+    async def open_channels(self) -> None:
+        """Listen for WebSocket connections, which `refuse_connections` does not touch."""
+        await self._channels.listen(self._channel_socket)
 
     def accept_connections(self) -> None:
         """Listen; again on the same port if it did before. In effect when this returns."""
@@ -114,7 +78,7 @@ class Server:
             return
         now_us = self.clock.now_us()
         self._agenda.catch_up(now_us)
-        delay_us = self.network.draw_us(self._dice)
+        delay_us = self._delay_us()
         if delay_us:
             self._agenda.at(now_us + delay_us, lambda at_us: self._arrive(connection, request, at_us))
         else:
@@ -123,7 +87,7 @@ class Server:
     def refuse_connections(self, for_s: float, *, drop: bool) -> None:
         """Close the listener for a while; `drop` also resets connected clients, never control connections."""
         self._stop_listening()
-        self._socket = self._reserve_port()
+        self._socket = reserve(self.config.host, self._port)
         for connection in list(self.connections) if drop else ():
             if not connection.controls:
                 connection.reset()
@@ -135,6 +99,14 @@ class Server:
         """Send all answers that faults hold back; says how many."""
         return sum(connection.release() for connection in list(self.connections))
 
+    def subscribed(self) -> int:
+        """How many private channels are pushed to."""
+        return self._channels.subscribed()
+
+    def fault_channels(self, fault: ChannelFault) -> int:
+        """Drop, silence or deafen the private channels; says how many are open."""
+        return self._channels.fault(fault)
+
     def stop(self) -> None:
         """End `run`."""
         self._loop.call_soon(self.stopped.set)
@@ -143,13 +115,15 @@ class Server:
         """Serve until stopped, then close everything at once."""
         await self.stopped.wait()
         self._stop_listening()
+        self._channels.close()
         for connection in list(self.connections):
             (connection.close if connection.controls else connection.reset)()
 
     def _arrive(self, connection: Connection, request: Request, at_us: int) -> None:
         delivery = self.exchange.arrive(request, at_us)
+        self._await_endings()
         logger.debug("%s %s -> %s", request.method, request.target, delivery.reply.status)
-        delay_us = self.network.draw_us(self._dice)
+        delay_us = self._delay_us()
         if delay_us:
             self._agenda.at(at_us + delay_us, lambda _: connection.deliver(delivery))
         else:
@@ -163,16 +137,21 @@ class Server:
         else:
             connection.deliver(Delivery(answer))
 
-    def _reserve_port(self) -> socket.socket:
-        """A bound socket that does not listen: connections are refused, yet nobody else can take the port."""
-        reserved = socket.socket(socket.AF_INET6 if ":" in self.config.host else socket.AF_INET)
-        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            reserved.bind((self.config.host, self._port))
-        except OSError:
-            reserved.close()
-            raise
-        return reserved
+    def _delay_us(self) -> int:
+        return self.network.draw_us(self._dice)
+
+    def _await_endings(self) -> None:
+        """Cancels that lag take effect, and are pushed, when they are due, not when somebody asks next."""
+        due_us = self.exchange.book.next_ending_us
+        if due_us is not None and (self._awaited_us is None or due_us < self._awaited_us):
+            self._awaited_us = due_us
+            self._agenda.at(due_us, self._end_due)
+
+    def _end_due(self, at_us: int) -> None:
+        if at_us == self._awaited_us:
+            self._awaited_us = None
+            self.exchange.book.advance(at_us)
+            self._await_endings()
 
     async def _serve(self, listening: socket.socket) -> None:
         listener = await self._loop.create_server(lambda: Connection(self), sock=listening, backlog=_BACKLOG)
@@ -191,3 +170,29 @@ class Server:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def reserve_both(host: str, port: int, ws_port: int) -> tuple[socket.socket, socket.socket]:
+    """Two bound sockets, or none; raises OSError."""
+    first = reserve(host, port)
+    try:
+        return first, reserve(host, ws_port)
+    except OSError:
+        first.close()
+        raise
+
+
+def reserve(host: str, port: int) -> socket.socket:
+    """A bound socket that does not listen: connections are refused, yet nobody else can take the port.
+
+    Raises:
+        OSError: the address cannot be bound.
+    """
+    reserved = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        reserved.bind((host, port))
+    except OSError:
+        reserved.close()
+        raise
+    return reserved

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 from worker.simulator.book import Ack, Book, Ref
-from worker.simulator.calls import Answer, Call, Planned, Row, Venue, failed, text
+from worker.simulator.calls import Answer, Call, Planned, Row, Venue, done, failed, text
 from worker.simulator.faults import ItemCode
 
 MAX_BATCH = 20
+SWITCH_S = (10, 120)
 _GATEWAY_US = 500  # outTime - inTime
 
 
@@ -32,6 +33,21 @@ def place(venue: Venue, call: Call, _planned: Planned) -> Answer:
     """`POST trade/order` and `trade/batch-orders`: enough of them to put orders on the book."""
     wanted = call.params if isinstance(call.params, list) else [call.params]
     return _answer(call, [_placed(venue.book, call, fields) for fields in wanted])
+
+
+def cancel_all_after(venue: Venue, call: Call, _planned: Planned) -> Answer:
+    """`POST trade/cancel-all-after`: cancels all of the user's orders, or those of a tag, unless it is asked again."""
+    said, tag = text(call.params, "timeOut"), text(call.params, "tag")
+    if not said.isdecimal() or not (int(said) == 0 or SWITCH_S[0] <= int(said) <= SWITCH_S[1]):
+        return failed("51000", "Parameter timeOut error", 400)
+    triggers_us = 0
+    if int(said):
+        lasts_us = round(int(said) * venue.book.behaviour.switch_scale * 1e6)
+        venue.book.switches.arm(call.uid, tag, call.now_us + lasts_us)
+        triggers_us = call.wall_us + lasts_us
+    else:
+        venue.book.switches.disarm(call.uid, tag)
+    return done([{"triggerTime": str(triggers_us // 1_000), "tag": tag, "ts": str(call.wall_us // 1_000)}])
 
 
 def _acknowledged(venue: Venue, call: Call, planned: Planned) -> Answer:

@@ -8,7 +8,8 @@ local function board_first()
   local _, urgent = first(K.urgent())
   local _, normal = first(K.board())
   local _, look = first(K.looks())
-  return math.min(urgent or INF, normal or INF, look or INF)
+  local _, list = first(K.masses())
+  return math.min(urgent or INF, normal or INF, look or INF, list or INF)
 end
 
 local function ring()
@@ -19,6 +20,13 @@ end
 local function look_at(uid, at, postpone)
   local before = board_first()
   redis.call('ZADD', K.looks(), postpone and 'CH' or 'LT', text(at), uid)
+  if at < before then ring() end
+end
+
+-- list_at: the mass cancel's next listing begins then.
+local function list_at(mass, at)
+  local before = board_first()
+  redis.call('ZADD', K.masses(), text(at), mass)
   if at < before then ring() end
 end
 

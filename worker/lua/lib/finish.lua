@@ -58,6 +58,7 @@ end
 -- An order whose cancel was given up is remembered as perhaps live, until a later generation has it off the book.
 local function expose(job, status, wall, retention)
   if status == 'exhausted' then
+    redis.call('HSET', K.job(job.id), 'gave_up', job.batches or '')
     redis.call('ZADD', K.may_be_live(), text(wall), job.id)
     redis.call('ZREMRANGEBYSCORE', K.may_be_live(), '-inf', text(wall - retention * 1000000))
   elseif number(job.generation) > 1 and (OFF_BOOK[status] or status == 'accepted') then
@@ -71,11 +72,11 @@ local function finish(lane, job, ending, wall, retention)
   leave(lane, job)
   for _, batch in ipairs(words(job.batches)) do row_end(batch, job.id, ending.status, result) end
   outcome_add(job, ending.status, ending.code, ending.message, wall, retention)
-  expose(job, ending.status, wall, retention)
   tally(K.lane(lane), 'status:' .. ending.status, 1)
   redis.call('DEL', K.job(job.id))
   redis.call('HSET', K.job(job.id), 'state', ending.status, 'generation', job.generation,
     OFF_BOOK[ending.status] and 'result' or 'account', OFF_BOOK[ending.status] and result or job.account)
+  expose(job, ending.status, wall, retention)
   redis.call('EXPIRE', K.job(job.id), retention)
   job.state = ending.status
   open_next(lane, job)

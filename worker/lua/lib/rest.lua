@@ -1,4 +1,5 @@
--- Rest until T, then one probe; at three scopes: `lane:<lane>`, `account:<name>`, `exchange:<address>`.
+-- Rest until T, then one probe; at four scopes: `lane:<lane>`, `account:<name>`, `exchange:<address>`, `user:<uid>` (paused
+-- by hand only).
 -- A probe takes the rest's `until` with it as a lease, so a dead prober blocks nothing.
 
 local LAPSES_S = 60 -- after the end of a rest that nobody came to probe
@@ -17,11 +18,25 @@ local function rest_lease(scope, until_us, now)
   rest_keep(K.rest(scope), until_us, now)
 end
 
+-- paused: an operator's rest without end, which gets no probe and which only an operator ends.
+local function rest_paused(scope) return redis.call('HEXISTS', K.rest(scope), 'paused') == 1 end
+
+local function rest_pause(scope, by, reason, wall)
+  redis.call('DEL', K.rest(scope))
+  redis.call('HSET', K.rest(scope), 'until', text(INF), 'paused', by, 'reason', reason, 'since', text(wall))
+  redis.call('SADD', K.paused(), scope)
+end
+
+local function rest_unpause(scope)
+  redis.call('HDEL', K.rest(scope), 'paused')
+  redis.call('SREM', K.paused(), scope)
+end
+
 -- begin: a scope that already rests is left alone, unless this is its failed probe, which doubles the delay.
 -- Returns whether a rest began, or went on after its probe.
 local function rest_begin(scope, rest, now, wall, probe)
   local ends = rest_until(scope)
-  if ends and ends > now and not probe then return false end
+  if ends and ends > now and not probe or rest_paused(scope) then return false end
   local level = number(redis.call('HGET', K.rest(scope), 'level')) or -1
   level = math.min(level + 1, 30)
   local delay = math.min(rest.cap_us, rest.base_us * 2 ^ level)
@@ -42,7 +57,7 @@ local function rest_hold(lane, scopes, until_us, now)
 end
 
 local function rest_end(scope, now)
-  if redis.call('DEL', K.rest(scope)) == 0 then return end
+  if rest_paused(scope) or redis.call('DEL', K.rest(scope)) == 0 then return end
   for _, lane in ipairs(redis.call('SMEMBERS', K.waiting(scope))) do
     redis.call('HDEL', K.lane(lane), 'held')
     board(lane, now)

@@ -1,0 +1,226 @@
+"""What must somebody act on, and how is he told? Five conditions with stable names: a log line each, and the webhook.
+
+`alert` logs each occurrence where it is noticed, and hands it to the webhook of this process, if it has one. That
+never blocks and never raises: a webhook that is slow, refuses or hangs slows no cancel.
+"""
+
+import json
+import logging
+import time
+import uuid
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from threading import Condition as Monitor
+from threading import Event, Thread
+from typing import Final
+
+import structlog
+
+from worker.webhook import Webhook, WebhookError
+
+log = structlog.get_logger(__name__)
+
+AGAIN_S: Final = 60.0
+"""The same condition of the same subject is sent once in so long, with the count of the others."""
+
+KEPT_S: Final = 300.0
+"""An alert that the webhook has not taken by then is given up."""
+
+FLUSH_S: Final = 1.0
+QUEUED: Final = 200
+SUBJECTS: Final = 1_000
+_PAUSE_S, _PAUSE_CAP_S = 1.0, 30.0
+
+
+class Condition(StrEnum):
+    """The names that others rely on; each is an event of the log and of the webhook, and a point of `check`."""
+
+    ORDER_MAY_BE_LIVE = "order_may_be_live"
+    ACCOUNT_PAUSED = "account_paused"
+    LANE_REFUSED = "lane_refused"
+    REDIS_LOST = "redis_lost"
+    OLDEST_URGENT = "oldest_urgent_s"
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One occurrence; `suppressed` others of its kind were not sent by themselves since the last that was."""
+
+    condition: Condition
+    subject: str
+    facts: Mapping[str, object]
+    suppressed: int = 0
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    raised_at: float = field(default_factory=time.monotonic)
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    def body(self, *, runner: str, worker: str) -> bytes:
+        """The JSON that is sent; a receiver that gets one `id` twice has met a retry."""
+        said = {
+            "event": self.condition,
+            "id": self.id,
+            "at": self.at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "runner": runner,
+            "worker": worker,
+            "facts": self.facts,
+            "suppressed": self.suppressed,
+        }
+        return json.dumps(said, default=str, separators=(",", ":")).encode()
+
+
+def alert(condition: Condition, subject: str, facts: Mapping[str, object], *, level: int = logging.ERROR) -> None:
+    """Tells people: a log line now, and the webhook soon; `subject` is whom or what the condition is about."""
+    log.log(level, str(condition), **facts)
+    if _current is not None:
+        _current.offer(Alert(condition, subject, facts))
+
+
+@dataclass(slots=True)
+class _Repeats:
+    """What came of one subject since its last alert was sent."""
+
+    ends_at: float
+    count: int = 0
+    last: Alert | None = None
+
+
+class Alerts(Thread):
+    """Delivers to one webhook, in order; `runner` and `worker` say whose alerts they are.
+
+    At most `QUEUED` wait, of more the oldest are lost. Between `start` and `stop` it is where `alert` hands over.
+    """
+
+    def __init__(self, webhook: Webhook, *, runner: str, worker: str, again_s: float = AGAIN_S) -> None:
+        super().__init__(name="alerts", daemon=True)
+        self._webhook = webhook
+        self._runner = runner
+        self._worker = worker
+        self._again_s = again_s
+        self._waiting: deque[Alert] = deque(maxlen=QUEUED)
+        self._repeats: dict[tuple[str, str], _Repeats] = {}
+        self._changed = Monitor()
+        self._stopping = Event()
+        self._flush_by = float("inf")
+        self._pause_s = 0.0
+        self._failure = ""
+        self._lost = 0
+
+    def start(self) -> None:
+        """From now on `alert` hands over to this one."""
+        global _current  # noqa: PLW0603 (like logging, one for the process)
+        _current = self
+        super().start()
+
+    def stop(self) -> None:
+        """Delivers what waits, for a second at most."""
+        global _current  # noqa: PLW0603
+        _current = None
+        self._flush_by = time.monotonic() + FLUSH_S
+        with self._changed:
+            self._stopping.set()
+            self._changed.notify()
+        self.join(FLUSH_S)
+        self._say_lost(len(self._waiting) + self.is_alive())
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """What keeps alerts from arriving, for `status`; empty while all is well."""
+        if not self._failure:
+            return {}
+        return {"alert webhook": f"{self._webhook.where}: {self._failure}; {len(self._waiting)} more wait"}
+
+    def offer(self, told: Alert) -> None:
+        """Takes an alert for delivery, or counts it; never waits for the webhook."""
+        with self._changed:
+            key = self._key(told)
+            repeats = self._repeats.get(key)
+            if repeats is not None and told.raised_at < repeats.ends_at:
+                repeats.count, repeats.last = repeats.count + 1, told
+                return
+            self._put(key, replace(told, suppressed=repeats.count if repeats else 0))
+            self._changed.notify()
+
+    def run(self) -> None:
+        """One alert after the other until stopped, and what is left then."""
+        while told := self._take():
+            try:
+                self._deliver(told)
+            except Exception:
+                log.exception("alert_not_sent", condition=told.condition)
+        self._webhook.close()
+
+    def _key(self, told: Alert) -> tuple[str, str]:
+        """With very many subjects at once, a condition is sent once for all of the further ones."""
+        key = (told.condition, told.subject)
+        return key if key in self._repeats or len(self._repeats) < SUBJECTS else (told.condition, "")
+
+    def _put(self, key: tuple[str, str], told: Alert) -> None:
+        self._lost += len(self._waiting) == QUEUED
+        self._waiting.append(told)
+        self._repeats[key] = _Repeats(told.raised_at + self._again_s)
+
+    def _take(self) -> Alert | None:
+        """The next to deliver, waited for; None once stopped and nothing is left."""
+        with self._changed:
+            self._collect()
+            while not self._waiting and not self._stopping.is_set():
+                ends = [repeats.ends_at for repeats in self._repeats.values()]
+                self._changed.wait(min(ends) - time.monotonic() if ends else None)
+                self._collect()
+            return self._waiting.popleft() if self._waiting and time.monotonic() < self._flush_by else None
+
+    def _collect(self) -> None:
+        """Whose time is over is sent with its count, or forgotten; when stopping, all of them."""
+        now = float("inf") if self._stopping.is_set() else time.monotonic()
+        for key, repeats in list(self._repeats.items()):
+            if repeats.ends_at > now:
+                continue
+            del self._repeats[key]
+            if repeats.last is not None:
+                again = replace(repeats.last, suppressed=repeats.count - 1, raised_at=time.monotonic())
+                self._put(key, again)
+
+    def _deliver(self, told: Alert) -> None:
+        """Tries until it is taken, refused for good, or too old; the pause is the webhook's, not the alert's."""
+        body = told.body(runner=self._runner, worker=self._worker)
+        while not self._stopping.wait(self._pause_s) or time.monotonic() < self._flush_by:
+            if self._taken(body):
+                return
+            if time.monotonic() > told.raised_at + KEPT_S or self._stopping.is_set():
+                break
+        self._say_lost(1)
+
+    def _taken(self, body: bytes) -> bool:
+        """Whether no further attempt is due."""
+        try:
+            self._webhook.post(body)
+        except WebhookError as error:
+            self._lost += error.final
+            self._failed(str(error))
+            return error.final
+        self._works()
+        return True
+
+    def _failed(self, why: str) -> None:
+        if not self._failure:
+            log.error("webhook_fails", webhook=self._webhook.where, error=why)
+        self._failure = why
+        self._pause_s = min(_PAUSE_CAP_S, max(_PAUSE_S, self._pause_s * 2))
+        self._say_lost()
+
+    def _works(self) -> None:
+        if self._failure:
+            log.warning("webhook_works_again", webhook=self._webhook.where)
+        self._failure, self._pause_s = "", 0.0
+        self._say_lost()
+
+    def _say_lost(self, more: int = 0) -> None:
+        lost, self._lost = self._lost + more, 0
+        if lost:
+            log.error("alerts_lost", webhook=self._webhook.where, count=lost)
+
+
+_current: Alerts | None = None

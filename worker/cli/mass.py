@@ -1,0 +1,182 @@
+"""How does a mass cancel look, on its way and when it ended? A live view, and the report as lines and tables."""
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from worker.batches import BatchState
+from worker.cli.live import LINE_S, Bars
+from worker.cli.output import STYLES, clean, iso, number, plural, styled, table
+from worker.cli.render import counts_text
+from worker.mass_report import MassReport, NotOff
+from worker.masses import Mass
+from worker.scope import Scope
+
+ORDERS_NAMED: Final = 1_000
+_EMPTY: Final = "empty s"
+
+Progress = Sequence[tuple[Mass, BatchState]]
+
+
+class MassProgress:
+    """Mass cancels on their way, on stderr: bars, or a line now and then without a terminal."""
+
+    def __init__(self) -> None:
+        self._bars = Bars()
+        self._told_at, self._told = 0.0, ""
+
+    def follow(self, progress: Iterable[Progress]) -> Progress:
+        """Shows each state; returns the last one."""
+        last: Progress = ()
+        with self._bars:
+            for last in progress:
+                self._draw(last)
+        return last
+
+    def _draw(self, now: Progress) -> None:
+        size = sum(state.size for _, state in now)
+        counts = sum((Counter(state.counts) for _, state in now), Counter[str]())
+        done = {"ended": size - sum(state.waiting for _, state in now), **counts}
+        total = dict.fromkeys(done, size)
+        asked_s = max(mass.until_flat_s for mass, _ in now)
+        if asked_s:
+            done[_EMPTY], total[_EMPTY] = round(min(map(_empty_s, now))), round(asked_s)
+        self._bars.draw(done, total, STYLES)
+        if self._bars.hidden:
+            self._line(now, done["ended"], size, counts)
+
+    def _line(self, now: Progress, ended: int, size: int, counts: Mapping[str, int]) -> None:
+        line = f"{ended:,} of {size:,} found ended" + (f": {_counts(counts)}" if counts else "")
+        line += "".join(f"; {words}" for words in dict.fromkeys(filter(None, map(_listing, now))))
+        over = all(mass.ended and state.complete for mass, state in now)
+        if line != self._told and (over or time.monotonic() - self._told_at >= LINE_S):
+            sys.stderr.write(f"{line}\n")
+            self._told_at, self._told = time.monotonic(), line
+
+
+def _empty_s(now: tuple[Mass, BatchState]) -> float:
+    """For how long the scope has been empty."""
+    mass, _ = now
+    if mass.flat_at is None:
+        return 0.0
+    return min(mass.until_flat_s, (datetime.now(UTC) - mass.flat_at).total_seconds())
+
+
+def _listing(now: tuple[Mass, BatchState]) -> str:
+    mass, _ = now
+    if mass.ended:
+        return mass.state
+    if mass.trouble:
+        return f"account {mass.account}: {clean(mass.trouble)}"
+    if not mass.listings:
+        return "the first listing is not complete"
+    if mass.flat_at:
+        return f"empty for {_empty_s(now):.0f} of {mass.until_flat_s:g} s"
+    return f"{number(mass.matching)} open at the last listing"
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{number(count)} {name}" for name, count in sorted(counts.items()) if count)
+
+
+def report_parts(report: MassReport) -> list[RenderableType]:
+    """One report as a person reads it."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="bold", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, value in _facts(report):
+        grid.add_row(name, value)
+    return [grid, *_not_off(report.not_off)]
+
+
+def _facts(report: MassReport) -> list[tuple[str, str | Text]]:
+    applied = [("by the exchange: ", report.scope.by_exchange), ("by us: ", report.scope.by_us)]
+    how = "; ".join(f"{who}{filters_words(filters)}" for who, filters in applied if filters)
+    flat = f"; until empty for {report.until_flat_s:g} s" if report.until_flat_s else ""
+    facts: list[tuple[str, str | Text]] = [
+        ("mass cancel", clean(report.batch_id)),
+        ("account", report.account),
+        ("scope asked", scope_words(report.scope) + flat),
+        ("scope applied", how or "no filter"),
+        ("matched", _matched(report)),
+        ("not affected", _not_affected(report.not_affected)),
+        ("started", iso(report.started_at)),
+        *_end(report),
+        ("listings", f"{number(report.listings)} complete, {plural(report.calls, 'reading call')}"),
+    ]
+    optional = (("trouble", report.trouble), ("reason", report.reason), ("requested by", report.requested_by))
+    facts += [(name, clean(value)) for name, value in optional if value]
+    return [*facts, ("result", _result(report))]
+
+
+def scope_words(scope: Scope) -> str:
+    """`every open order`, or with its filters: `every open order with instType SWAP, side sell`."""
+    return "every open order" + (f" with {filters_words(scope.asked)}" if scope.asked else "")
+
+
+def filters_words(filters: Mapping[str, object]) -> str:
+    """`instType SWAP, at least 30 s old`."""
+    return ", ".join(
+        f"at least {value:g} s old" if name == "min_age_s" else f"{name} {value}" for name, value in filters.items()
+    )
+
+
+def _matched(report: MassReport) -> Text:
+    counts = {**report.outcomes, "waiting": report.waiting}
+    if not report.matched:
+        return Text("nothing was open in this scope")
+    said = Text.assemble(
+        f"{number(report.matched)} = ", Text(" + ").join(counts_text({n: c}) for n, c in counts.items() if c)
+    )
+    return said if report.adds_up else Text.assemble(said, ("  does not add up", "bold red"))
+
+
+def _not_affected(left_out: Mapping[str, int]) -> str:
+    if not left_out:
+        return "none that was listed"
+    return ", ".join(f"{plural(count, 'order')}: {clean(why)}" for why, count in sorted(left_out.items()))
+
+
+def _end(report: MassReport) -> list[tuple[str, str]]:
+    if report.until_flat_s:
+        since = (report.flat_at - report.started_at).total_seconds() if report.flat_at else 0.0
+        flat = f"{iso(report.flat_at)}, {since:.1f} s after the start" if report.flat_at else "not"
+        if report.still_open:
+            flat += f": {plural(report.still_open, 'order')} still open at the last complete listing"
+        return [("flat at", flat)]
+    return [("listed", iso(report.ended_at) if report.ended_at else f"not yet; deadline {iso(report.deadline_at)}")]
+
+
+def _result(report: MassReport) -> Text:
+    words = {
+        "running": f"still running, until {iso(report.deadline_at)} at most",
+        "done": "listed once, and all of it is off the book" if report.matched else "nothing to cancel",
+        "flat": "flat",
+        "not flat": "NOT FLAT: the deadline passed first",
+        "not read": "NOT READ: the deadline passed before one listing was complete; orders may be live",
+        "withdrawn": "withdrawn by an operator",
+    }[report.state]
+    if report.waiting and report.state != "running":
+        words = f"{report.state}, but {plural(report.waiting, 'order')} without an outcome yet"
+    elif report.dead:
+        words = f"{report.state}, but {plural(report.dead, 'order')} without a confirmed end"
+    return Text(words, style="bold green" if report.succeeded else "bold red")
+
+
+def _not_off(orders: Sequence[NotOff]) -> list[RenderableType]:
+    """The orders whose end is not confirmed, by name."""
+    if not orders:
+        return []
+    made = table("not off the book", "order", "client id", "status", "sCode", "message", flexible=("message",))
+    for order in orders[:ORDERS_NAMED]:
+        names = (order.instId, order.ordId or "", clean(order.clOrdId or ""))
+        made.add_row(*names, styled(order.status), order.sCode or "", clean(order.sMsg or ""))
+    more = len(orders) - ORDERS_NAMED
+    return [Text(), made, *([Text(f"and {number(more)} more; --json names all")] if more > 0 else [])]

@@ -1,0 +1,19 @@
+-- leave: a worker no longer keeps a user's dead man's switch armed; the last one holds it, to disarm it.
+--
+-- Guarantee: of the workers that leave, only one after which none was seen for fresh_us is told that it is the last; nobody
+-- else holds the switch before its lease ends. Any other hands over at once. Given twice, it answers the same.
+--
+-- KEYS[1]  the runner's prefix
+-- ARGV[1]  JSON: uid, worker, lease_us, fresh_us
+-- return   JSON: {last}
+
+despite_full_memory()
+local input = cjson.decode(ARGV[1])
+local key, others, now = K.switch(input.uid), K.switchers(input.uid), clock()
+redis.call('ZREM', others, input.worker)
+redis.call('ZREMRANGEBYSCORE', others, '-inf', text(now - input.fresh_us))
+local last = redis.call('ZCARD', others) == 0
+local holds = redis.call('HGET', key, 'holder') == input.worker
+if last then redis.call('HSET', key, 'holder', input.worker, 'until', text(now + input.lease_us))
+elseif holds then redis.call('HSET', key, 'until', '0') end
+return '{"last":' .. tostring(last) .. '}'

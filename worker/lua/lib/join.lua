@@ -1,0 +1,71 @@
+-- How a batch comes to the job of an order: it joins the live one, or opens the order's next generation.
+-- asker = {batch, account, urgent, deadline (µs as text)}, for whom a waiting row is there already.
+
+local function by_order_id(id) return string.match(id, '/o%d+$') ~= nil end
+
+-- memory: how an order known to be off the book ended, or nil; a client id may be reused, so it is never answered from it.
+-- seen: wall µs at which the order was open, or nil; what was told before is then no longer believed.
+local function memory(job, seen)
+  if not job or job.live or not by_order_id(job.id) or not OFF_BOOK[job.state] then return nil end
+  local result = redis.call('HGET', K.job(job.id), 'result')
+  if seen and tonumber(string.match(result, '"finished":(%d+)')) < seen then return nil end
+  return result
+end
+
+local function wanted_by(asker, place)
+  return { account = asker.account, place = place, batches = asker.batch, deadline = asker.deadline }
+end
+
+-- A client id may be reused at the exchange: once its job was sent, whoever asks again gets a send of his own.
+local function join_next(asker, job, place)
+  local following = job.next and cjson.decode(job.next) or wanted_by(asker, place)
+  if job.next then
+    following.batches = following.batches .. ' ' .. asker.batch
+    following.deadline = text(math.max(tonumber(following.deadline), tonumber(asker.deadline)))
+    if tonumber(place) < tonumber(following.place) then following.place = place end
+  end
+  redis.call('HSET', K.job(job.id), 'next', cjson.encode(following))
+end
+
+local function hasten(asker, lane, job, place)
+  if not asker.urgent or tonumber(job.place) < URGENT_BELOW then return end
+  redis.call('HSET', K.job(job.id), 'place', place)
+  if job.state == 'queued' then move(lane, job, 'queued', tonumber(place)) end
+end
+
+local function join(asker, lane, job, place)
+  if not by_order_id(job.id) and (job.attempts > 0 or job.sent) then return join_next(asker, job, place) end
+  redis.call('HSET', K.job(job.id), 'batches', job.batches .. ' ' .. asker.batch,
+    'deadline', text(math.max(job.deadline, tonumber(asker.deadline))))
+  hasten(asker, lane, job, place)
+end
+
+-- ask: joins the job if it is live, else opens the generation after `job` (which may be nil). Returns whether it joined.
+local function ask(asker, lane, id, job, place)
+  local live = job and job.live
+  if live then join(asker, lane, job, place) else open(lane, id, job, wanted_by(asker, place)) end
+  return live
+end
+
+-- The attempts so far stay in the order's history; each begins with its time.
+local function history(row)
+  return (string.gsub(string.match(row, '"log":%[(.*)%]') or '', '},{"at":', '}\n{"at":'))
+end
+
+-- ask_again: an ended row of the batch waits again, for the order's live job or for its next generation, or is answered
+-- from memory. Returns "joined", "opened" or "remembered".
+local function ask_again(asker, lane, id, row, place, seen)
+  local ended, job = cjson.decode(row), job_read(id)
+  redis.call('HSET', K.rows(asker.batch), id, ended.n .. ' ' .. text(ended.enqueued) .. ' ' .. ended.clOrdId)
+  tally(K.batch(asker.batch), 'waiting', 1)
+  tally(K.batch(asker.batch), 'status:' .. ended.status, -1)
+  local known = memory(job, seen)
+  if known then
+    row_end(asker.batch, id, job.state, known)
+    return 'remembered'
+  end
+  -- the job may be forgotten while its row is kept
+  if ask(asker, lane, id, job or { generation = ended.generation }, place) then return 'joined' end
+  redis.call('HSET', K.job(id), 'log', history(row))
+  return 'opened'
+end

@@ -1,0 +1,29 @@
+-- list: begins a listing for a mass cancel, or goes on with it: given again by its id it renews the lease.
+--
+-- Guarantee: one listing of a mass cancel at a time, until it is ended by `listed` or its lease lapses; then another one
+-- begins. Whatever a page shows that is asked for later was open at `wall` or after.
+--
+-- KEYS[1]  the runner's prefix
+-- ARGV[1]  JSON: mass (its batch), listing (id, chosen by the caller), lease_us
+-- return   JSON: {mine (false: it ended, or another listing is on), now (µs), wall (µs), left (µs to its deadline),
+--          mass {field: text}}
+
+despite_full_memory()
+local input = cjson.decode(ARGV[1])
+local now, wall = clock()
+local key = K.mass(input.mass)
+local mine = { mine = false }
+
+if redis.call('HGET', key, 'state') ~= 'running' then
+  redis.call('ZREM', K.masses(), input.mass)
+  return cjson.encode(mine)
+end
+local holder = redis.call('GET', K.listing(input.mass))
+if holder and holder ~= input.listing then return cjson.encode(mine) end
+redis.call('SET', K.listing(input.mass), input.listing, 'PX', text(input.lease_us / 1000))
+redis.call('ZADD', K.masses(), text(now + input.lease_us), input.mass)
+
+local fields, read = {}, redis.call('HGETALL', key)
+for index = 1, #read, 2 do fields[read[index]] = read[index + 1] end
+return '{"mine":true,"now":' .. text(now) .. ',"wall":' .. text(wall) .. ',"left":' ..
+  text(tonumber(fields.deadline) - now) .. ',"mass":' .. cjson.encode(fields) .. '}'

@@ -1,0 +1,31 @@
+-- listed: ends a listing of a mass cancel: what it saw, and when the next one begins or how the mass cancel ended.
+--
+-- Guarantee: only who has the lease writes; a mass cancel that ended takes no more orders, and its batch is complete as soon
+-- as nothing of it waits.
+--
+-- KEYS[1]  the runner's prefix
+-- ARGV[1]  JSON: mass (its batch), listing (its id; "": none, an operator ends the mass cancel), fields {field: text},
+--          after_us (until the next listing; -1: it ended, as fields.state says)
+-- return   JSON: {mine (false: nothing was written)}
+
+despite_full_memory()
+local input = cjson.decode(ARGV[1])
+local now, wall = clock()
+local key = K.mass(input.mass)
+
+local function answer(mine) return '{"mine":' .. tostring(mine) .. '}' end
+
+if redis.call('HGET', key, 'state') ~= 'running' then return answer(false) end
+if input.listing ~= '' and redis.call('GET', K.listing(input.mass)) ~= input.listing then return answer(false) end
+redis.call('DEL', K.listing(input.mass))
+for field, value in pairs(input.fields) do redis.call('HSET', key, field, value) end
+if input.after_us >= 0 then
+  list_at(input.mass, now + input.after_us)
+  return answer(true)
+end
+redis.call('HSET', key, 'ended', text(wall))
+redis.call('ZREM', K.masses(), input.mass)
+redis.call('EXPIRE', key, redis.call('HGET', K.batch(input.mass), 'retention'))
+redis.call('HSET', K.batch(input.mass), 'sealed', '1')
+batch_settle(input.mass, wall)
+return answer(true)

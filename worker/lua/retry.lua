@@ -1,0 +1,82 @@
+-- retry: lets orders of a batch that ended in vain go again.
+--
+-- Guarantee: only rows that ended in one of `statuses` change; each waits for the order's live job, for a new generation
+-- of it with no attempts, or is answered from the memory of an order known to be off the book. Nothing is done for a batch that is
+-- unknown or not sealed. The same step of a decision acts once and gets the same answer. A full Redis refuses it.
+--
+-- KEYS[1]  the runner's prefix
+-- ARGV[1]  JSON: decision (id, chosen by the caller), step (its number), by, reason, batch, deadline_s, statuses [status],
+--          jobs [{id, lane}], retention_s
+-- return   JSON: {status: "ok" | "unknown" | "unsealed", opened, joined, remembered, left (rows that did not change)}
+
+local input = cjson.decode(ARGV[1])
+local given = decision_given(input)
+if given then return given end
+local key = K.batch(input.batch)
+local batch = redis.call('HMGET', key, 'sealed', 'account', 'urgent', 'deadline', 'completed', 'waiting')
+local count = { opened = 0, joined = 0, remembered = 0, left = 0 }
+
+local function answer(status)
+  return '{"status":"' .. status .. '","opened":' .. count.opened .. ',"joined":' .. count.joined .. ',"remembered":' ..
+    count.remembered .. ',"left":' .. count.left .. '}'
+end
+
+if not batch[1] then return answer('unknown') end
+if batch[1] ~= '1' then return answer('unsealed') end
+
+local now, wall = clock()
+local ends = now + input.deadline_s * 1000000
+local asker = { batch = input.batch, account = batch[2], urgent = batch[3] == '1', deadline = text(ends) }
+local base = redis.call('INCRBY', K.seq(), #input.jobs) - #input.jobs
+local wanted, lanes = {}, {}
+for _, status in ipairs(input.statuses) do wanted[status] = true end
+
+-- How the batch stood when it was complete: the story would lose it.
+local function stood()
+  if not batch[5] then return 'null' end
+  local parts, read = {}, redis.call('HGETALL', key)
+  for index = 1, #read, 2 do
+    local status = string.match(read[index], '^status:(%a+)$')
+    if status and read[index + 1] ~= '0' then parts[#parts + 1] = '"' .. status .. '":' .. read[index + 1] end
+  end
+  return '{"at":' .. batch[5] .. ',"counts":{' .. table.concat(parts, ',') .. '}}'
+end
+
+local before = stood()
+
+local function retry(asked, index)
+  local row = redis.call('HGET', K.rows(input.batch), asked.id)
+  local ended = row and string.sub(row, 1, 1) == '{' and cjson.decode(row)
+  if not ended or not wanted[ended.status] then
+    count.left = count.left + 1
+    return
+  end
+  local came = ask_again(asker, asked.lane, asked.id, row, text(base + index + (asker.urgent and 0 or URGENT_BELOW)))
+  count[came] = count[came] + 1
+  lanes[asked.lane] = true
+end
+
+-- A batch some of which still waits is looked at for its earlier deadline too.
+local function reopen()
+  redis.call('HSET', key, 'deadline', text(math.max(ends, number(batch[4]) or 0)),
+    'deadline_wall', text(math.max(ends, number(batch[4]) or 0) - now + wall))
+  redis.call('HDEL', key, 'completed')
+  redis.call('PERSIST', key)
+  redis.call('PERSIST', K.rows(input.batch))
+  redis.call('ZADD', K.deadlines(), 'LT', text(ends), input.batch)
+end
+
+for index, asked in ipairs(input.jobs) do retry(asked, index) end
+local changed = count.opened + count.joined + count.remembered
+if changed > 0 then reopen() end
+write_out(wall)
+for lane in pairs(lanes) do
+  redis.call('ZADD', K.lanes(), text(now), lane)
+  board(lane, now)
+end
+if changed > 0 then
+  audit({ event = 'retry', by = input.by, reason = input.reason, batch = input.batch, account = asker.account,
+    decision = input.decision, facts = '{"opened":' .. count.opened .. ',"joined":' .. count.joined .. ',"remembered":' ..
+    count.remembered .. ',"deadline_s":' .. input.deadline_s .. ',"before":' .. before .. '}' }, wall, input.retention_s)
+end
+return decision_answer(input, answer('ok'))

@@ -1,0 +1,197 @@
+"""How does the simulated exchange push what becomes of orders? Its private WebSocket, with the channel `orders`.
+
+Everything said over it takes the network's delay and keeps its order; each change of an order is a push of its own.
+"""
+
+import asyncio
+import http
+import json
+import secrets
+import socket
+from collections.abc import Callable
+
+from websockets.asyncio.server import Server, ServerConnection, broadcast, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+
+from worker.simulator.accounts import ApiKey, Refused, log_in
+from worker.simulator.agenda import Agenda, Clock
+from worker.simulator.book import Order
+from worker.simulator.connection import reset
+from worker.simulator.exchange import Exchange
+from worker.simulator.messages import ChannelFault
+from worker.simulator.reading import order_row
+
+PATH = "/ws/v5/private"
+_SILENT = 4004
+_ANY = "ANY"
+_PUSHED = {"code": "0", "msg": "", "reqId": "", "amendResult": "", "execType": ""}
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
+class Session:
+    """One connection: whose it is once logged in, which instrument types are subscribed, when it was last heard of."""
+
+    def __init__(self, connection: ServerConnection, now_us: int) -> None:
+        self.connection = connection
+        self.ident = secrets.token_hex(4)
+        self.key: ApiKey | None = None
+        self.wanted: set[str] = set()
+        self.active_us = now_us
+        self.said_us = now_us
+
+    @property
+    def uid(self) -> str:
+        """The User ID logged in; empty before."""
+        return self.key.uid if self.key else ""
+
+
+class Channels:
+    """All private channels; `delay_us` draws the network's delay, silent ones are closed after `silence_s`."""
+
+    def __init__(
+        self, exchange: Exchange, clock: Clock, agenda: Agenda, delay_us: Callable[[], int], silence_s: float
+    ) -> None:
+        self._exchange = exchange
+        self._clock = clock
+        self._agenda = agenda
+        self._delay_us = delay_us
+        self._silence_s = silence_s
+        self._sessions: set[Session] = set()
+        self._held: list[tuple[Session, str]] = []
+        self._until_us = {"drop": 0, "hold": 0, "lose": 0}
+        self._server: Server | None = None
+        exchange.book.tell = self._push
+
+    async def listen(self, bound: socket.socket) -> None:
+        """Accept connections on a bound socket."""
+        self._server = await serve(
+            self._serve, sock=bound, process_request=self._admit, ping_interval=None, close_timeout=1, compression=None
+        )
+
+    def fault(self, fault: ChannelFault) -> int:
+        """Drop, silence or deafen the channels; says how many were open."""
+        open_now = len(self._sessions)
+        until_us = self._clock.now_us() + round(fault.for_s * 1e6)
+        self._until_us[fault.action] = until_us
+        if fault.action == "drop":
+            self._drop()
+        elif fault.action == "hold":
+            self._agenda.at(until_us, lambda _: self._release())
+        return open_now
+
+    def subscribed(self) -> int:
+        """How many channels would be pushed to now."""
+        return sum(bool(session.wanted) for session in self._sessions)
+
+    def close(self) -> None:
+        """Close everything at once."""
+        if self._server is not None:
+            self._server.close(close_connections=False)
+        self._drop()
+
+    def _drop(self) -> None:
+        for session in list(self._sessions):
+            reset(session.connection.transport)
+
+    def _is_on(self, action: str) -> bool:
+        return self._clock.now_us() < self._until_us[action]
+
+    def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
+        if self._is_on("drop"):
+            return connection.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, "")
+        return None if request.path == PATH else connection.respond(http.HTTPStatus.NOT_FOUND, "")
+
+    async def _serve(self, connection: ServerConnection) -> None:
+        session = Session(connection, self._clock.now_us())
+        self._sessions.add(session)
+        try:
+            while (said := await self._hear(session)) is not None:
+                self._answer(session, said)
+        except ConnectionClosed:
+            pass
+        finally:
+            self._sessions.discard(session)
+
+    async def _hear(self, session: Session) -> str | bytes | None:
+        """The next message; None once nothing was said either way for too long."""
+        while (left_s := self._silence_s - (self._clock.now_us() - session.active_us) / 1e6) > 0:
+            try:
+                async with asyncio.timeout(left_s):
+                    said = await session.connection.recv()
+            except TimeoutError:
+                continue
+            session.active_us = self._clock.now_us()
+            return said
+        await session.connection.close(_SILENT, f"No data received in {self._silence_s:g}s")
+        return None
+
+    def _answer(self, session: Session, said: str | bytes) -> None:
+        if said == "ping":
+            self._say(session, "pong")
+            return
+        answers = {"login": self._log_in, "subscribe": self._subscribe}
+        try:
+            asked = json.loads(said)
+            operation, args = asked["op"], [dict(arg) for arg in asked["args"]]
+            answer = answers[operation]
+        except (ValueError, LookupError, TypeError, RecursionError):
+            self._refuse(session, "60012", f"Invalid request: {said!r:.200}")
+            return
+        for arg in args:
+            answer(session, arg)
+
+    def _log_in(self, session: Session, arg: dict[str, object]) -> None:
+        wall_us = self._clock.now_us() + self._exchange.clock_offset_us
+        found = log_in(self._exchange.keys, arg, now_s=wall_us / 1e6)
+        if isinstance(found, Refused):
+            self._refuse(session, found.code, found.msg)
+            return
+        session.key = found
+        self._tell(session, {"event": "login", "code": "0", "msg": ""})
+
+    def _subscribe(self, session: Session, arg: dict[str, object]) -> None:
+        kind = str(arg.get("instType", ""))
+        if session.key is None:
+            self._refuse(session, "60011", "Please log in")
+        elif arg.get("channel") != "orders" or not kind:
+            self._refuse(session, "60018", "Wrong URL or channel doesn't exist")
+        else:
+            session.wanted.add(kind)
+            self._tell(session, {"event": "subscribe", "arg": arg})
+
+    def _refuse(self, session: Session, code: str, msg: str) -> None:
+        self._tell(session, {"event": "error", "code": code, "msg": msg})
+
+    def _tell(self, session: Session, answer: dict[str, object]) -> None:
+        self._say(session, _encode(answer | {"connId": session.ident}))
+
+    def _push(self, order: Order) -> None:
+        if self._is_on("lose"):
+            return
+        for session in [session for session in self._sessions if session.uid == order.uid]:
+            for kind in session.wanted & {_ANY, order.instrument.instType}:
+                arg = {"channel": "orders", "instType": kind, "uid": order.uid}
+                self._say(session, _encode({"arg": arg, "data": [order_row(order) | _PUSHED]}))
+
+    def _say(self, session: Session, text: str) -> None:
+        """After the network's delay, and never before what was said earlier."""
+        now_us = self._clock.now_us()
+        session.said_us = max(session.said_us, now_us + self._delay_us())
+        if session.said_us > now_us:
+            self._agenda.at(session.said_us, lambda _: self._write(session, text))
+        else:
+            self._write(session, text)
+
+    def _write(self, session: Session, text: str) -> None:
+        if self._is_on("hold") or self._held:
+            self._held.append((session, text))
+            return
+        session.active_us = self._clock.now_us()
+        broadcast([session.connection], text)
+
+    def _release(self) -> None:
+        if not self._is_on("hold"):
+            held, self._held = self._held, []
+            for session, text in held:
+                self._write(session, text)

@@ -1,0 +1,103 @@
+"""Who notices what no call tells? A thread in every worker: is Redis there, an account paused, urgent work late?
+
+One worker of the runner looks each second for what all of them would see; each for itself whether it reaches Redis.
+"""
+
+import logging
+import time
+from collections.abc import Mapping
+from threading import Event, Thread
+from typing import Final
+
+import structlog
+from redis import Redis
+from redis.exceptions import RedisError
+
+from worker.alerts import Condition, alert
+from worker.conditions import URGENT_TOO_OLD_S, oldest_urgent, pauses
+from worker.keys import Keys
+from worker.scripts import PASSING
+
+log = structlog.get_logger(__name__)
+
+ROUND_S: Final = 1.0
+LOST_AFTER_S: Final = 2.0
+ASKED_EVERY_S: Final = 0.25
+"""While Redis is away."""
+
+TOLD_S: Final = 60
+"""People are told of late urgent work once in so long, of a pause once while it lasts."""
+
+
+class Watch(Thread):
+    """Looks until stopped; `accounts` (name → uid) are those that may be paused."""
+
+    def __init__(self, redis: Redis, keys: Keys, accounts: Mapping[str, str], *, worker: str) -> None:
+        super().__init__(name="watch", daemon=True)
+        self._redis = redis
+        self._keys = keys
+        self._accounts = accounts
+        self._worker = worker
+        self._stopping = Event()
+        self._reached_at = time.monotonic()
+        self._lost = False
+
+    def stop(self) -> None:
+        """The present round is the last one."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        """Rounds until stopped; whatever goes wrong ends a round, never the thread."""
+        while not self._stopping.is_set():
+            pause_s = ROUND_S
+            try:
+                self._round()
+                self._reached()
+            except PASSING as error:
+                self._missed(error)
+                pause_s = ASKED_EVERY_S
+            except RedisError:  # it answers: a full Redis takes no key of ours
+                self._reached()
+            except Exception:
+                log.exception("watch_round_failed")
+            self._stopping.wait(pause_s)
+
+    def _round(self) -> None:
+        if not self._redis.set(self._keys.of("watch"), "1", nx=True, px=950):
+            return
+        self._tell_of_pauses()
+        self._tell_of_late_work()
+
+    def _reached(self) -> None:
+        now = time.monotonic()
+        if self._lost:
+            self._tell_of_redis(back=True, away_s=now - self._reached_at, why="", level=logging.WARNING)
+        self._lost, self._reached_at = False, now
+
+    def _missed(self, error: RedisError) -> None:
+        away_s = time.monotonic() - self._reached_at
+        if away_s > LOST_AFTER_S and not self._lost:
+            self._lost = True
+            why = f"{type(error).__name__}: {error}"
+            self._tell_of_redis(back=False, away_s=away_s, why=why, level=logging.ERROR)
+
+    def _tell_of_redis(self, *, back: bool, away_s: float, why: str, level: int) -> None:
+        subject = f"{self._worker} {'back' if back else 'away'}"
+        facts = {"worker": self._worker, "back": back, "away_s": round(away_s, 1), "why": why}
+        alert(Condition.REDIS_LOST, subject, facts, level=level)
+
+    def _tell_of_pauses(self) -> None:
+        for pause in pauses(self._redis, self._keys, self._accounts):
+            key, since = self._keys.of("told", f"{Condition.ACCOUNT_PAUSED}:{pause.account}"), pause.since.isoformat()
+            if self._redis.set(key, since, ex=TOLD_S, get=True) != since:
+                facts = {"account": pause.account, "why": pause.why, "by": pause.by, "since": since}
+                alert(Condition.ACCOUNT_PAUSED, pause.account, facts)
+
+    def _tell_of_late_work(self) -> None:
+        urgent = oldest_urgent(self._redis, self._keys)
+        if urgent is None or urgent.waits_s <= URGENT_TOO_OLD_S:
+            return
+        if self._redis.set(self._keys.of("told", Condition.OLDEST_URGENT), "1", nx=True, ex=TOLD_S):
+            facts = {"oldest_urgent_s": round(urgent.waits_s, 1), "order": urgent.order, "account": urgent.account}
+            facts |= {"lane": urgent.lane, "batches": (urgent.batch,)}
+            alert(Condition.OLDEST_URGENT, "", facts, level=logging.WARNING)
