@@ -81,4 +81,4 @@ def parse_cancel_all(said: Mapping[str, object]) -> CancelAll:
     try:
         return CancelAll.model_validate({name: value for name, value in said.items() if value is not None})
     except ValidationError as error:
-        raise InvalidOrders(faults_in(error)) from None
+        raise InvalidOrders([fault.removeprefix("message: ") for fault in faults_in(error)]) from None

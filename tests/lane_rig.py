@@ -12,7 +12,7 @@ from worker.batches import Batches, Row
 from worker.board import Board
 from worker.confirmations import Confirmations
 from worker.directory import Directory
-from worker.grants import Call, Decided, Grant, Job, Recorded, RestFor, Result
+from worker.grants import Call, Decided, Done, Grant, Job, Recorded, RestFor, Result
 from worker.hand import Hand
 from worker.keys import Keys
 from worker.lanes import Lanes
@@ -110,7 +110,7 @@ class LaneRig:
             "answered": True,
             **fields,
         }
-        return self.lanes.record(grant, call, Result(**result))  # type: ignore[arg-type]
+        return self.lanes.record([Done(grant, call, Result(**result))])[0]  # type: ignore[arg-type]
 
     def row(self, batch_id: str, place: int = 0) -> Row:
         """One order of a batch."""

@@ -52,31 +52,42 @@ class Receiver:
 @contextmanager
 def receiver(*answers: int, port: int = 0) -> Iterator[Receiver]:
     """Runs one for the length of a block; connections end with it."""
-    server = ThreadingHTTPServer(("127.0.0.1", port), _Handler)
-    server.daemon_threads = True
-    server.receiver = Receiver(server.server_port, list(answers))  # type: ignore[attr-defined]
+    server = _Server(("127.0.0.1", port), _Handler)
+    server.receiver = Receiver(server.server_port, list(answers))
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:
-        yield server.receiver  # type: ignore[attr-defined]
+        yield server.receiver
     finally:
-        server.receiver.over.set()  # type: ignore[attr-defined]
+        server.receiver.over.set()
         server.shutdown()
-        for connection in server.receiver.connections:  # type: ignore[attr-defined]
+        for connection in server.receiver.connections:
             with suppress(OSError):
                 connection.shutdown(SHUT_RDWR)
         server.server_close()
 
 
+class _Server(ThreadingHTTPServer):
+    """Quiet about clients that reset their connections, as ours do."""
+
+    daemon_threads = True
+    receiver: Receiver
+
+    def handle_error(self, *_: object) -> None:
+        """Nothing."""
+
+
 class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+
     protocol_version = "HTTP/1.1"
 
     def setup(self) -> None:
-        self.server.receiver.connections.append(self.request)  # type: ignore[attr-defined]
+        self.server.receiver.connections.append(self.request)
         super().setup()
 
     def do_POST(self) -> None:
-        kept: Receiver = self.server.receiver  # type: ignore[attr-defined]
+        kept = self.server.receiver
         body = self.rfile.read(int(self.headers["Content-Length"]))
         kept.deliveries.append(Delivery(self.path, dict(self.headers.items()), body))
         status = kept.answers.pop(0) if kept.answers else 204

@@ -107,9 +107,18 @@ def _decision(raw: Mapping[str, str]) -> Decision:
         batch_id=raw["batch"],
         account=raw["account"],
         scope=raw["scope"],
-        facts=json.loads(raw["facts"]),
+        facts=_facts(json.loads(raw["facts"])),
         steps=raw["decision"],
     )
+
+
+def _facts(raw: dict[str, Any]) -> dict[str, Any]:
+    """What verbs told, with times in the place of their µs: how a batch stood before, and the rests that ended."""
+    if raw.get("before"):
+        raw["before"]["at"] = time_of(raw["before"]["at"])
+    for rest in raw["ended"] if isinstance(raw.get("ended"), list) else ():
+        rest["since"] = time_of(rest["since"])
+    return raw
 
 
 def time_of(us: int) -> datetime:

@@ -40,6 +40,8 @@ class BatchState:
     reason: str
     requested_by: str
     labels: Mapping[str, str]
+    mass: bool = False
+    """It is a mass cancel's: it grows until it is sealed."""
     refused: int = 0
     """Rows of the batch that could not be admitted; they are in the stream `refused`."""
 
@@ -154,6 +156,7 @@ def _state(batch_id: str, raw: Mapping[str, str]) -> BatchState:
         reason=raw.get("reason", ""),
         requested_by=raw.get("requested_by", ""),
         labels=json.loads(raw.get("labels", "{}")),
+        mass=raw.get("mass") == "1",
         refused=int(raw.get("refused", 0)),
     )
 

@@ -64,7 +64,7 @@ class Book:
 
     def ended_orders(self, user: User, inst_type: str, after: str) -> list[Row]:
         """One page of ended orders of an instType, newest first, older than the ordId `after`."""
-        return self._ask(
+        return self.ask(
             user,
             f"{user.uid}:history",
             user.reading.history,
@@ -73,7 +73,7 @@ class Book:
 
     def order(self, user: User, ref: OrderRef) -> Row:
         """One order as it stands; empty when the exchange knows none (any more)."""
-        return self._ask(
+        return self.ask(
             user,
             f"{lane_of(user.uid, ref.instId)}:order",
             user.reading.order,
@@ -81,14 +81,15 @@ class Book:
         )
 
     def _page(self, user: User, filters: Mapping[str, str], after: str | None) -> list[Row]:
-        return self._ask(
+        return self.ask(
             user,
             f"{user.uid}:pending",
             user.reading.pending,
             lambda account, by: self._client.orders_pending(account, filters=filters, after=after, write_by=by),
         )
 
-    def _ask(self, user: User, meter: str, limit: int, call: Callable[[Credentials, float], T]) -> T:
+    def ask(self, user: User, meter: str, limit: int, call: Callable[[Credentials, float], T]) -> T:
+        """One call that weighs one slot of the meter; `call` gets the account and the monotonic instant to write by."""
         for account in user.accounts[:-1]:
             try:
                 return self._ask_as(account, meter, limit, call)

@@ -44,11 +44,8 @@ def run_checks(store: Store, client: OkxClient) -> Iterator[Point]:
 
 def _lanes(store: Store) -> Point:
     """Orders whose UID no account has any more are sent by nobody."""
-    stranded = [
-        lane
-        for lane in read_snapshot(store).lanes
-        if lane.waiting and lane.rest and lane.rest.scope == f"user:{lane.uid}"
-    ]
+    served = {info.uid for info in store.directory.all().values()}
+    stranded = [lane for lane in read_snapshot(store).lanes if lane.waiting and lane.uid not in served]
     if not stranded:
         return Point("lanes", "ok", "every lane with orders has an account")
     uids = ", ".join(sorted({lane.uid for lane in stranded}))

@@ -54,7 +54,7 @@ class Confirmations:
         self._bounds = {"max_attempts": max_attempts, "retention_s": retention_s}
 
     def begin(self, user: User) -> Look | None:
-        """The look that is ours until it is ended, or silent for 8 s; None if another is on, or nothing is to be done."""
+        """The look that is ours until it ends or is silent for 8 s; None if another is on, or nothing is to be done."""
         look = uuid.uuid4().hex
         reply = self._look(look, user, LOOKED_AT)
         if not reply["mine"]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from worker.keys import JobId
+from worker.okx.codes import Verdict
 from worker.users import User
 
 Meter = Literal["single", "batch"]
@@ -86,6 +87,10 @@ class Decided:
     ord_id: str = ""
     delay_s: float = 0.0
     counts: bool = True
+    verdict: Verdict | None = None
+    """What the exchange's word means; None if nothing was sent."""
+    whole: bool = False
+    """It was said of a request for several orders."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +118,17 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
+class Done:
+    """A call that was made, and all that it brought."""
+
+    grant: Grant
+    call: Call
+    result: Result
+
+
+@dataclass(frozen=True, slots=True)
 class Recorded:
-    """The answer to a record: when the lane needs its next turn, and how many jobs the call no longer held.
+    """What a record answered of one call: when its lane needs the next turn, and how many jobs it no longer held.
 
     `rested` are the scopes whose rest began with this record, or goes on because their probe failed.
     """

@@ -20,6 +20,7 @@ from worker.admission import RedisFullError
 from worker.audit import time_of
 from worker.batches import Batches, BatchState, UnknownBatchError
 from worker.keys import JobId, Keys
+from worker.masses import call_off
 from worker.scripts import Scripts
 from worker.targets import Target, Targets
 
@@ -42,6 +43,9 @@ class UnsealedBatchError(Exception):
     """Not all orders of the batch were handed in yet."""
 
     def __init__(self, state: BatchState) -> None:
+        if state.mass:
+            super().__init__(f"mass cancel {state.batch_id!r} still runs, and lets its orders go again by itself")
+            return
         super().__init__(
             f"batch {state.batch_id!r} is not handed in completely ({state.size:,} orders were announced): submit the "
             "same batch again first, then retry"
@@ -137,7 +141,8 @@ class Hand:
 
     def withdraw(self, batch_id: str, asked: Asked) -> Withdrawn:
         """Takes the batch back from every order that was not sent."""
-        self._batches.state(batch_id)
+        if self._batches.state(batch_id).mass:
+            call_off(self._scripts, batch_id, by=asked.by, reason=asked.reason)
         rows = self._rows(batch_id)
         waiting = [job for job, row in rows.items() if not row.startswith("{")]
         replies = self._in_steps("withdraw", asked, waiting, batch=batch_id)

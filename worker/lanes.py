@@ -4,10 +4,9 @@ import json
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any, Final
 
-from worker.grants import Call, Decided, Exhausted, Grant, Job, Recorded, RestFor, Result
+from worker.grants import Call, Decided, Done, Exhausted, Grant, Job, Recorded, RestFor
 from worker.scripts import Scripts
 from worker.users import User, account_scope
 from worker.window import Timing
@@ -31,7 +30,9 @@ class Lanes:
         """At most `permits` calls of the lane, with their jobs and slots; raises redis-py's errors."""
         claim, asked_at = uuid.uuid4().hex, time.monotonic()
         argument = {
-            **self._meters(user),
+            **_meters(user),
+            "window_us": self._timing.window_us,
+            "retention_s": self._retention_s,
             "lane": lane,
             "claim": claim,
             "permits": permits,
@@ -49,49 +50,58 @@ class Lanes:
             user,
             reply["account"],
             tuple(reply["probes"]),
-            _due(reply),
+            _due(reply["due"]),
             reply["reason"],
             tuple(_call(call) for call in reply["calls"]),
             asked_at,
             exhausted_in(reply),
         )
 
-    def record(self, grant: Grant, call: Call, result: Result) -> Recorded:
-        """Writes the result of one call, once however often it is given; raises redis-py's errors."""
-        argument: dict[str, object] = {
-            **self._meters(grant.user),
-            "lane": grant.lane,
-            "claim": grant.claim,
-            "call": call.id,
-            "meter": call.meter,
-            "slots": result.slots,
-            "count": len(call.jobs),
-            "probes": grant.probes,
-            "elapsed_us": round(result.elapsed_s * 1e6),
-            "refused": result.refused,
-            "answered": result.answered,
-            "exchange": grant.user.exchange,
-            "confirm_us": CONFIRM_AFTER_US,
-            "rests": _rests(result.rests),
-            "mended": result.mended,
-            "jobs": [_decided(decided) for decided in result.decided],
-        }
-        if result.strike:
-            argument["strike"] = _rests([result.strike])[0] | {"limit": STRIKES}
-        reply = self._scripts.run("record", argument)
-        return Recorded(_due(reply), reply["stale"], tuple(reply["rested"]))
-
-    def _meters(self, user: User) -> dict[str, object]:
-        return {
-            "limits": asdict(user.limits),
-            "batch_size": user.batch_size,
+    def record(self, calls: Sequence[Done]) -> list[Recorded]:
+        """Writes what came of calls, each once however often it is given; raises redis-py's errors."""
+        argument = {
             "window_us": self._timing.window_us,
             "retention_s": self._retention_s,
+            "confirm_us": CONFIRM_AFTER_US,
+            "calls": [_done(done) for done in calls],
         }
+        reply = self._scripts.run("record", argument)
+        return [
+            Recorded(_due(reply["due"][done.grant.lane]), said["stale"], tuple(said["rested"]))
+            for done, said in zip(calls, reply["calls"], strict=True)
+        ]
 
 
-def _due(reply: dict[str, Any]) -> float | None:
-    return None if reply["due"] < 0 else reply["due"] / 1e6
+def _meters(user: User) -> dict[str, object]:
+    return {"limits": {"single": user.limits.single, "batch": user.limits.batch}, "batch_size": user.batch_size}
+
+
+def _done(done: Done) -> dict[str, object]:
+    grant, call, result = done.grant, done.call, done.result
+    said: dict[str, object] = {
+        **_meters(grant.user),
+        "lane": grant.lane,
+        "claim": grant.claim,
+        "call": call.id,
+        "meter": call.meter,
+        "slots": result.slots,
+        "count": len(call.jobs),
+        "probes": grant.probes,
+        "elapsed_us": round(result.elapsed_s * 1e6),
+        "refused": result.refused,
+        "answered": result.answered,
+        "exchange": grant.user.exchange,
+        "rests": _rests(result.rests),
+        "mended": result.mended,
+        "jobs": [_decided(decided) for decided in result.decided],
+    }
+    if result.strike:
+        said["strike"] = _rests([result.strike])[0] | {"limit": STRIKES}
+    return said
+
+
+def _due(us: int) -> float | None:
+    return None if us < 0 else us / 1e6
 
 
 def exhausted_in(reply: dict[str, Any]) -> tuple[Exhausted, ...]:

@@ -29,8 +29,8 @@ class MassReport:
     """One mass cancel.
 
     `matched` orders were ever found in scope, `outcomes` says how they ended and `waiting` how many have not.
-    `still_open` were in scope at the last complete listing, `not_affected` were not (reason → orders). `flat_at`: since
-    when the scope is empty.
+    `still_open` were in scope at the last complete listing (None: only one was asked for), `not_affected` were not
+    (reason → orders). `flat_at`: since when the scope is empty.
     """
 
     batch_id: str
@@ -42,7 +42,7 @@ class MassReport:
     outcomes: Mapping[str, int]
     waiting: int
     not_off: Sequence[NotOff]
-    still_open: int
+    still_open: int | None
     not_affected: Mapping[str, int]
     started_at: datetime
     flat_at: datetime | None
@@ -77,7 +77,7 @@ class MassReport:
 
 
 def make_report(mass: Mass, state: BatchState, rows: Iterable[Row]) -> MassReport:
-    """Puts a mass cancel, its batch and the batch's rows together."""
+    """Puts a mass cancel, its batch and (once it ended) the batch's rows together."""
     return MassReport(
         batch_id=mass.batch_id,
         account=mass.account,
@@ -88,7 +88,7 @@ def make_report(mass: Mass, state: BatchState, rows: Iterable[Row]) -> MassRepor
         outcomes=dict(state.counts),
         waiting=state.waiting,
         not_off=[_not_off(row) for row in rows if row.status not in OFF_THE_BOOK],
-        still_open=mass.matching,
+        still_open=mass.matching if mass.until_flat_s else None,
         not_affected=mass.left_out,
         started_at=mass.started_at,
         flat_at=mass.flat_at,

@@ -178,10 +178,6 @@ class Masses:
         """The mass cancel ends as it stands."""
         self._listed(listing, {"state": state}, None)
 
-    def withdraw(self, batch_id: str) -> bool:
-        """An operator ends the mass cancel: no further listing, no further order. False if none was running."""
-        return self._run_listed(batch_id, "", {"state": "withdrawn"}, None)
-
     def _targets(self, asked: CancelAll) -> list[tuple[str, AccountInfo]]:
         """Batch ids and accounts; accounts of one User ID have one book."""
         if asked.account != ALL_ACCOUNTS:
@@ -231,14 +227,17 @@ class Masses:
         return Listing(listing, _mass(batch_id, reply["mass"]), reply["now"], reply["wall"], reply["left"] / 1e6)
 
     def _listed(self, listing: Listing, fields: Mapping[str, object], next_s: float | None) -> None:
-        if not self._run_listed(listing.mass.batch_id, listing.id, fields, next_s):
+        told = {name: str(value) for name, value in fields.items()}
+        after_us = -1 if next_s is None else round(next_s * 1e6)
+        argument = {"mass": listing.mass.batch_id, "listing": listing.id, "fields": told, "after_us": after_us}
+        if not self._scripts.run("listed", argument)["mine"]:
             raise MassEnded
 
-    def _run_listed(self, batch_id: str, listing: str, fields: Mapping[str, object], next_s: float | None) -> bool:
-        after_us = -1 if next_s is None else round(next_s * 1e6)
-        told = {name: str(value) for name, value in fields.items()}
-        argument = {"mass": batch_id, "listing": listing, "fields": told, "after_us": after_us}
-        return bool(self._scripts.run("listed", argument)["mine"])
+
+def call_off(scripts: Scripts, batch_id: str, *, by: str, reason: str) -> None:
+    """An operator ends the mass cancel, if it still runs: no further listing, no further order."""
+    argument = {"mass": batch_id, "listing": "", "fields": {"state": "withdrawn"}, "after_us": -1}
+    scripts.run("listed", {**argument, "by": by, "reason": reason})
 
 
 def _mass(batch_id: str, raw: Mapping[str, str]) -> Mass:

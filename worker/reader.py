@@ -31,15 +31,14 @@ class Reader:
         self._users = users
         self._admitted: set[str] = set()
         self._changed = Event()
+        self._asking = False
         self._identity = Identity(store.redis, store.keys, client, users, self._admit)
 
-    def start(self) -> None:
-        """Asks the exchange who the accounts are."""
-        self._identity.start()
-
-    def stop(self) -> None:
-        """No further question."""
+    def stop(self, timeout_s: float) -> None:
+        """No further question; waits for the answer to the last one."""
         self._identity.stop()
+        if self._asking:
+            self._identity.join(timeout_s)
 
     @property
     def accounts(self) -> list[str]:
@@ -58,6 +57,7 @@ class Reader:
     def user(self, name: str) -> User:
         """The account's user, once the exchange has said that it is who the settings say; else NotReadableError."""
         user = self._users[self.account(name).uid]
+        self._ask()
         ends = time.monotonic() + IDENTIFIED_WITHIN_S
         while user.uid not in self._admitted:
             self._changed.clear()
@@ -66,6 +66,12 @@ class Reader:
                 raise NotReadableError(f"account {name}: {why}; nothing was read")
             self._changed.wait(0.1)
         return user
+
+    def _ask(self) -> None:
+        """Nobody is asked who the accounts are before somebody wants to know."""
+        if not self._asking:
+            self._asking = True
+            self._identity.start()
 
     def now_ms(self, user: User) -> float:
         """The exchange's clock, as far as we know it."""
@@ -83,10 +89,9 @@ def reading(store: Store) -> Iterator[Reader]:
     client = OkxClient(timeout_s=settings.http_timeout_s, pool=2)
     book = Book(store.scripts, client, Timing(settings.window_s, settings.http_timeout_s), stopping)
     reader = Reader(store, client, book, users_of(settings))
-    reader.start()
     try:
         yield reader
     finally:
         stopping.set()
-        reader.stop()
+        reader.stop(settings.http_timeout_s + 1)
         client.close()

@@ -7,18 +7,17 @@ import structlog
 
 from worker.alerts import Condition, alert
 from worker.conditions import by_credentials
-from worker.grants import Call, Decided, Exhausted, Grant, Job, Recorded
+from worker.grants import Decided, Done, Exhausted, Grant, Job, Recorded
 from worker.okx.codes import Verdict
-from worker.turn import Conclusion
 
 log = structlog.get_logger(__name__)
 
 REFUSED: Final = "somebody else uses this meter, or our model of it is wrong"
 
 
-def report(grant: Grant, call: Call, conclusion: Conclusion, recorded: Recorded | None) -> None:
+def report(done: Done, recorded: Recorded | None) -> None:
     """A line for the call at DEBUG, one for each job that ended dead, one for each scope that rests or resumes."""
-    result = conclusion.result
+    grant, call, result = done.grant, done.call, done.result
     log.debug(
         "call",
         lane=grant.lane,
@@ -32,9 +31,9 @@ def report(grant: Grant, call: Call, conclusion: Conclusion, recorded: Recorded 
     )
     if recorded is None:
         return  # nothing of it holds; the sender has said so
-    for decided, judged in zip(result.decided, conclusion.judgements, strict=True):
-        _dead(grant, decided, needs_us=judged.verdict in (Verdict.BUG, Verdict.UNKNOWN))
-        if decided.act == "retry" and judged.verdict is Verdict.UNKNOWN and not judged.whole:
+    for decided in result.decided:
+        _dead(grant, decided, needs_us=decided.verdict in (Verdict.BUG, Verdict.UNKNOWN))
+        if decided.act == "retry" and decided.verdict is Verdict.UNKNOWN and not decided.whole:
             log.warning("code_unknown", **_about(grant, decided), hint="a row of the verdict table is missing")
     if result.refused:
         alert(Condition.LANE_REFUSED, grant.lane, {"lane": grant.lane, "meter": call.meter, "hint": REFUSED})

@@ -30,8 +30,8 @@ from worker.waker import Waker
 from worker.warmer import Warmer
 from worker.watch import Watch
 from worker.webhook import Webhook
-from worker.witness import NO_ADDRESS, Witness
 from worker.window import Timing
+from worker.witness import NO_ADDRESS, Witness
 
 log = structlog.get_logger(__name__)
 

@@ -5,31 +5,27 @@ hands it to the next lane, so a lane keeps going without another message, and a 
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Condition, Event
-from typing import Final
 
 import structlog
 from redis.exceptions import RedisError
 
-from worker.grants import Call, Grant, Recorded, Result
+from worker.grants import Call, Done, Grant, Recorded, Result
 from worker.instruments import uid_of
 from worker.lanes import Lanes
 from worker.okx.answers import Answer
 from worker.okx.client import OkxClient
 from worker.okx.codes import Verdict
 from worker.okx.errors import ExchangeError, OutcomeUnknown
+from worker.recorder import Recorder
 from worker.report import report, report_exhausted
-from worker.scripts import PASSING
-from worker.turn import Conclusion, Turns
+from worker.turn import Turns
 from worker.users import User
 from worker.window import WRITE_WITHIN_S
 
 log = structlog.get_logger(__name__)
-
-RECORD_FOR_S: Final = 60.0
-"""How long a result is kept in hand while Redis is away; after that its claim has ended and its jobs go again."""
 
 
 class Sender:
@@ -49,7 +45,9 @@ class Sender:
         self._unready: dict[str, set[str]] = {uid: set() for uid in users}
         self._changed = Condition()
         self._stopping = Event()
-        self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="send")
+        self._recorder = Recorder(lanes, self._stopping, self._recorded)
+        # one thread more: whoever records holds no permit for it
+        self._pool = ThreadPoolExecutor(concurrency + 1, thread_name_prefix="send")
 
     @property
     def in_flight(self) -> int:
@@ -131,28 +129,34 @@ class Sender:
         return len(grant.calls)
 
     def _send(self, grant: Grant, call: Call) -> None:
-        due_now = False
+        """Makes the call; whoever records it frees its permit."""
         try:
-            due_now = self._call_and_record(grant, call)
+            done = self._call(grant, call)
         except Exception:
             log.exception("call_failed", lane=grant.lane, call=call.id)
-        finally:
-            if due_now:
-                self._want(grant.lane)
             self._give(1)
             self._pump(at_least=self._handful)
+        else:
+            self._recorder.add(done)
 
-    def _call_and_record(self, grant: Grant, call: Call) -> bool:
+    def _call(self, grant: Grant, call: Call) -> Done:
         if self._stopping.is_set():
-            self._record(grant, call, self._turns.given_back(call, "worker stopping"))
-            return False
+            return Done(grant, call, self._turns.given_back(call, "worker stopping"))
         began = time.monotonic()
         outcome = self._ask(grant, call)
-        conclusion = self._turns.conclude(grant, call, outcome, time.monotonic() - began)
-        self._resync(grant, conclusion, signed_at=began)
-        recorded = self._record(grant, call, conclusion.result)
-        report(grant, call, conclusion, recorded)
-        return recorded is not None and recorded.due_s == 0
+        result = self._turns.conclude(grant, call, outcome, time.monotonic() - began)
+        self._resync(grant, result, signed_at=began)
+        return Done(grant, call, result)
+
+    def _recorded(self, calls: Sequence[tuple[Done, Recorded | None]]) -> None:
+        """What follows for the lanes: the permits are free again, and a lane that is due now gets its turn."""
+        for done, recorded in calls:
+            if recorded and recorded.due_s == 0:
+                self._want(done.grant.lane)
+        self._give(len(calls))
+        for done, recorded in calls:
+            report(done, recorded)
+        self._pump(at_least=self._handful)
 
     def _ask(self, grant: Grant, call: Call) -> Answer | ExchangeError:
         account = grant.user.accounts[grant.account or 0]
@@ -168,23 +172,9 @@ class Sender:
             log.exception("call_broke", lane=grant.lane, call=call.id)
             return OutcomeUnknown(f"{type(error).__name__}: {error}")
 
-    def _record(self, grant: Grant, call: Call, result: Result) -> Recorded | None:
-        """Records, for as long as Redis may come back and this worker runs; None if it could not."""
-        gives_up = time.monotonic() + RECORD_FOR_S
-        while True:
-            try:
-                return self._lanes.record(grant, call, result)
-            except RedisError as error:
-                hopeless = not isinstance(error, PASSING)
-                if hopeless or time.monotonic() > gives_up or self._stopping.is_set():
-                    log.error("result_lost", lane=grant.lane, call=call.id, error=str(error))  # noqa: TRY400
-                    return None
-                log.warning("record_waits", lane=grant.lane, call=call.id, error=str(error))
-                self._stopping.wait(0.2)
-
-    def _resync(self, grant: Grant, conclusion: Conclusion, *, signed_at: float) -> None:
+    def _resync(self, grant: Grant, result: Result, *, signed_at: float) -> None:
         """Before the record, so that the retry is signed with the right time."""
-        if any(judged.verdict is Verdict.CLOCK for judged in conclusion.judgements):
+        if any(decided.verdict is Verdict.CLOCK for decided in result.decided):
             try:
                 self._client.correct_clock(grant.user.base_url, signed_at=signed_at)
             except ExchangeError as error:

@@ -5,7 +5,7 @@ from functools import cached_property
 
 from redis import Redis
 
-from worker.audit import Audit, Decision, time_of
+from worker.audit import Audit, Decision
 from worker.batches import Batches, BatchState, UnknownBatchError
 from worker.keys import JobId, Keys
 
@@ -46,7 +46,7 @@ def _decisions(audit: Audit, state: BatchState, reach: _Reach) -> Iterator[Decis
     submitted = False
     for decision in audit.read():
         if decision.batch_id == state.batch_id:
-            submitted = submitted or decision.event == "submitted"
+            submitted = submitted or decision.event in ("submitted", "cancel_all")
             yield from _with_completion(decision)
         elif decision.scope and not _later(decision, state) and decision.scope in reach.scopes:
             yield from _meanwhile(decision, state, standing)
@@ -73,9 +73,7 @@ def _with_completion(decision: Decision) -> Iterator[Decision]:
     """A retry tells how the batch stood when it was complete before."""
     before = decision.facts.get("before")
     if before:
-        yield Decision(
-            time_of(before["at"]), "completed", batch_id=decision.batch_id, facts={"counts": before["counts"]}
-        )
+        yield Decision(before["at"], "completed", batch_id=decision.batch_id, facts={"counts": before["counts"]})
     yield decision
 
 

@@ -1,26 +1,18 @@
 """What does one call's answer do to its jobs, slots and scopes? Pure: judgements in, one `Result` out."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from worker.grants import Act, Call, Decided, Grant, Job, RestFor, Result, Slots
 from worker.okx.answers import Answer
 from worker.okx.codes import Scope, Verdict
 from worker.okx.errors import DeadlinePassed, ExchangeError, NeverSent, OutcomeUnknown, Throttled
 from worker.okx.verdicts import Judgement, judge
-from worker.retry import Finish, Policy, decide, rest_for
+from worker.retry import Finish, Policy, Retry, decide, rest_for
 from worker.users import account_scope
 
 RATE_CODES = frozenset({"50011", "50061", "50040"})
 _SERVED = frozenset({Verdict.ACCEPTED, Verdict.GONE})
-
-
-@dataclass(frozen=True, slots=True)
-class Conclusion:
-    """The `Result` to record, and the judgement behind each of its decisions, in the order of the call's jobs."""
-
-    result: Result
-    judgements: tuple[Judgement, ...]
 
 
 class Turns:
@@ -35,19 +27,19 @@ class Turns:
         self._rand = rand
         self._confirm = confirm
 
-    def conclude(self, grant: Grant, call: Call, outcome: Answer | ExchangeError, elapsed_s: float) -> Conclusion:
+    def conclude(self, grant: Grant, call: Call, outcome: Answer | ExchangeError, elapsed_s: float) -> Result:
         """What to record of a call that took `elapsed_s` seconds from its first byte on."""
         judged = judge([job.order.ref for job in call.jobs], outcome)
         served = any(each.verdict in _SERVED for each in judged)
         judgements = tuple(_scoped(each, probe=bool(grant.probes), served=served) for each in judged)
         if isinstance(outcome, NeverSent):
-            return Conclusion(self._unsent(grant, call, judgements), judgements)
+            return self._unsent(grant, call, judgements)
         decided = tuple(
             self._decide(grant, call, job, judged, elapsed_s) for job, judged in zip(call.jobs, judgements, strict=True)
         )
         answered = not isinstance(outcome, OutcomeUnknown)
         rests = self._rests(grant, judgements)
-        result = Result(
+        return Result(
             slots=_slots(outcome),
             decided=decided,
             elapsed_s=elapsed_s,
@@ -57,7 +49,6 @@ class Turns:
             mended=_mended(grant, rests) if answered else (),
             strike=None if answered or grant.probes else _silence(grant, outcome),
         )
-        return Conclusion(result, judgements)
 
     def given_back(self, call: Call, reason: str) -> Result:
         """Nothing was sent: jobs and slots go back as if never claimed."""
@@ -73,10 +64,16 @@ class Turns:
             judged, attempts=job.attempts, left_s=job.left_s - elapsed_s, policy=self._policy, rand=self._rand
         )
         attempt = self._attempt(grant, call, judged, elapsed_s)
-        if isinstance(decision, Finish):
-            act: Act = "confirm" if self._confirm and _may_be_off(decision, judged) else "finish"
-            return Decided(job, act, judged.code, judged.msg, attempt, status=decision.status, ord_id=judged.ord_id)
-        return Decided(job, "retry", judged.code, judged.msg, attempt, delay_s=decision.delay_s, counts=decision.counts)
+        if isinstance(decision, Retry):
+            return Decided(
+                job, "retry", judged.code, judged.msg, attempt,
+                delay_s=decision.delay_s, counts=decision.counts, verdict=judged.verdict, whole=judged.whole,
+            )  # fmt: skip
+        act: Act = "confirm" if self._confirm and _may_be_off(decision, judged) else "finish"
+        return Decided(
+            job, act, judged.code, judged.msg, attempt,
+            status=decision.status, ord_id=judged.ord_id, verdict=judged.verdict, whole=judged.whole,
+        )  # fmt: skip
 
     def _attempt(self, grant: Grant, call: Call, judged: Judgement, elapsed_s: float) -> dict[str, object]:
         account = grant.user.accounts[grant.account or 0].name

@@ -17,7 +17,7 @@ from redis import Redis
 from worker.alerts import Condition
 from worker.cli import run
 from worker.embedded import EmbeddedRedis
-from worker.grants import Decided, Result
+from worker.grants import Decided, Done, Result
 from worker.lanes import Lanes
 from worker.settings import load_settings
 from worker.simulator.config import DEFAULT_KEY, Config
@@ -64,7 +64,8 @@ class Desk:
         grant = self._lanes.claim(f"desk1/{meter}", self._user, permits=60)
         for call in grant.calls:
             decided = tuple(Decided(job, "finish", code, "", {"sCode": code}, status=status) for job in call.jobs)
-            self._lanes.record(grant, call, Result(slots="settle", decided=decided, elapsed_s=0.01, answered=True))
+            result = Result(slots="settle", decided=decided, elapsed_s=0.01, answered=True)
+            self._lanes.record([Done(grant, call, result)])
 
 
 @pytest.fixture

@@ -80,12 +80,8 @@ def test_an_order_that_may_be_live(desk: Desk) -> None:
 def test_a_paused_account(desk: Desk) -> None:
     """By the exchange, or by an operator."""
     key = desk.store.keys.of("rest", account_scope("desk1"))
-    rest: dict[str | bytes, str | int] = {
-        "until": 9_000_000_000_000_000,
-        "since": 1_772_100_000_000_000,
-        "reason": "50111 Invalid OK-ACCESS-KEY",
-    }
-    desk.store.redis.hset(key, mapping=rest)
+    why = "50111 Invalid OK-ACCESS-KEY"
+    desk.store.redis.hset(key, mapping={"until": 9_000_000_000_000_000, "since": 1_772_100_000_000_000, "reason": why})
     (point,) = checked(desk, 1).values()
     assert (point["name"], point["text"]) == ("account_paused", "desk1: 50111 Invalid OK-ACCESS-KEY")
     desk.store.redis.delete(key)
@@ -135,13 +131,8 @@ def test_the_switch_in_status(desk: Desk) -> None:
     """Armed: until when and by whom; run out; off. Nothing where it was never armed."""
     assert "switch" not in desk("status")[1]
     key, now = desk.store.keys.of("switch", "desk1"), desk.store.redis.time()[0] * 1_000_000
-    state: dict[str | bytes, str | int] = {
-        "holder": "host:1",
-        "timeout_s": 30,
-        "armed_until": now + 30_000_000,
-        "refreshed": now,
-    }
-    desk.store.redis.hset(key, mapping=state)
+    until, holder = now + 30_000_000, "host:1"
+    desk.store.redis.hset(key, mapping={"holder": holder, "timeout_s": 30, "armed_until": until, "refreshed": now})
     assert "switch    desk1: all orders go at " in desk("status")[1]
     (said,) = desk.json("status")["switches"]
     assert (said["holder"], said["timeout_s"], said["ran_out"]) == ("host:1", 30, None)

@@ -176,8 +176,9 @@ class LanesModel(RuleBasedStateMachine):
     def withdraw(self, data: st.DataObject) -> None:
         """A batch is taken back: what waits afterwards was sent, or may have been; what was withdrawn was not."""
         name = data.draw(st.sampled_from(sorted(self.batches)))
-        waited = self._rows(name, ended=False)
+        waited, others = self._rows(name, ended=False), self._rows_but(name)
         done = self.rig.hand.withdraw(name, ASKED)
+        assert self._rows_but(name) == others
         left = self._rows(name, ended=False)
         assert (len(left), len(waited) - len(left)) == (done.sent, done.withdrawn)
         withdrawn = {job: json.loads(row) for job, row in self._rows(name, ended=True).items() if job in waited}
@@ -296,6 +297,9 @@ class LanesModel(RuleBasedStateMachine):
     def _rows(self, name: str, *, ended: bool) -> dict[str, str]:
         rows = self.redis.hgetall(self.rig.keys.of("rows", name))
         return {str(job): str(row) for job, row in rows.items() if str(row).startswith("{") == ended}
+
+    def _rows_but(self, name: str) -> dict[str, object]:
+        return {other: self.redis.hgetall(self.rig.keys.of("rows", other)) for other in self.batches if other != name}
 
     def _finish_everything(self) -> None:
         for target in self.paused:

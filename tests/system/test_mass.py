@@ -1,5 +1,9 @@
 """Does a mass cancel leave nothing of its scope on the book, and touch nothing else, whatever happens meanwhile?"""
 
+import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from threading import Event, Thread
@@ -8,7 +12,7 @@ from typing import Self
 import pytest
 
 from tasks.mass import parse_cancel_all
-from tests.system.rig import Rig
+from tests.system.rig import ROOT, Rig
 from worker.admission import BatchConflictError
 from worker.batches import BatchState
 from worker.masses import Mass
@@ -19,6 +23,7 @@ from worker.simulator.faults import Network
 from worker.simulator.messages import PlaceOrders
 
 UID = "1001"
+LONG = os.environ.get("CHAOS") == "long"
 
 
 @pytest.fixture(scope="module")
@@ -226,5 +231,38 @@ def test_another_worker_goes_on_when_one_is_killed() -> None:
         assert rig.store.masses.state("b").state == "flat"
         state = rig.done("b", 10)
         assert (state.size, sum(state.counts.values())) == (1500, 1500)
+        summary = rig.exchange.control.summary()
+        assert (summary.live_orders, summary.refusals) == (0, 0)
+
+
+@pytest.mark.timeout(180)
+def test_the_kill_switch_ends_flat_while_a_strategy_goes_on() -> None:
+    """A full book, 20 new orders/s while it runs, fills that beat 5 % of the cancels and 2 % that never happen.
+
+    The command ends flat once the strategy is stopped, every order ever seen has its true outcome, nothing is on the
+    book, and the exchange never refused us for speed.
+    """
+    count, for_s = (4_000, 20.0) if LONG else (1_200, 5.0)
+    behaviour = Behaviour(cancel_lag_ms=50, fill_rate=0.05, lie_rate=0.02)
+    config = Config(network=Network(delay_ms=2, jitter_ms=4), behaviour=behaviour)
+    with Rig(workers=2, config=config) as rig:
+        inst_ids = rig.exchange.config.instruments[:8]
+        for inst_id in inst_ids:
+            rig.exchange.control.place(UID, inst_id, count // 8)
+        with Placing(rig, every_s=0.05, inst_ids=inst_ids) as placing:
+            command = [sys.executable, "-m", "worker.cli", "all", "--account", "desk1", "--until-flat", "3", "--json"]
+            switch = subprocess.Popen(
+                command, env=os.environ | rig.environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            )
+            time.sleep(for_s)
+            assert switch.poll() is None
+        out, _ = switch.communicate(timeout=60)
+        (report,) = json.loads(out)["reports"]
+        total = count // 8 * 8 + placing.placed
+        assert (switch.returncode, report["state"], report["adds_up"]) == (0, "flat", True)
+        assert report["matched"] == sum(report["outcomes"].values()) == total
+        true = {order.ordId: order.state for order in rig.exchange.control.orders(uid=UID)}
+        assert {row.ordId: row.status for row in rig.store.batches.rows(report["batch_id"])} == true
+        assert set(true.values()) == {"canceled", "filled"}
         summary = rig.exchange.control.summary()
         assert (summary.live_orders, summary.refusals) == (0, 0)

@@ -1,6 +1,6 @@
 """Does the sender keep its permits, whatever comes of a claim, a call or a record?"""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from threading import Event, Semaphore
 from typing import TYPE_CHECKING, cast
 
@@ -9,7 +9,7 @@ from redis.exceptions import ConnectionError as RedisGoneError
 from redis.exceptions import ResponseError
 
 from tests.lane_rig import credentials
-from worker.grants import Call, Grant, Job, Recorded, Result
+from worker.grants import Call, Done, Grant, Job, Recorded, Result
 from worker.okx.answers import Answer, Item
 from worker.okx.orders import OrderRef
 from worker.retry import Policy
@@ -48,12 +48,12 @@ class FakeLanes:
         due_s = 0.0 if self.left[lane] else None
         return Grant(lane, "c", user, 0, (), due_s, "", calls, float("inf"))
 
-    def record(self, grant: Grant, call: Call, result: Result) -> Recorded:  # noqa: ARG002 (the real one's arguments)
+    def record(self, calls: Sequence[Done]) -> list[Recorded]:
         """Kept; the lane is due as long as it has jobs."""
         self.on_record()
-        self.recorded.append(result)
-        self.done.release()
-        return Recorded(0.0 if self.left[grant.lane] else None, 0)
+        self.recorded += [done.result for done in calls]
+        self.done.release(len(calls))
+        return [Recorded(0.0 if self.left[done.grant.lane] else None, 0) for done in calls]
 
 
 class FakeClient:

@@ -345,6 +345,10 @@ def test_ten_thousand_orders_cost_little() -> None:
             """Never called."""
             return 0
 
+        def subscribed(self) -> int:
+            """Never called."""
+            return 0
+
         def fault_channels(self, fault: ChannelFault) -> int:
             """Never called."""
             raise AssertionError(fault)

@@ -35,7 +35,7 @@ def conclude(outcome: Answer | ExchangeError, asked: Call | None = None, *, prob
     """The result of one call."""
     asked = asked or call()
     grant = Grant(LANE, "c", USER, 0, probes, 0.0, "", (asked,), 0.0)
-    return TURNS.conclude(grant, asked, outcome, 0.1).result
+    return TURNS.conclude(grant, asked, outcome, 0.1)
 
 
 def answer(*codes: str, code: str = "0") -> Answer:

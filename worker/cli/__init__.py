@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import structlog
 import typer
 
-from worker.cli import context, decide, demo, everything, exchange, show, submit
+from worker.cli import context, decide, demo, drill, everything, exchange, show, submit
 from worker.cli.audit import audit
 from worker.cli.checking import check
 from worker.cli.errors import Exit, joined, lines_of, quiet_stdout, usage_lines
@@ -25,6 +25,7 @@ app = typer.Typer(
 )
 app.command()(demo.demo)
 app.command()(submit.submit)
+app.command()(drill.drill)
 app.command("all")(everything.all_)
 app.command()(show.status)
 app.command()(show.outcomes)

@@ -10,8 +10,10 @@ from rich.text import Text
 
 from worker.audit import Decision
 from worker.cli import context
+from worker.cli.mass import scope_words
 from worker.cli.output import clean, iso, number, plain, plural, show
 from worker.cli.render import counts_text
+from worker.scope import Scope
 from worker.story import read_story
 
 DECISIONS_SHOWN: Final = 100
@@ -61,7 +63,7 @@ def decision_json(decision: Decision) -> dict[str, object]:
 
 def decision_line(decision: Decision, *, in_batch: bool = False) -> Text:
     """One line: when, what, by whom and why; `in_batch` the batch is known and left out."""
-    event = (f"{decision.event:<9}", _STYLES.get(decision.event, "bold"))
+    event = (f"{decision.event:<10}", _STYLES.get(decision.event, "bold"))
     batch = "" if in_batch or not decision.batch_id else f"batch {clean(decision.batch_id)}: "
     who = f"by {decision.by}" if decision.by else ""
     why = clean(": ".join(filter(None, (who, decision.reason))))
@@ -80,6 +82,14 @@ def _submitted(decision: Decision) -> str:
     labels = (f"{name}={value}" for name, value in facts["labels"].items())
     said = (f"{plural(facts['size'], 'order')} of {decision.account}", "urgent" if facts["urgent"] else "", deadline)
     return ", ".join(filter(None, [*said, *labels]))
+
+
+def _cancel_all(decision: Decision) -> str:
+    facts = decision.facts
+    flat = f"until empty for {facts['until_flat_s']:g} s" if facts["until_flat_s"] else ""
+    said = (f"{scope_words(Scope(**facts['scope']))} of {decision.account}", flat, "urgent" if facts["urgent"] else "")
+    labels = (f"{name}={value}" for name, value in facts["labels"].items())
+    return ", ".join(filter(None, [*said, f"deadline {facts['deadline_s']} s", *labels]))
 
 
 def _withdraw(decision: Decision) -> str:
@@ -119,6 +129,8 @@ def _others(decision: Decision) -> str:
 
 _WORDS: Final[Mapping[str, Callable[[Decision], str]]] = {
     "submitted": _submitted,
+    "cancel_all": _cancel_all,
+    "called_off": lambda _: "no further listing, no further order",
     "withdraw": _withdraw,
     "retry": _retry,
     "pause": _scope,

@@ -18,6 +18,7 @@ from worker.admission import AdmissionError
 from worker.batches import UnknownBatchError
 from worker.demo.stage import StageError
 from worker.directory import UnknownAccountError
+from worker.drill import NotADrillError
 from worker.embedded import RedisNotStarted
 from worker.faults import PREFIX
 from worker.hand import UnsealedBatchError
@@ -51,7 +52,7 @@ class CommandError(Exception):
 _SPEAK_FOR_THEMSELVES: Final = (
     CommandError, SettingsError, OrderFileError, InvalidOrders, UnknownAccountError, AdmissionError, UnknownBatchError,
     RedisNotStarted, SimulatorError, StageError, UnsealedBatchError, UnknownLaneError, UnknownMassError,
-    NotReadableError,
+    NotReadableError, NotADrillError,
 )  # fmt: skip
 
 

@@ -10,12 +10,12 @@ from redis.exceptions import RedisError
 
 from tasks.mass import ALL_ACCOUNTS, CancelAll, parse_cancel_all
 from tasks.messages import new_batch_id
-from worker.batches import Row
 from worker.cli import context
 from worker.cli.context import Json
 from worker.cli.decide import By, Why, asked_by
 from worker.cli.dry import dry_run
-from worker.cli.errors import CommandError, Exit, joined, lines_of
+from worker.cli.errors import CommandError, Exit, exit_of, joined, lines_of
+from worker.cli.live import watch
 from worker.cli.mass import MassProgress, Progress, report_parts
 from worker.cli.output import plural, print_json, show
 from worker.fleet import read_workers
@@ -24,6 +24,7 @@ from worker.masses import Mass
 from worker.store import Store
 
 FRAME_S: Final = 0.15
+REFRESH_S: Final = 1.0
 
 Accounts = Annotated[list[str] | None, typer.Option("--account", help="Whose orders (repeatable).")]
 
@@ -65,7 +66,7 @@ def all_(
         "side": side,
         "tag": tag,
     }
-    filters |= {"min_age_s": min_age, "until_flat_s": until_flat}
+    filters |= {"side": side, "tag": tag, "min_age_s": min_age, "until_flat_s": until_flat}
     said = {**filters, "deadline_s": deadline, "urgent": urgent, "requested_by": who.by, "reason": who.reason}
     named = _accounts(account, all_accounts=all_accounts)
     first_id = new_batch_id() if batch_id is None else batch_id
@@ -75,8 +76,8 @@ def all_(
             return dry_run(store, asked, as_json=as_json)
         masses = _take(store, asked)
         _tell(store, masses, quiet=as_json)
-        progress = _wait(store, masses, timeout)
-        reports = [make_report(mass, state, _dead_rows(store, mass)) for mass, state in progress]
+        _wait(store, masses, timeout)
+        reports = [read_report(store, mass.batch_id) for mass in masses]
     return _print(reports, as_json=as_json)
 
 
@@ -114,7 +115,7 @@ def _tell(store: Store, masses: Sequence[Mass], *, quiet: bool) -> None:
         sys.stderr.write(joined(["no worker is alive: nothing is cancelled until one runs: celery -A worker worker"]))
 
 
-def _wait(store: Store, masses: Sequence[Mass], timeout_s: float | None) -> Progress:
+def _wait(store: Store, masses: Sequence[Mass], timeout_s: float | None) -> None:
     ids = [mass.batch_id for mass in masses]
     try:
         last = MassProgress().follow(_progress(store, ids, timeout_s))
@@ -125,7 +126,6 @@ def _wait(store: Store, masses: Sequence[Mass], timeout_s: float | None) -> Prog
         raise CommandError(*lines_of(error, context.redis_url()), _goes_on(ids)) from error
     if not _over(last):
         sys.stderr.write(joined([f"not over after {timeout_s:g} s", *_problems(store), _goes_on(ids)]))
-    return last
 
 
 def _progress(store: Store, ids: Sequence[str], timeout_s: float | None) -> Iterator[Progress]:
@@ -157,11 +157,27 @@ def _goes_on(ids: Sequence[str]) -> str:
     )
 
 
-def _dead_rows(store: Store, mass: Mass) -> list[Row]:
-    """Rows are read only if some order is not off the book: there may be thousands of the others."""
-    state = store.batches.state(mass.batch_id)
+def mass_status(store: Store, batch_id: str, *, follow: bool, as_json: bool) -> int:
+    """The report as it stands; with `follow` again and again until the mass cancel is over."""
+    last = watch(_reports(store, batch_id, follow=follow), draw=report_parts, tell=report_json, as_json=as_json)
+    return exit_of(dead=last.dead)
+
+
+def _reports(store: Store, batch_id: str, *, follow: bool) -> Iterator[MassReport]:
+    while True:
+        report = read_report(store, batch_id)
+        yield report
+        if report.complete or not follow:
+            return
+        time.sleep(REFRESH_S)
+
+
+def read_report(store: Store, batch_id: str) -> MassReport:
+    """The report as it stands; raises UnknownMassError and redis-py's errors."""
+    mass, state = store.masses.state(batch_id), store.batches.state(batch_id)
     off = sum(state.counts.get(status, 0) for status in OFF_THE_BOOK)
-    return store.batches.rows(mass.batch_id) if off < state.size else []
+    named = mass.ended and off < state.size  # on its way, most orders have no outcome
+    return make_report(mass, state, store.batches.rows(batch_id) if named else ())
 
 
 def _print(reports: Sequence[MassReport], *, as_json: bool) -> int:

@@ -21,6 +21,7 @@ from worker.scope import Scope
 
 ORDERS_NAMED: Final = 1_000
 _EMPTY: Final = "empty s"
+_OUTCOMES: Final = ("canceled", "filled", "gone", "accepted", "rejected", "exhausted", "withdrawn")
 
 Progress = Sequence[tuple[Mass, BatchState]]
 
@@ -132,10 +133,15 @@ def _matched(report: MassReport) -> Text:
     counts = {**report.outcomes, "waiting": report.waiting}
     if not report.matched:
         return Text("nothing was open in this scope")
+    shown = sorted((name for name, count in counts.items() if count), key=_place)
     said = Text.assemble(
-        f"{number(report.matched)} = ", Text(" + ").join(counts_text({n: c}) for n, c in counts.items() if c)
+        f"{number(report.matched)} = ", Text(" + ").join(counts_text({name: counts[name]}) for name in shown)
     )
     return said if report.adds_up else Text.assemble(said, ("  does not add up", "bold red"))
+
+
+def _place(status: str) -> int:
+    return _OUTCOMES.index(status) if status in _OUTCOMES else len(_OUTCOMES)
 
 
 def _not_affected(left_out: Mapping[str, int]) -> str:
@@ -155,19 +161,30 @@ def _end(report: MassReport) -> list[tuple[str, str]]:
 
 
 def _result(report: MassReport) -> Text:
-    words = {
+    return Text("; ".join(filter(None, (_state(report), _left(report)))), style=_style(report))
+
+
+def _style(report: MassReport) -> str:
+    if report.state == "running":
+        return "yellow"
+    return "bold green" if report.succeeded else "bold red"
+
+
+def _left(report: MassReport) -> str:
+    waiting = f"{plural(report.waiting, 'order')} without an outcome yet" if report.waiting else ""
+    dead = f"{plural(report.dead, 'order')} without a confirmed end" if report.dead else ""
+    return "; ".join(filter(None, (waiting, dead)))
+
+
+def _state(report: MassReport) -> str:
+    return {
         "running": f"still running, until {iso(report.deadline_at)} at most",
-        "done": "listed once, and all of it is off the book" if report.matched else "nothing to cancel",
+        "done": "listed once" + (", and all of it is off the book" if report.succeeded and report.matched else ""),
         "flat": "flat",
         "not flat": "NOT FLAT: the deadline passed first",
         "not read": "NOT READ: the deadline passed before one listing was complete; orders may be live",
         "withdrawn": "withdrawn by an operator",
     }[report.state]
-    if report.waiting and report.state != "running":
-        words = f"{report.state}, but {plural(report.waiting, 'order')} without an outcome yet"
-    elif report.dead:
-        words = f"{report.state}, but {plural(report.dead, 'order')} without a confirmed end"
-    return Text(words, style="bold green" if report.succeeded else "bold red")
 
 
 def _not_off(orders: Sequence[NotOff]) -> list[RenderableType]:

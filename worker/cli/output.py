@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, datetime
+from io import StringIO
 from typing import Final
 
 from rich.box import SIMPLE_HEAD
@@ -45,10 +46,16 @@ def show(*parts: RenderableType) -> None:
     if target.is_terminal:
         target.print(*parts, sep="\n")
         return
+    sys.stdout.write(as_text(*parts))
+    sys.stdout.flush()
+
+
+def as_text(*parts: RenderableType) -> str:
+    """The parts without colours and folds, every line ending with its last visible character."""
+    target = Console(file=StringIO(), width=PLAIN_WIDTH, color_system=None, markup=False, highlight=False, emoji=False)
     with target.capture() as captured:
         target.print(*parts, sep="\n")
-    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
-    sys.stdout.flush()
+    return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
 
 
 def table(*columns: str, right: Iterable[str] = (), flexible: Iterable[str] = ()) -> Table:
@@ -120,6 +127,12 @@ def iso_us(us: int | None) -> str | None:
 def clock(at: datetime) -> str:
     """The time of day as the reader's clock shows it, `12:00:03`."""
     return at.astimezone().strftime("%H:%M:%S")
+
+
+def moment(at: datetime) -> str:
+    """The same with the date in front, if that is another day than today."""
+    shown = at.astimezone()
+    return clock(at) if shown.date() == datetime.now(UTC).astimezone().date() else f"{shown:%Y-%m-%d} {clock(at)}"
 
 
 def number(count: int) -> str:

@@ -11,7 +11,7 @@ from rich.text import Text
 from worker.batches import BatchState, Row
 from worker.cli.attempts import attempt_json, attempt_line
 from worker.cli.notices import notices
-from worker.cli.output import clean, clock, iso, iso_us, number, plural, styled, table
+from worker.cli.output import clean, clock, iso, iso_us, moment, number, plural, styled, table
 from worker.fleet import Worker
 from worker.refused import Entry
 from worker.rests import Rest
@@ -69,7 +69,7 @@ def rest_line(rest: Rest) -> Text:
         kind, _, name = rest.scope.partition(":")
         shown = f"lane {name}" if kind == "lane" else ", ".join(rest.accounts) or name
         resume = f"(bulk-cancel resume {name if kind == 'lane' else (*rest.accounts, name)[0]})"
-        since = f" since {clock(rest.since)}" if rest.since else ""
+        since = f" since {moment(rest.since)}" if rest.since else ""
         return Text.assemble(
             ("paused    ", "bold yellow"), f"{clean(shown)}{since} {_why_paused(rest)} {clean(resume)}"
         )

@@ -13,6 +13,7 @@ from worker.batches import BatchState, Row
 from worker.cli import context
 from worker.cli.context import Json, Watch
 from worker.cli.errors import CommandError, Exit, exit_of
+from worker.cli.everything import mass_status
 from worker.cli.live import every, watch
 from worker.cli.output import is_terminal, number, plural, print_json, show
 from worker.cli.render import (
@@ -86,6 +87,8 @@ def _runner_status(store: Store, *, follow: bool, as_json: bool) -> int:
 
 
 def _batch_status(store: Store, batch: str, *, follow: bool, as_json: bool) -> int:
+    if store.batches.state(batch).mass:
+        return mass_status(store, batch, follow=follow, as_json=as_json)
     states: Iterator[BatchState] = iter([store.batches.state(batch)])
     if follow:
         states = store.batches.wait(batch, timeout_s=None)

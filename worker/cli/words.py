@@ -1,21 +1,20 @@
 """Which words tell an operator what a decision did? Values in, lines out; no I/O."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 
-from worker.cli.output import clean, clock, iso, number, plural
+from worker.cli.output import clean, iso, moment, number, plural
 from worker.hand import Paused, Rested, Resumed, Retried, Withdrawn
 from worker.targets import Target
 
 
 def withdrawn_words(done: Withdrawn) -> Iterator[str]:
     """How many orders were taken back, and what of the others."""
-    others = [
-        f"{plural(done.sent, 'order')} too late (already sent, so it goes on)" if done.sent else "",
-        f"{number(done.ended)} had ended before" if done.ended else "",
+    said = [
+        f"{plural(done.withdrawn, 'order')} withdrawn" if done.withdrawn else "nothing to withdraw",
+        f"too late for {plural(done.sent, 'order')} (sent already, going on)" if done.sent else "",
+        f"{plural(done.ended, 'order')} had ended before" if done.ended else "",
     ]
-    taken = plural(done.withdrawn, "order") + " withdrawn" if done.withdrawn else "nothing to withdraw"
-    yield f"batch {clean(done.state.batch_id)}: " + ", ".join(filter(None, [taken, *others]))
+    yield f"batch {clean(done.state.batch_id)}: " + "; ".join(filter(None, said))
     if not done.state.sealed:
         yield "the batch is not handed in completely: what is handed in later under its id is not withdrawn"
 
@@ -54,7 +53,7 @@ def paused_words(done: Paused) -> Iterator[str]:
     """What is paused, whom else that holds back, and how it goes on."""
     whom = _whom(done.target)
     if not done.changed:
-        yield f"{whom} paused already since {_when(done.since)} {_why(done.by, done.reason)}; that pause stays as it is"
+        yield f"{whom} paused already since {moment(done.since)} {_why(done.by, done.reason)}; that pause stays"
     else:
         yield f"{whom} paused {_why(done.by, done.reason)}"
     yield from _sharers(done.target)
@@ -87,12 +86,8 @@ def resumed_words(done: Resumed) -> Iterator[str]:
 
 def _rested(rest: Rested) -> str:
     if rest.by:
-        return f"was paused since {_when(rest.since)} {_why(rest.by, rest.reason)}"
-    return f"rested ({clean(rest.scope)}) since {_when(rest.since)}: {clean(rest.reason)}"
-
-
-def _when(at: datetime) -> str:
-    return f"{at.astimezone():%Y-%m-%d} {clock(at)}"
+        return f"was paused since {moment(rest.since)} {_why(rest.by, rest.reason)}"
+    return f"rested ({clean(rest.scope)}) since {moment(rest.since)}: {clean(rest.reason)}"
 
 
 def _why(by: str, reason: str) -> str:

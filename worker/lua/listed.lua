@@ -5,7 +5,7 @@
 --
 -- KEYS[1]  the runner's prefix
 -- ARGV[1]  JSON: mass (its batch), listing (its id; "": none, an operator ends the mass cancel), fields {field: text},
---          after_us (until the next listing; -1: it ended, as fields.state says)
+--          after_us (until the next listing; -1: it ended, as fields.state says), by, reason (of the operator)
 -- return   JSON: {mine (false: nothing was written)}
 
 despite_full_memory()
@@ -22,6 +22,10 @@ for field, value in pairs(input.fields) do redis.call('HSET', key, field, value)
 if input.after_us >= 0 then
   list_at(input.mass, now + input.after_us)
   return answer(true)
+end
+if input.listing == '' then
+  audit({ event = 'called_off', by = input.by, reason = input.reason, batch = input.mass,
+    account = redis.call('HGET', key, 'account') }, wall, number(redis.call('HGET', K.batch(input.mass), 'retention')))
 end
 redis.call('HSET', key, 'ended', text(wall))
 redis.call('ZREM', K.masses(), input.mass)

@@ -1,37 +1,28 @@
--- record: writes what came of one call: outcomes or next attempts, slots, rests, counters.
+-- record: writes what came of calls: outcomes or next attempts, slots, rests, counters.
 --
 -- Guarantee: given twice, it acts once. A job that its call still holds moves as decided. A record that comes after its
 -- claim ran out settles its slots and adds to the history; it may end a job that is still live, and never moves one back.
 --
 -- KEYS[1]  the runner's prefix
--- ARGV[1]  JSON: lane, claim, call, meter ("single" | "batch"), slots ("settle" | "keep" | "release"), count,
---          probes [scopes that the call probed],
+-- ARGV[1]  JSON: window_us, retention_s, confirm_us (after which a book is looked at), calls [{lane, claim, call,
+--          meter ("single" | "batch"), slots ("settle" | "keep" | "release"), count, probes [scopes that the call probed],
 --          elapsed_us (since the first byte could have been written), refused, answered, limits {single, batch}, batch_size,
---          window_us, retention_s, exchange (scope), strike {limit, base_us, cap_us, reason} (optional),
+--          exchange (scope), strike {limit, base_us, cap_us, reason} (optional),
 --          rests [{scope, base_us, cap_us, reason}], mended [probed scopes whose rest ends],
---          confirm_us (after which a book is looked at), jobs [{id, generation, act: "finish" | "confirm" | "retry" |
---          "return", status, code, message, ord (ordId at the exchange), delay_us, counts, attempt (JSON text without `at`)}]
--- return   JSON: {due (µs from now, -1: no work), stale (jobs no longer held), rested [scopes whose rest began or goes on],
---          repeated}
+--          jobs [{id, generation, act: "finish" | "confirm" | "retry" | "return", status, code, message,
+--          ord (ordId at the exchange), delay_us, counts, attempt (JSON text without `at`)}]}]
+-- return   JSON: {due {lane: µs from now, -1: no work}, calls [{stale (jobs no longer held), rested [scopes whose rest began
+--          or goes on], repeated}]}
 
 despite_full_memory()
 local input = cjson.decode(ARGV[1])
-local lane, now, wall = input.lane, clock()
-local key = K.window(lane .. ':' .. input.meter)
-local stale, rested, looks = 0, {}, false
+local now, wall = clock()
+local lanes, users, seen = {}, {}, {}
 
-local function answer(repeated)
-  local due = board(lane, now, input.slots ~= 'release' and LINGER_US or 0)
-  return '{"due":' .. due .. ',"stale":' .. stale .. ',"rested":[' .. table.concat(rested, ',') .. '],"repeated":' ..
-    tostring(repeated) .. '}'
-end
-
-if redis.call('HSETNX', K.claim(input.claim), 'done:' .. input.call, '1') == 0 then return answer(true) end
-redis.call('EXPIRE', K.claim(input.claim), 120)
-
-local function settle()
-  if input.slots == 'settle' then window_set(key, input.call, input.count, now + input.window_us, now)
-  elseif input.slots == 'release' then window_release(key, input.call, input.count) end
+local function settle(done)
+  local key = K.window(done.lane .. ':' .. done.meter)
+  if done.slots == 'settle' then window_set(key, done.call, done.count, now + input.window_us, now)
+  elseif done.slots == 'release' then window_release(key, done.call, done.count) end
 end
 
 local function ending(decided)
@@ -40,29 +31,28 @@ local function ending(decided)
 end
 
 -- The exchange's word is not the book's: the job waits for a look at it, with what is believed until then.
-local function await_confirmation(job, decided)
+local function await_confirmation(lane, job, decided)
   move(lane, job, 'accepted', now, 'call', '', 'believed', decided.status, 'code', decided.code, 'message', decided.message,
     'accepted', decided.status == 'accepted' and text(wall) or job.accepted or '', 'ord', decided.ord, 'looks', 0,
     'attempts', job.attempts, 'log', job.log or '', 'sent', job.sent or '')
-  looks = true
+  users[string.match(lane, '^[^/]+')] = true
 end
 
 -- The job of a failed probe comes back just after the rest, so that another job is the next probe: the cause may be its own.
 local BEHIND_US = 50000
-local behind_us = 0
 
-local function begin_rest(rest)
+local function begin_rest(done, rest)
   local probe = false
-  for _, scope in ipairs(input.probes) do probe = probe or scope == rest.scope end
+  for _, scope in ipairs(done.probes) do probe = probe or scope == rest.scope end
   if not rest_begin(rest.scope, rest, now, wall, probe) then return end
-  rested[#rested + 1] = cjson.encode(rest.scope)
-  if probe then behind_us = math.max(behind_us, rest_until(rest.scope) - now + BEHIND_US) end
+  done.rested[#done.rested + 1] = cjson.encode(rest.scope)
+  if probe then done.behind_us = math.max(done.behind_us, rest_until(rest.scope) - now + BEHIND_US) end
 end
 
 -- The attempt joins the job's history; `sent` is its first one.
-local function remember(job, decided)
+local function remember(done, job, decided)
   if decided.act == 'return' then return end
-  job.sent = job.sent or text(wall - input.elapsed_us)
+  job.sent = job.sent or text(wall - done.elapsed_us)
   note(job, '{"at":' .. text(wall) .. ',' .. string.sub(decided.attempt, 2))
 end
 
@@ -76,57 +66,100 @@ local function told_of(job, decided)
 end
 
 -- The claim still holds the job: it moves as decided.
-local function move_on(job, decided)
+local function move_on(done, job, decided)
+  local lane = done.lane
   if not decided.counts then job.attempts = job.attempts - 1 end
   local told = told_of(job, decided)
   if told then return finish(lane, job, told, wall, input.retention_s) end
   if decided.act == 'finish' then return finish(lane, job, ending(decided), wall, input.retention_s) end
-  if decided.act == 'confirm' then return await_confirmation(job, decided) end
-  local delay_us = decided.act == 'retry' and math.max(decided.delay_us, behind_us) or 0
+  if decided.act == 'confirm' then return await_confirmation(lane, job, decided) end
+  local delay_us = decided.act == 'retry' and math.max(decided.delay_us, done.behind_us) or 0
   move(lane, job, delay_us > 0 and 'retrying' or 'queued', delay_us > 0 and now + delay_us or tonumber(job.place),
     'call', '', 'attempts', job.attempts, 'log', job.log or '', 'sent', job.sent or '')
 end
 
-local function apply(decided)
-  local job = job_read(decided.id)
-  if not job or not job.live or tonumber(job.generation) ~= decided.generation then
-    stale = stale + 1
-    return
-  end
-  remember(job, decided)
-  if job.call == input.call then return move_on(job, decided) end
-  stale = stale + 1
+-- The claim ran out: the job may be queued again, or another call's.
+local function apply_late(done, job, decided)
+  local waits = job.state == 'queued' or job.state == 'retrying'
   if decided.act == 'finish' and decided.status ~= 'exhausted' then
-    finish(lane, job, ending(decided), wall, input.retention_s)
-  elseif decided.act == 'confirm' and decided.status ~= 'exhausted' and job.state ~= 'sending' and job.state ~= 'accepted' then
-    await_confirmation(job, decided)
+    finish(done.lane, job, ending(decided), wall, input.retention_s)
+  elseif decided.act == 'confirm' and decided.status ~= 'exhausted' and waits then
+    await_confirmation(done.lane, job, decided)
   elseif decided.act ~= 'return' then
     redis.call('HSET', K.job(job.id), 'log', job.log, 'sent', job.sent)
   end
 end
 
--- Calls in a row without an answer: only so many, then the exchange's address rests.
-local function count_strikes()
-  if input.answered then redis.call('DEL', K.strikes(input.exchange)) end
-  if not input.strike then return end
-  local strikes = redis.call('INCR', K.strikes(input.exchange))
-  redis.call('EXPIRE', K.strikes(input.exchange), 60)
-  if strikes >= input.strike.limit then begin_rest(input.strike) end
+local function apply(done, decided)
+  if seen[decided.id] then moves_write() end -- what is collected knows no order
+  seen[decided.id] = true
+  local job = job_read(decided.id)
+  local known = job and job.live and tonumber(job.generation) == decided.generation
+  if not known or job.call ~= done.call then done.stale = done.stale + 1 end
+  if not known then return end
+  remember(done, job, decided)
+  if job.call == done.call then move_on(done, job, decided) else apply_late(done, job, decided) end
 end
 
-settle()
-count_strikes()
-for _, rest in ipairs(input.rests) do begin_rest(rest) end
-for _, decided in ipairs(input.jobs) do apply(decided) end
-tally(K.lane(lane), 'sent', input.slots == 'release' and 0 or input.count)
-if input.refused then
-  tally(K.lane(lane), 'refused', 1)
-  redis.call('HSET', K.lane(lane), 'refused_at', text(wall))
+-- Calls in a row without an answer: only so many, then the exchange's address rests.
+local function count_strikes(done)
+  if done.answered then redis.call('DEL', K.strikes(done.exchange)) end
+  if not done.strike then return end
+  local strikes = redis.call('INCR', K.strikes(done.exchange))
+  redis.call('EXPIRE', K.strikes(done.exchange), 60)
+  if strikes >= done.strike.limit then begin_rest(done, done.strike) end
 end
-write_out(wall)
-if looks then look_at(string.match(lane, '^[^/]+'), now + input.confirm_us, false) end
-slots_note(lane, input.limits, input.batch_size, now)
-for _, scope in ipairs(input.mended) do rest_end(scope, now) end
+
+local function count_calls(done)
+  tally(K.lane(done.lane), 'sent', done.slots == 'release' and 0 or done.count)
+  if not done.refused then return end
+  tally(K.lane(done.lane), 'refused', 1)
+  redis.call('HSET', K.lane(done.lane), 'refused_at', text(wall))
+end
+
+local function lane_of(done)
+  local lane = lanes[done.lane] or { floor_us = 0, fresh = false }
+  lane.limits, lane.batch_size = done.limits, done.batch_size
+  lane.fresh = lane.fresh or not done.repeated
+  if done.slots ~= 'release' then lane.floor_us = LINGER_US end
+  lanes[done.lane] = lane
+end
+
+local function record(done)
+  done.stale, done.rested, done.behind_us = 0, {}, 0
+  done.repeated = redis.call('HSETNX', K.claim(done.claim), 'done:' .. done.call, '1') == 0
+  lane_of(done)
+  if done.repeated then return end
+  redis.call('EXPIRE', K.claim(done.claim), 120)
+  settle(done)
+  count_strikes(done)
+  for _, rest in ipairs(done.rests) do begin_rest(done, rest) end
+  for _, decided in ipairs(done.jobs) do apply(done, decided) end
+  count_calls(done)
+end
+
 -- A lane that asked while its own probe was out waits for the probe's lease; now the rest itself says how long.
-if #input.probes > 0 then redis.call('HDEL', K.lane(lane), 'held') end
-return answer(false)
+local function end_rests(done)
+  if done.repeated then return end
+  for _, scope in ipairs(done.mended) do rest_end(scope, now) end
+  if #done.probes > 0 then redis.call('HDEL', K.lane(done.lane), 'held') end
+end
+
+local function done_json(done)
+  return '{"stale":' .. done.stale .. ',"rested":[' .. table.concat(done.rested, ',') .. '],"repeated":' ..
+    tostring(done.repeated) .. '}'
+end
+
+for _, done in ipairs(input.calls) do record(done) end
+write_out(wall)
+for uid in pairs(users) do look_at(uid, now + input.confirm_us, false) end
+for lane, its in pairs(lanes) do
+  if its.fresh then slots_note(lane, its.limits, its.batch_size, now) end
+end
+local calls, due = {}, {}
+for index, done in ipairs(input.calls) do
+  end_rests(done)
+  calls[index] = done_json(done)
+end
+for lane, its in pairs(lanes) do due[#due + 1] = cjson.encode(lane) .. ':' .. board(lane, now, its.floor_us) end
+return '{"due":{' .. table.concat(due, ',') .. '},"calls":[' .. table.concat(calls, ',') .. ']}'

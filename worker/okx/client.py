@@ -26,6 +26,9 @@ from worker.okx.sockets import tls_context
 
 CANCEL = "/api/v5/trade/cancel-order"
 CANCEL_BATCH = "/api/v5/trade/cancel-batch-orders"
+PLACE_BATCH = "/api/v5/trade/batch-orders"
+INSTRUMENTS = "/api/v5/public/instruments"
+TICKER = "/api/v5/market/ticker"
 ORDER = "/api/v5/trade/order"
 ORDERS_PENDING = "/api/v5/trade/orders-pending"
 ORDERS_HISTORY = "/api/v5/trade/orders-history"
@@ -68,11 +71,11 @@ class OkxClient:
 
     def cancel(self, creds: Credentials, order: OrderRef, *, write_by: float) -> Answer:
         """Ask to cancel one order; nothing is sent after the time.monotonic() instant `write_by`."""
-        return self._cancel(creds, CANCEL, order.fields(), write_by)
+        return self._post(creds, CANCEL, order.fields(), write_by)
 
     def cancel_batch(self, creds: Credentials, orders: Sequence[OrderRef], *, write_by: float) -> Answer:
         """Ask to cancel up to 20 orders in one call (a batch of one is metered as a single cancel)."""
-        return self._cancel(creds, CANCEL_BATCH, [order.fields() for order in orders], write_by)
+        return self._post(creds, CANCEL_BATCH, [order.fields() for order in orders], write_by)
 
     def order(self, creds: Credentials, ref: OrderRef, *, write_by: float = _WHENEVER) -> Row:
         """The order's state as the exchange tells it; empty when it knows no such order (any more)."""
@@ -117,6 +120,18 @@ class OkxClient:
         with self._pool.wire(creds.base_url) as wire:
             rows = read_rows(*wire.call(request, write_by=write_by))
         return _given(rows[0] if rows else {}, "triggerTime") != "0"
+
+    def place_batch(self, creds: Credentials, orders: Sequence[Mapping[str, str]], *, write_by: float) -> Answer:
+        """Ask to place up to 20 orders in one call, each with OKX's own fields. Only drills place orders."""
+        return self._post(creds, PLACE_BATCH, [dict(order) for order in orders], write_by)
+
+    def instrument(self, creds: Credentials, inst_type: str, inst_id: str) -> Row:
+        """What is listed under this id; empty when nothing is."""
+        return next(iter(self._rows(creds, INSTRUMENTS, {"instType": inst_type, "instId": inst_id}, _WHENEVER)), {})
+
+    def ticker(self, creds: Credentials, inst_id: str) -> Row:
+        """The instrument's last price and the like; empty when it is not traded."""
+        return next(iter(self._rows(creds, TICKER, {"instId": inst_id}, _WHENEVER)), {})
 
     def account_config(self, creds: Credentials) -> AccountConfig:
         """Whose key this is and what it may do."""
@@ -173,7 +188,7 @@ class OkxClient:
         """Close every idle connection; those in use close when their calls end."""
         self._pool.close()
 
-    def _cancel(
+    def _post(
         self, creds: Credentials, path: str, said: Mapping[str, str] | list[dict[str, str]], write_by: float
     ) -> Answer:
         request = self._signed(creds, "POST", path, json.dumps(said, separators=(",", ":")).encode())

@@ -93,6 +93,7 @@ _ROUTES = (
         Route("currencies", "read_only", _no_refs, _free, reading.currencies),
     ),
     ("GET", "/api/v5/public/time", Route("time", "", _no_refs, _by_address, reading.time)),
+    ("GET", "/api/v5/market/ticker", Route("ticker", "", _no_refs, _free, reading.ticker)),
     ("GET", "/api/v5/public/instruments", Route("instruments", "", _no_refs, _free, reading.instruments)),
 )
 ROUTES: dict[tuple[str, str], Route] = {(method, path): route for method, path, route in _ROUTES}

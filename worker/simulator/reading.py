@@ -48,6 +48,16 @@ def time(_venue: Venue, call: Call, _planned: Planned) -> Answer:
     return done([{"ts": str(call.wall_us // 1_000)}])
 
 
+def ticker(venue: Venue, call: Call, _planned: Planned) -> Answer:
+    """`GET market/ticker`: every price here is 1000."""
+    listed = venue.book.instruments.get(call.text("instId"))
+    if listed is None:
+        return failed("51001", "Instrument ID doesn't exist.")
+    return done(
+        [{"instType": listed.instType, "instId": listed.instId, "last": "1000", "ts": str(call.wall_us // 1_000)}]
+    )
+
+
 def instruments(venue: Venue, call: Call, _planned: Planned) -> Answer:
     """`GET public/instruments`: what is listed of one type."""
     kind, family = call.text("instType"), call.text("instFamily") or call.text("uly")
