@@ -16,6 +16,7 @@ from worker.grants import Call, Decided, Done, Grant, Job, Recorded, RestFor, Re
 from worker.hand import Hand
 from worker.keys import Keys
 from worker.lanes import Lanes
+from worker.masses import Masses
 from worker.okx.credentials import Credentials
 from worker.scripts import Scripts, source
 from worker.targets import Targets
@@ -70,6 +71,9 @@ class LaneRig:
         directory = Directory(redis, self.keys, {"u1": self.user}, window_s=2.0)
         self.admission = Admission(
             redis, self.scripts, directory, deadline_s=900, retention_s=retention_s, wait_replicas=0
+        )
+        self.masses = Masses(
+            redis, self.keys, self.scripts, self.admission, directory, deadline_s=900, retention_s=retention_s
         )
         self.lanes = Lanes(self.scripts, TIMING, max_attempts=max_attempts, retention_s=retention_s)
         self.board = Board(redis, self.scripts, self.keys, retention_s=retention_s, blackout_us=TIMING.blackout_us)

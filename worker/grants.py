@@ -47,6 +47,7 @@ class Exhausted:
     account: str
     batches: tuple[str, ...]
     attempts: int
+    code: str
     message: str
 
 

@@ -113,6 +113,7 @@ def exhausted_in(reply: dict[str, Any]) -> tuple[Exhausted, ...]:
             each["account"],
             tuple(each["batches"].split()),
             each["attempts"],
+            each["code"],
             each["message"],
         )
         for each in reply["exhausted"]

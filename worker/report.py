@@ -47,7 +47,7 @@ def report(done: Done, recorded: Recorded | None) -> None:
 def report_exhausted(jobs: Iterable[Exhausted]) -> None:
     """One alert for each job that a verb ended, in the words of those that a call ended."""
     for job in jobs:
-        _may_be_live(_facts(job, job.job, job.lane, code="", why=job.message))
+        _may_be_live(_facts(job, job.job, job.lane, code=job.code, why=job.message))
 
 
 def _dead(grant: Grant, decided: Decided, *, needs_us: bool) -> None:

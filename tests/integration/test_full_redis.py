@@ -31,7 +31,7 @@ def test_a_full_redis_takes_outcomes_and_no_batch(redis: Redis, monkeypatch: pyt
     assert rig.board.wake().lanes == ()
     with pytest.raises(RedisFullError, match="nothing was taken"):
         rig.submit("c", orders(2, first=10))
-    monkeypatch.setattr(rig.admission, "_refuse_when_full", lambda _: None)
+    monkeypatch.setattr(rig.admission, "refuse_when_full", lambda _: None)
     with pytest.raises(RedisFullError, match="became full"):
         rig.submit("c", orders(2, first=10))
     with pytest.raises(UnknownBatchError):

@@ -254,7 +254,7 @@ def test_the_kill_switch_ends_flat_while_a_strategy_goes_on() -> None:
             switch = subprocess.Popen(
                 command, env=os.environ | rig.environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
             )
-            time.sleep(for_s)
+            rig.wait_for(lambda: placing.placed >= 15 * for_s, 4 * for_s)
             assert switch.poll() is None
         out, _ = switch.communicate(timeout=60)
         (report,) = json.loads(out)["reports"]

@@ -10,7 +10,7 @@
 --          open_us (an open slot ends), blackout_us, max_attempts, retention_s
 -- return   JSON: {account (index from 0) or null, probes [scope], due (µs from now, -1: no work), reason,
 --          calls [{id, meter, jobs [{id, account, attempts, generation, left (µs to deadline), batches}]}],
---          exhausted [{job, lane, account, batches, attempts, message}] (jobs that ended here instead of being sent)}
+--          exhausted [{job, lane, account, batches, attempts, code, message}] (jobs that ended here instead of being sent)}
 
 despite_full_memory()
 local input = cjson.decode(ARGV[1])

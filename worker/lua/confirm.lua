@@ -7,7 +7,7 @@
 -- ARGV[1]  JSON: jobs [{id, lane, generation (0: told by a push, any live one whose order it is), ord (ordId at the exchange),
 --          act: "end" | "again" | "stay", status, message, filled (amount, ""), looks (how often it was not known)}],
 --          max_attempts, retention_s
--- return   JSON: {ended, again, exhausted [{job, lane, account, batches, attempts, message}] (jobs that may still be live)}
+-- return   JSON: {ended, again, exhausted [{job, lane, account, batches, attempts, code, message}] (jobs that may still be live)}
 
 despite_full_memory()
 local input = cjson.decode(ARGV[1])

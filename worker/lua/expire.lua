@@ -5,7 +5,7 @@
 --
 -- KEYS[1]  the runner's prefix
 -- ARGV[1]  JSON: batch, jobs [{id, lane}], again_us (a batch that still waits is looked at again then), retention_s
--- return   JSON: {exhausted [{job, lane, account, batches, attempts, message}] (jobs that it ended)}
+-- return   JSON: {exhausted [{job, lane, account, batches, attempts, code, message}] (jobs that it ended)}
 
 despite_full_memory()
 local input = cjson.decode(ARGV[1])

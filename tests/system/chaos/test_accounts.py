@@ -125,7 +125,7 @@ def check_one_probe(rig: Rig, *, long: bool) -> None:
 
 
 def problems(rig: Rig) -> dict[str, str]:
-    """Account → why nothing is sent for it, of all workers."""
+    """What does not work → why, of all workers."""
     beats = rig.store.redis.hvals(rig.store.keys.of("workers"))
     return {name: why for beat in beats for name, why in json.loads(beat)["problems"].items()}
 
@@ -169,7 +169,7 @@ def test_two_accounts_that_are_one_user(witness: Witness) -> None:
         witness.injected()
         for batch, uid in (("desk1", HOUSE), (other.name, other.uid)):
             hand_in(rig, batch, orders("BTC-USDT", rig.exchange.control.place(uid, "BTC-USDT", MANY)), account=batch)
-        rig.wait_for(lambda: set(problems(rig)) == {"desk1", other.name})
+        rig.wait_for(lambda: set(problems(rig)) == {"account desk1", f"account {other.name}"})
         assert all("are one User ID" in why for why in problems(rig).values())
         last(rig, 1.5)
         assert [arrival.endpoint for arrival in rig.exchange.control.log()] == ["config", "config"]

@@ -178,7 +178,7 @@ def test_memory(shared: Rig, witness: Witness, monkeypatch: pytest.MonkeyPatch, 
         witness.injected()
         with pytest.raises(RedisFullError, match="nothing was taken"):
             submit(shared, "more", more)
-    monkeypatch.setattr(shared.store.admission, "_refuse_when_full", lambda _: None)  # filled up since it looked
+    monkeypatch.setattr(shared.store.admission, "refuse_when_full", lambda _: None)  # filled up since it looked
     with pytest.raises(RedisFullError, match="full"):
         submit(shared, "more", more)
     monkeypatch.undo()

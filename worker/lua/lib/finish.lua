@@ -86,10 +86,11 @@ end
 local exhausted = {}
 
 local function exhaust(lane, job, message, wall, retention)
+  local code = job.believed == 'exhausted' and job.code or '' -- what the exchange said of its last attempt
   exhausted[#exhausted + 1] = '{"job":' .. cjson.encode(job.id) .. ',"lane":' .. cjson.encode(lane) .. ',"account":' ..
     cjson.encode(job.account) .. ',"batches":' .. cjson.encode(job.batches or '') ..
-    ',"attempts":' .. job.attempts .. ',"message":' .. cjson.encode(message) .. '}'
-  finish(lane, job, { status = 'exhausted', code = '', message = message }, wall, retention)
+    ',"attempts":' .. job.attempts .. ',"code":' .. cjson.encode(code) .. ',"message":' .. cjson.encode(message) .. '}'
+  finish(lane, job, { status = 'exhausted', code = code, message = message }, wall, retention)
 end
 
 local function exhausted_json() return '[' .. table.concat(exhausted, ',') .. ']' end
