@@ -132,6 +132,12 @@ class Masses:
             raise UnknownMassError(batch_id)
         return _mass(batch_id, raw)
 
+    def running(self) -> list[Mass]:
+        """Every mass cancel that is not over, those whose listing is next first."""
+        ids = cast("list[str]", self._redis.zrange(self._keys.of("masses"), 0, -1))
+        raws = ((each, cast("dict[str, str]", self._redis.hgetall(self._keys.of("mass", each)))) for each in ids)
+        return [_mass(each, raw) for each, raw in raws if raw]
+
     def begin(self, batch_id: str, *, lease_s: float) -> Listing | None:
         """A listing that is ours for `lease_s`; None if another is on, or the mass cancel ended."""
         return self._list(batch_id, uuid.uuid4().hex, lease_s)

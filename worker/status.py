@@ -17,6 +17,7 @@ from worker.deadman import Switch, read_switches
 from worker.fleet import Worker, read_workers
 from worker.instruments import uid_of
 from worker.keys import Keys
+from worker.masses import Mass
 from worker.rests import Clock, Rest, read_clock, read_rests
 from worker.settings import Settings
 from worker.store import Store
@@ -72,6 +73,8 @@ class Snapshot:
     may_be_live: int = 0
     oldest_urgent: Urgent | None = None
     switches: Sequence[Switch] = ()
+    masses: Sequence[Mass] = ()
+    """Mass cancels that still list."""
 
     @property
     def alive(self) -> int:
@@ -110,6 +113,7 @@ def read_snapshot(store: Store) -> Snapshot:
         may_be_live=may_be_live(redis, keys, retention_s=store.settings.retention_s)[0],
         oldest_urgent=oldest_urgent(redis, keys),
         switches=read_switches(redis, keys, [info.uid for info in accounts.values()]),
+        masses=store.masses.running(),
     )
 
 

@@ -13,7 +13,8 @@ from worker.keys import JobId, Keys
 def read_story(redis: Redis, keys: Keys, audit: Audit, batches: Batches, batch_id: str) -> list[Decision]:
     """The batch's story, the oldest first; raises UnknownBatchError and redis-py's errors.
 
-    It begins with pauses that held when the batch came; the event `completed` has `counts` by outcome in its facts.
+    It begins with pauses that held when the batch came. The event `completed` has `counts` by outcome in its facts, that of
+    a mass cancel, `listed`, its `state` when it ended.
     """
     try:
         state = batches.state(batch_id)
@@ -23,7 +24,10 @@ def read_story(redis: Redis, keys: Keys, audit: Audit, batches: Batches, batch_i
             raise
         return told
     reach = _Reach(redis, keys, state)
-    return sorted([*_decisions(audit, state, reach), *_completed(state)], key=lambda decision: decision.at)
+    told = [*_decisions(audit, state, reach), *_completed(state)]
+    if state.mass:
+        told += _listed(redis, keys, state)
+    return sorted(told, key=lambda decision: decision.at)
 
 
 class _Reach:
@@ -81,6 +85,13 @@ def _completed(state: BatchState) -> Iterator[Decision]:
     if state.completed_at:
         counts = {status: count for status, count in state.counts.items() if count}
         yield Decision(state.completed_at, "completed", batch_id=state.batch_id, facts={"counts": counts})
+
+
+def _listed(redis: Redis, keys: Keys, state: BatchState) -> Iterator[Decision]:
+    """How a mass cancel ended, unless an operator ended it."""
+    told, ended = redis.hmget(keys.of("mass", state.batch_id), ["state", "ended"])
+    if ended and told != "withdrawn":
+        yield Decision(time_of(int(ended)), "listed", batch_id=state.batch_id, facts={"state": told})
 
 
 def _submission(state: BatchState) -> Decision:

@@ -82,7 +82,7 @@ class TestTaking:
         """And so are orders, and a mass cancel under the id of orders."""
         take(rig, side="buy")
         with pytest.raises(BatchConflictError, match="another scope"):
-            take(rig, **other)
+            take(rig, "m", **other)
         with pytest.raises(BatchConflictError):
             rig.submit("m", orders(1))
         rig.submit("b", orders(1))
@@ -220,15 +220,16 @@ class TestFinding:
         assert rig.batches.state("m").counts == {"canceled": 1}
         assert len(rig.row("m").log) == 2
 
-    def test_what_ended_after_the_page_was_asked_for_stays(self, rig: LaneRig) -> None:
+    @pytest.mark.parametrize("status", ["canceled", "exhausted"])
+    def test_what_ended_after_the_page_was_asked_for_stays(self, rig: LaneRig, status: str) -> None:
         """The page shows how it was before."""
         take(rig)
         listing = begin(rig)
         find(rig, listing, 1)
         rig.advance(1)
-        end_all(rig, "canceled")
+        end_all(rig, status)
         find(rig, listing, 1)
-        assert rig.batches.state("m").counts == {"canceled": 1}
+        assert rig.batches.state("m").counts == {status: 1}
 
     def test_what_the_exchange_rejects_is_asked_for_once(self, rig: LaneRig) -> None:
         """It would refuse it again."""

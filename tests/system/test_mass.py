@@ -10,6 +10,7 @@ from threading import Event, Thread
 from typing import Self
 
 import pytest
+from celery import Celery
 
 from tasks.mass import parse_cancel_all
 from tests.system.rig import ROOT, Rig
@@ -214,6 +215,35 @@ def test_all_accounts_are_one_mass_cancel_for_each_user(rig: Rig) -> None:
     assert rig.done("everybody-desk1").counts == {"canceled": 3}
 
 
+def test_a_foreign_celery_client_asks_by_name(rig: Rig) -> None:
+    """Null means absent; a message with a filter that nobody knows is kept, and nothing of it is done."""
+    rig.exchange.control.place(UID, "BTC-USDT", 3)
+    rig.exchange.control.place(UID, "ETH-USDT", 2)
+    with Celery(broker=rig.redis.url) as app:
+        asked = {"account": "desk1", "instId": "BTC-USDT", "side": None}
+        app.send_task("tasks.cancel_all", kwargs={"batch_id": "wrong", **asked, "symbol": "BTC"}, queue="cancel")
+        app.send_task("tasks.cancel_all", kwargs={"batch_id": "foreign", **asked}, queue="cancel")
+        rig.wait_for(lambda: bool(rig.store.redis.exists(rig.store.keys.of("batch", "foreign"))))
+    assert rig.done("foreign").counts == {"canceled": 3}
+    rig.wait_for(lambda: rig.store.refusals.count() == 1)
+    (refused,) = rig.store.refusals.newest(5)
+    assert (refused.batch_id, refused.source) == ("wrong", "tasks.cancel_all")
+    assert refused.errors == ("symbol: is no field of this message",)
+    assert not rig.store.redis.exists(rig.store.keys.of("mass", "wrong"))
+    assert live(rig) == 2
+
+
+def test_flat_is_proven_without_confirmation_too() -> None:
+    """With CONFIRM=off an accepted cancel is an outcome, but the listings are what says flat: lies are found."""
+    config = Config(behaviour=Behaviour(cancel_lag_ms=50, lie_rate=0.1))
+    with Rig(workers=1, config=config, settings={"CONFIRM": "off"}) as rig:
+        rig.exchange.control.place(UID, "BTC-USDT", 200)
+        mass, state = ask(rig, "off", until_flat_s=0.5)
+        assert (mass.state, live(rig)) == ("flat", 0)
+        assert set(state.counts) <= {"accepted", "gone"}
+        assert sum(state.counts.values()) == state.size == 200
+
+
 def test_another_worker_goes_on_when_one_is_killed() -> None:
     """The listing's lease lapses; nothing that was found is lost, and what was not is found."""
     config = Config(network=Network(delay_ms=20), behaviour=Behaviour(cancel_lag_ms=50))
@@ -233,6 +263,21 @@ def test_another_worker_goes_on_when_one_is_killed() -> None:
         assert (state.size, sum(state.counts.values())) == (1500, 1500)
         summary = rig.exchange.control.summary()
         assert (summary.live_orders, summary.refusals) == (0, 0)
+
+
+def test_a_worker_that_stops_hands_its_listing_over_at_once() -> None:
+    """SIGTERM amid many pages: the next worker need not wait for the lease to lapse."""
+    with Rig(workers=1, config=Config(network=Network(delay_ms=100))) as rig:
+        rig.exchange.control.place(UID, "BTC-USDT", 1500)
+        rig.store.masses.take(parse_cancel_all({"account": "desk1", "batch_id": "b"}))
+        rig.wait_for(lambda: rig.store.batches.state("b").size > 0)
+        assert rig.stop_worker(rig.workers[0]) == 0
+        assert not rig.store.masses.state("b").ended
+        due_us = rig.store.redis.zscore(rig.store.keys.of("masses"), "b")
+        now_us = int(str(rig.store.redis.hget(rig.store.keys.of("clock"), "last")))
+        assert due_us is not None
+        assert due_us <= now_us
+        assert rig.store.redis.get(rig.store.keys.of("listing", "b")) is None
 
 
 @pytest.mark.timeout(180)

@@ -117,7 +117,7 @@ def test_both_meanings_of_51412(text: str, verdict: Verdict) -> None:
 def test_unknown_code_is_kept() -> None:
     """A code without a row is judged unknown, code and text kept."""
     (judged,) = judge([ONE], answer(Item("1", "", "59999", "new"), code="1"))
-    assert judged == Judgement(Verdict.UNKNOWN, Scope.ORDER, slow=False, code="59999", msg="new")
+    assert judged == Judgement(Verdict.UNKNOWN, Scope.ORDER, slow=False, code="59999", msg="new", ord_id="1")
 
 
 @pytest.mark.parametrize(

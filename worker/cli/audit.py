@@ -130,6 +130,7 @@ def _others(decision: Decision) -> str:
 _WORDS: Final[Mapping[str, Callable[[Decision], str]]] = {
     "submitted": _submitted,
     "cancel_all": _cancel_all,
+    "listed": lambda decision: f"nothing more is listed: {decision.facts['state']}",
     "called_off": lambda _: "no further listing, no further order",
     "withdraw": _withdraw,
     "retry": _retry,

@@ -48,30 +48,29 @@ class MassProgress:
         total = dict.fromkeys(done, size)
         asked_s = max(mass.until_flat_s for mass, _ in now)
         if asked_s:
-            done[_EMPTY], total[_EMPTY] = round(min(map(_empty_s, now))), round(asked_s)
+            done[_EMPTY], total[_EMPTY] = round(min(_empty_s(mass) for mass, _ in now)), round(asked_s)
         self._bars.draw(done, total, STYLES)
         if self._bars.hidden:
             self._line(now, done["ended"], size, counts)
 
     def _line(self, now: Progress, ended: int, size: int, counts: Mapping[str, int]) -> None:
         line = f"{ended:,} of {size:,} found ended" + (f": {_counts(counts)}" if counts else "")
-        line += "".join(f"; {words}" for words in dict.fromkeys(filter(None, map(_listing, now))))
+        line += "".join(f"; {words}" for words in dict.fromkeys(listing_words(mass) for mass, _ in now))
         over = all(mass.ended and state.complete for mass, state in now)
         if line != self._told and (over or time.monotonic() - self._told_at >= LINE_S):
             sys.stderr.write(f"{line}\n")
             self._told_at, self._told = time.monotonic(), line
 
 
-def _empty_s(now: tuple[Mass, BatchState]) -> float:
+def _empty_s(mass: Mass) -> float:
     """For how long the scope has been empty."""
-    mass, _ = now
     if mass.flat_at is None:
         return 0.0
     return min(mass.until_flat_s, (datetime.now(UTC) - mass.flat_at).total_seconds())
 
 
-def _listing(now: tuple[Mass, BatchState]) -> str:
-    mass, _ = now
+def listing_words(mass: Mass) -> str:
+    """What its listings say: how it ended, or how much is open and what keeps it from being read."""
     if mass.ended:
         return mass.state
     if mass.trouble:
@@ -79,7 +78,7 @@ def _listing(now: tuple[Mass, BatchState]) -> str:
     if not mass.listings:
         return "the first listing is not complete"
     if mass.flat_at:
-        return f"empty for {_empty_s(now):.0f} of {mass.until_flat_s:g} s"
+        return f"empty for {_empty_s(mass):.0f} of {mass.until_flat_s:g} s"
     return f"{number(mass.matching)} open at the last listing"
 
 

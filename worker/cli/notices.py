@@ -4,9 +4,11 @@ from datetime import datetime
 
 from rich.text import Text
 
+from worker.cli.mass import listing_words, scope_words
 from worker.cli.output import clean, clock, plural
 from worker.conditions import URGENT_TOO_OLD_S
 from worker.deadman import Switch
+from worker.masses import Mass
 from worker.status import Snapshot
 
 
@@ -23,7 +25,14 @@ def notices(snapshot: Snapshot) -> list[Text]:
         style = "bold red" if urgent.waits_s > URGENT_TOO_OLD_S else ""
         said = f"waits {urgent.waits_s:.1f} s in lane {urgent.lane}, of batch {clean(urgent.batch)}"
         lines.append(Text.assemble(("urgent    ", "bold"), (said, style)))
+    lines += [_mass(mass) for mass in snapshot.masses]
     return lines + [_switch(switch, snapshot.at) for switch in snapshot.switches]
+
+
+def _mass(mass: Mass) -> Text:
+    flat = f", until empty for {mass.until_flat_s:g} s" if mass.until_flat_s else ""
+    said = f"{clean(mass.batch_id)} of {mass.account}: {scope_words(mass.scope)}{flat}; {listing_words(mass)}"
+    return Text.assemble(("mass      ", "bold"), said)
 
 
 def _switch(switch: Switch, now: datetime) -> Text:
