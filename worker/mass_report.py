@@ -6,7 +6,7 @@ from datetime import datetime
 
 from worker.batches import DEAD, BatchState, Row
 from worker.flat import State
-from worker.masses import Mass
+from worker.mass_state import Mass
 from worker.scope import Scope
 
 OFF_THE_BOOK = ("canceled", "filled", "gone")

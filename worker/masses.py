@@ -5,18 +5,17 @@ import json
 import re
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from redis import Redis
 
 from tasks.mass import ALL_ACCOUNTS, CancelAll
 from worker.admission import Admission, AdmissionError, BatchConflictError
-from worker.audit import time_of
 from worker.directory import AccountInfo, Directory
 from worker.flat import Seen, State, Verdict
 from worker.keys import JobId, Keys
+from worker.mass_state import Mass, read_mass
 from worker.okx.client import Row
 from worker.scope import Scope
 from worker.scripts import Scripts
@@ -37,44 +36,6 @@ class UnknownMassError(LookupError):
 
 class MassEnded(Exception):  # noqa: N818 (says what happened)
     """The mass cancel takes no more: it ended, or another worker goes on with it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Mass:
-    """One mass cancel as it stands; its batch has the same id and holds its orders.
-
-    `matching` and `left_out` (reason → orders) are of the last complete listing, `listings` how many were complete,
-    `calls` what they cost. `flat_at`: since when the scope is empty. `trouble`: why the latest listing
-    was not complete.
-    """
-
-    batch_id: str
-    account: str
-    uid: str
-    scope: Scope
-    until_flat_s: float
-    urgent: bool
-    state: State
-    started_at: datetime
-    deadline_at: datetime
-    listings: int = 0
-    calls: int = 0
-    matching: int = 0
-    left_out: Mapping[str, int] = field(default_factory=dict)
-    flat_since_us: int | None = None
-    flat_wall_us: int | None = None
-    ended_at: datetime | None = None
-    trouble: str = ""
-
-    @property
-    def flat_at(self) -> datetime | None:
-        """Since when nothing in scope is on the book; None while something is, or nobody asked."""
-        return time_of(self.flat_wall_us) if self.flat_wall_us else None
-
-    @property
-    def ended(self) -> bool:
-        """Nothing is listed any more."""
-        return self.state != "running"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +91,13 @@ class Masses:
         raw = cast("dict[str, str]", self._redis.hgetall(self._keys.of("mass", batch_id)))
         if not raw:
             raise UnknownMassError(batch_id)
-        return _mass(batch_id, raw)
+        return read_mass(batch_id, raw)
 
     def running(self) -> list[Mass]:
         """Every mass cancel that is not over, those whose listing is next first."""
         ids = cast("list[str]", self._redis.zrange(self._keys.of("masses"), 0, -1))
         raws = ((each, cast("dict[str, str]", self._redis.hgetall(self._keys.of("mass", each)))) for each in ids)
-        return [_mass(each, raw) for each, raw in raws if raw]
+        return [read_mass(each, raw) for each, raw in raws if raw]
 
     def begin(self, batch_id: str, *, lease_s: float) -> Listing | None:
         """A listing that is ours for `lease_s`; None if another is on, or the mass cancel ended."""
@@ -230,7 +191,7 @@ class Masses:
         reply = self._scripts.run("list", argument)
         if not reply["mine"]:
             return None
-        return Listing(listing, _mass(batch_id, reply["mass"]), reply["now"], reply["wall"], reply["left"] / 1e6)
+        return Listing(listing, read_mass(batch_id, reply["mass"]), reply["now"], reply["wall"], reply["left"] / 1e6)
 
     def _listed(self, listing: Listing, fields: Mapping[str, object], next_s: float | None) -> None:
         told = {name: str(value) for name, value in fields.items()}
@@ -244,28 +205,6 @@ def call_off(scripts: Scripts, batch_id: str, *, by: str, reason: str) -> None:
     """An operator ends the mass cancel, if it still runs: no further listing, no further order."""
     argument = {"mass": batch_id, "listing": "", "fields": {"state": "withdrawn"}, "after_us": -1}
     scripts.run("listed", {**argument, "by": by, "reason": reason})
-
-
-def _mass(batch_id: str, raw: Mapping[str, str]) -> Mass:
-    return Mass(
-        batch_id=batch_id,
-        account=raw["account"],
-        uid=raw["uid"],
-        scope=Scope(**json.loads(raw["scope"])),
-        until_flat_s=int(raw["until_flat_us"]) / 1e6,
-        urgent=raw["urgent"] == "1",
-        state=cast("State", raw["state"]),
-        started_at=time_of(int(raw["started"])),
-        deadline_at=time_of(int(raw["deadline_wall"])),
-        listings=int(raw.get("listings", 0)),
-        calls=int(raw.get("calls", 0)),
-        matching=int(raw.get("matching", 0)),
-        left_out=json.loads(raw.get("left_out", "{}")),
-        flat_since_us=int(raw.get("flat_since") or 0) or None,
-        flat_wall_us=int(raw.get("flat_wall") or 0) or None,
-        ended_at=time_of(int(raw["ended"])) if "ended" in raw else None,
-        trouble=raw.get("trouble", ""),
-    )
 
 
 def _order(uid: str, row: Row) -> dict[str, Any]:

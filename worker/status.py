@@ -17,7 +17,7 @@ from worker.deadman import Switch, read_switches
 from worker.fleet import Worker, read_workers
 from worker.instruments import uid_of
 from worker.keys import Keys
-from worker.masses import Mass
+from worker.mass_state import Mass
 from worker.rests import Clock, Rest, read_clock, read_rests
 from worker.settings import Settings
 from worker.store import Store

@@ -5,7 +5,7 @@ from functools import cached_property
 
 from redis import Redis
 
-from worker.audit import Audit, Decision
+from worker.audit import Audit, Decision, time_of
 from worker.batches import Batches, BatchState, UnknownBatchError
 from worker.keys import JobId, Keys
 
@@ -13,8 +13,8 @@ from worker.keys import JobId, Keys
 def read_story(redis: Redis, keys: Keys, audit: Audit, batches: Batches, batch_id: str) -> list[Decision]:
     """The batch's story, the oldest first; raises UnknownBatchError and redis-py's errors.
 
-    It begins with pauses that held when the batch came. The event `completed` has `counts` by outcome in its facts, that of
-    a mass cancel, `listed`, its `state` when it ended.
+    It begins with pauses that held when the batch came. The event `completed` has `counts` by outcome in its facts, and
+    `listed`, the end of a mass cancel, its `state`.
     """
     try:
         state = batches.state(batch_id)

@@ -9,7 +9,8 @@ from worker.admission import AdmissionError, BatchConflictError
 from worker.directory import UnknownAccountError
 from worker.flat import Seen, Verdict
 from worker.hand import Asked
-from worker.masses import Listing, Mass, MassEnded, UnknownMassError
+from worker.mass_state import Mass
+from worker.masses import Listing, MassEnded, UnknownMassError
 
 LEASE_S = 7.0
 RUNNING = Verdict("running", None, None, 0.5)

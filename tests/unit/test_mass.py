@@ -11,7 +11,8 @@ from worker.admission import RedisFullError
 from worker.book import Book, ReadingStopped
 from worker.flat import Seen, Verdict
 from worker.mass import FAILED_S, REFUSED_S, MassCanceller
-from worker.masses import Listing, Mass, Masses
+from worker.mass_state import Mass
+from worker.masses import Listing, Masses
 from worker.okx.errors import NotAuthorised, OutcomeUnknown
 from worker.scope import Scope
 from worker.users import User

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from worker.audit import Decision
 from worker.cli import context
-from worker.cli.mass import scope_words
+from worker.cli.mass_words import scope_words
 from worker.cli.output import clean, iso, number, plain, plural, show
 from worker.cli.render import counts_text
 from worker.scope import Scope

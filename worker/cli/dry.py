@@ -13,7 +13,7 @@ from rich.text import Text
 
 from tasks.mass import ALL_ACCOUNTS, CancelAll
 from worker.cli.errors import CommandError, Exit
-from worker.cli.mass import scope_words
+from worker.cli.mass_words import scope_words
 from worker.cli.output import clean, number, plural, show, table
 from worker.okx.client import Row
 from worker.okx.errors import ExchangeError

@@ -4,7 +4,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Final
 
 from rich.console import RenderableType
@@ -13,11 +12,11 @@ from rich.text import Text
 
 from worker.batches import BatchState
 from worker.cli.live import LINE_S, Bars
+from worker.cli.mass_words import empty_s, filters_words, listing_words, scope_words
 from worker.cli.output import STYLES, clean, iso, number, plural, styled, table
 from worker.cli.render import counts_text
 from worker.mass_report import MassReport, NotOff
-from worker.masses import Mass
-from worker.scope import Scope
+from worker.mass_state import Mass
 
 ORDERS_NAMED: Final = 1_000
 _EMPTY: Final = "empty s"
@@ -48,7 +47,7 @@ class MassProgress:
         total = dict.fromkeys(done, size)
         asked_s = max(mass.until_flat_s for mass, _ in now)
         if asked_s:
-            done[_EMPTY], total[_EMPTY] = round(min(_empty_s(mass) for mass, _ in now)), round(asked_s)
+            done[_EMPTY], total[_EMPTY] = round(min(empty_s(mass) for mass, _ in now)), round(asked_s)
         self._bars.draw(done, total, STYLES)
         if self._bars.hidden:
             self._line(now, done["ended"], size, counts)
@@ -60,26 +59,6 @@ class MassProgress:
         if line != self._told and (over or time.monotonic() - self._told_at >= LINE_S):
             sys.stderr.write(f"{line}\n")
             self._told_at, self._told = time.monotonic(), line
-
-
-def _empty_s(mass: Mass) -> float:
-    """For how long the scope has been empty."""
-    if mass.flat_at is None:
-        return 0.0
-    return min(mass.until_flat_s, (datetime.now(UTC) - mass.flat_at).total_seconds())
-
-
-def listing_words(mass: Mass) -> str:
-    """What its listings say: how it ended, or how much is open and what keeps it from being read."""
-    if mass.ended:
-        return mass.state
-    if mass.trouble:
-        return f"account {mass.account}: {clean(mass.trouble)}"
-    if not mass.listings:
-        return "the first listing is not complete"
-    if mass.flat_at:
-        return f"empty for {_empty_s(mass):.0f} of {mass.until_flat_s:g} s"
-    return f"{number(mass.matching)} open at the last listing"
 
 
 def _counts(counts: Mapping[str, int]) -> str:
@@ -114,18 +93,6 @@ def _facts(report: MassReport) -> list[tuple[str, str | Text]]:
     optional = (("trouble", report.trouble), ("reason", report.reason), ("requested by", report.requested_by))
     facts += [(name, clean(value)) for name, value in optional if value]
     return [*facts, ("result", _result(report))]
-
-
-def scope_words(scope: Scope) -> str:
-    """`every open order`, or with its filters: `every open order with instType SWAP, side sell`."""
-    return "every open order" + (f" with {filters_words(scope.asked)}" if scope.asked else "")
-
-
-def filters_words(filters: Mapping[str, object]) -> str:
-    """`instType SWAP, at least 30 s old`."""
-    return ", ".join(
-        f"at least {value:g} s old" if name == "min_age_s" else f"{name} {value}" for name, value in filters.items()
-    )
 
 
 def _matched(report: MassReport) -> Text:

@@ -65,7 +65,7 @@ def stage(plan: Plan, *, workers: int, delay_ms: float) -> Iterator[Stage]:
         if theirs is None:
             adopt(store)
         else:
-            stack.callback(_remove_keys, store, key.uid, list(plan.orders))
+            stack.callback(_remove_keys, store, key.uid)
         _start_workers(stack, store, told, workers)
         yield Stage(store, exchange, key.uid, workers, own_redis=theirs is None)
 
@@ -158,11 +158,9 @@ def _end(processes: Sequence[subprocess.Popen[bytes]]) -> None:
         process.communicate()
 
 
-def _remove_keys(store: Store, uid: str, instruments: Sequence[str]) -> None:
+def _remove_keys(store: Store, uid: str) -> None:
     redis = store.redis
-    windows = [
-        store.keys.of("window", f"{uid}/{name}:{meter}") for name in instruments for meter in ("single", "batch")
-    ]
+    windows = map(str, redis.scan_iter(store.keys.of("window", f"{uid}[:/]*"), count=1000))
     users = [key for key in map(str, redis.scan_iter(store.keys.of("user", "*"))) if redis.get(key) == uid]
     redis.unlink(*windows, *users)
     names = map(str, redis.scan_iter(match=f"{store.keys.prefix}:*", count=1000))

@@ -48,7 +48,7 @@ def test_loud_where_somebody_must_look(rig: Rig, witness: Witness) -> None:
     (strange,) = (line for line in found(rig, "order_rejected") if line["sCode"] == "51407")
     assert strange["needs_us"]
     outage(rig, "50001", maintenance())
-    outage(rig, "no answer", Fault(action="reset", when="after"))
+    outage(rig, "no answer", Fault(action="reset"))
     turns = found(rig, "call")
     assert all(line["level"] == "debug" and line["lane"].startswith("desk1/") and line["batches"] for line in turns)
     witness.injected(2).judge(rig)

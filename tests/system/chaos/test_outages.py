@@ -49,7 +49,7 @@ def desks() -> dict[str, Desk]:
 def rig(desks: dict[str, Desk], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     """Each desk at an address of its own, so that every outage is its own; two workers that log all they can."""
     config = Config(accounts=(DEFAULT_KEY, *(each.key for each in desks.values())))
-    settings = {"HTTP_TIMEOUT_S": str(TIMEOUT_S), "LOG_LEVEL": "DEBUG"}
+    settings = {"HTTP_TIMEOUT_S": str(TIMEOUT_S), "LOG_LEVEL": "DEBUG", "CONFIRM": "rest"}  # pushes would end them all
     with Rig(workers=0, config=config, settings=settings) as running:
         running.log_file = tmp_path_factory.mktemp("logs") / "workers.log"
         for each in desks.values():
