@@ -67,7 +67,7 @@ def test_the_demo_reports_and_leaves_nothing_behind(demo: Demo) -> None:
     assert report["complete"]
     assert (report["dead"], report["refusals"], report["workers"]) == (0, 0, 2)
     assert sum(report["outcomes"].values()) == ORDERS
-    assert report["outcomes"]["gone"] == ORDERS // 40
+    assert report["outcomes"]["filled"] == ORDERS // 40
     assert [each["orders"] for each in report["instruments"]] == [80, 40, 40, 40]
     assert all(each["batch_max"] <= 300 and each["single_max"] <= 60 for each in report["instruments"])
     assert report["line"].startswith("200 orders, 4 instruments: flat in ")

@@ -218,7 +218,7 @@ def test_a_drill_that_fails_cleans_up(rig: Rig, command: Command) -> None:
     """Nothing is sent for the account, so the drill cancels its orders itself and says what was wrong."""
     rig.store.hand.pause("desk1", Asked("test"))
     try:
-        status, out, _ = command("drill", "--account", "desk1", "--timeout", "2", "--json")
+        status, out, _ = command("drill", "--account", "desk1", "--until-flat", "1", "--timeout", "2", "--json")
     finally:
         rig.store.hand.resume("desk1", Asked("test"))
     said: dict[str, Any] = json.loads(out)
@@ -245,6 +245,7 @@ def test_filled_orders_fail_a_drill(rig: Rig, command: Command) -> None:
         (("--account", "nobody"), "account nobody: no credentials here"),
         (("--account", "desk1", "--inst-id", "NO-SUCH"), "no instrument NO-SUCH is listed there"),
         (("--account", "desk1", "--output", "/nowhere/report.txt"), "cannot write there"),
+        (("--account", "desk1", "--until-flat", "60"), "--until-flat 60 does not fit into --timeout 60"),
         (("--account", "desk1", "--orders", "0"), "should be greater than or equal to 1"),
     ],
 )

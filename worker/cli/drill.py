@@ -63,6 +63,8 @@ def drill(
         raise CommandError("--embedded has an account of its own; leave --account out")
     if not (embedded or account):
         raise CommandError("--account is required; --embedded needs none")
+    if until_flat >= timeout:
+        raise CommandError(f"--until-flat {until_flat:g} does not fit into --timeout {timeout:g}")
     if output:
         _check_writable(output)
     plan = DrillPlan(

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -161,8 +161,8 @@ def _end(processes: Sequence[subprocess.Popen[bytes]]) -> None:
 def _remove_keys(store: Store, uid: str) -> None:
     redis = store.redis
     windows = map(str, redis.scan_iter(store.keys.of("window", f"{uid}[:/]*"), count=1000))
-    users = [key for key in map(str, redis.scan_iter(store.keys.of("user", "*"))) if redis.get(key) == uid]
-    redis.unlink(*windows, *users)
-    names = map(str, redis.scan_iter(match=f"{store.keys.prefix}:*", count=1000))
+    users = (key for key in map(str, redis.scan_iter(store.keys.of("user", "*"))) if redis.get(key) == uid)
+    ours = map(str, redis.scan_iter(match=f"{store.keys.prefix}:*", count=1000))
+    names = chain(windows, users, ours)
     while part := list(islice(names, 1000)):
         redis.unlink(*part)
