@@ -10,7 +10,7 @@ from tasks.messages import Order, parse_cancel_orders
 
 if TYPE_CHECKING:
     from worker.admission import Receipt
-    from worker.mass_state import Mass
+    from worker.mass.state import Mass
 
 
 def submit(

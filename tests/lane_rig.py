@@ -7,19 +7,19 @@ from redis import Redis
 
 from tasks.messages import parse_cancel_orders
 from worker.admission import Admission, Receipt
-from worker.audit import Audit
 from worker.batches import Batches, Row
 from worker.board import Board
-from worker.confirmations import Confirmations
+from worker.confirm.confirmations import Confirmations
 from worker.directory import Directory
 from worker.grants import Call, Decided, Done, Grant, Job, Recorded, RestFor, Result
-from worker.hand import Hand
+from worker.hand.audit import Audit
+from worker.hand.hand import Hand
+from worker.hand.targets import Targets
 from worker.keys import Keys
 from worker.lanes import Lanes
-from worker.masses import Masses
+from worker.mass.masses import Masses
 from worker.okx.credentials import Credentials
 from worker.scripts import Scripts, source
-from worker.targets import Targets
 from worker.users import User
 from worker.window import Limits, Timing
 

@@ -10,6 +10,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from worker.admission import FULL_AT
+from worker.alerts.pressing import conditions
 from worker.faults import PREFIX
 from worker.fleet import read_workers
 from worker.identity import conflicts
@@ -17,7 +18,6 @@ from worker.okx.client import AccountConfig, OkxClient
 from worker.okx.credentials import Credentials
 from worker.okx.errors import ExchangeError, NotAuthorised
 from worker.point import Point
-from worker.pressing import conditions
 from worker.runtime import UnfitRedisError, check_redis
 from worker.settings import Settings, redacted
 from worker.status import read_snapshot

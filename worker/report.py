@@ -5,8 +5,8 @@ from typing import Final
 
 import structlog
 
-from worker.alerts import Condition, alert
-from worker.conditions import by_credentials
+from worker.alerts.alerts import Condition, alert
+from worker.alerts.conditions import by_credentials
 from worker.grants import Decided, Done, Exhausted, Grant, Job, Recorded
 from worker.okx.codes import Verdict
 

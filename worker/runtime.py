@@ -10,15 +10,18 @@ from typing import Any, Final
 
 import structlog
 
-from worker.alerts import Alerts
+from worker.alerts.alerts import Alerts
+from worker.alerts.watch import Watch
+from worker.alerts.webhook import Webhook
 from worker.board import Board
 from worker.book import Book
-from worker.confirm import Confirmer
-from worker.confirmations import Confirmations
+from worker.confirm.confirmations import Confirmations
+from worker.confirm.confirmer import Confirmer
+from worker.confirm.witness import NO_ADDRESS, Witness
 from worker.deadman import DISARM_S, DeadMansSwitch
 from worker.identity import Identity
 from worker.lanes import Lanes
-from worker.mass import MassCanceller
+from worker.mass.canceller import MassCanceller
 from worker.okx.client import OkxClient
 from worker.retry import Policy
 from worker.sender import Sender
@@ -28,10 +31,7 @@ from worker.turn import Turns
 from worker.users import User, users_of
 from worker.waker import Waker
 from worker.warmer import Warmer
-from worker.watch import Watch
-from worker.webhook import Webhook
 from worker.window import Timing
-from worker.witness import NO_ADDRESS, Witness
 
 log = structlog.get_logger(__name__)
 

@@ -11,13 +11,13 @@ from typing import Final
 
 from redis import Redis
 
+from worker.alerts.conditions import Urgent, may_be_live, oldest_urgent
 from worker.batches import BatchState
-from worker.conditions import Urgent, may_be_live, oldest_urgent
 from worker.deadman import Switch, read_switches
 from worker.fleet import Worker, read_workers
 from worker.instruments import uid_of
 from worker.keys import Keys
-from worker.mass_state import Mass
+from worker.mass.state import Mass
 from worker.rests import Clock, Rest, read_clock, read_rests
 from worker.settings import Settings
 from worker.store import Store

@@ -10,16 +10,16 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel, SentinelConnectionPool
 
 from worker.admission import Admission
-from worker.audit import Audit
 from worker.batches import Batches
 from worker.directory import Directory
-from worker.hand import Hand
+from worker.hand.audit import Audit
+from worker.hand.hand import Hand
+from worker.hand.targets import Targets
 from worker.keys import Keys
-from worker.masses import Masses
+from worker.mass.masses import Masses
 from worker.refused import Refusals
 from worker.scripts import Scripts
 from worker.settings import Settings, load_settings
-from worker.targets import Targets
 from worker.urls import sentinels
 from worker.users import users_of
 

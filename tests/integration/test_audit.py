@@ -6,11 +6,11 @@ import pytest
 from redis import Redis
 
 from tests.lane_rig import LANE, LaneRig, finished, orders
-from worker import audit
-from worker.audit import Decision
 from worker.batches import UnknownBatchError
-from worker.hand import Asked
-from worker.story import read_story
+from worker.hand import audit
+from worker.hand.audit import Decision
+from worker.hand.hand import Asked
+from worker.hand.story import read_story
 
 ASKED = Asked("risk-1", "by hand")
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from worker.alerts import Condition
+from worker.alerts.alerts import Condition
 from worker.cli import run
 from worker.embedded import EmbeddedRedis
 from worker.grants import Decided, Done, Result

@@ -10,7 +10,7 @@ from redis import Redis
 
 from tasks.messages import parse_cancel_orders
 from tests.integration.test_cli import Desk
-from worker.alerts import Condition
+from worker.alerts.alerts import Condition
 from worker.simulator.config import DEFAULT_KEY, Config
 from worker.simulator.process import Simulator
 from worker.users import account_scope

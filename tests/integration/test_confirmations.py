@@ -4,9 +4,9 @@ import pytest
 from redis import Redis
 
 from tests.lane_rig import LaneRig, believed, finished, orders, retried
-from worker.confirmations import Look
+from worker.confirm.confirmations import Look
+from worker.confirm.proof import Finding, seen_as, seen_open
 from worker.grants import Grant
-from worker.proof import Finding, seen_as, seen_open
 
 OPEN = {"state": "live"}
 CANCELED = {"state": "canceled", "accFillSz": "0"}

@@ -12,10 +12,10 @@ from worker.admission import RedisFullError
 from worker.batches import UnknownBatchError
 from worker.directory import UnknownAccountError
 from worker.embedded import EmbeddedRedis
-from worker.hand import Asked, UnsealedBatchError, Vain
+from worker.hand.hand import Asked, UnsealedBatchError, Vain
+from worker.hand.targets import UnknownLaneError
 from worker.keys import JobId
 from worker.scripts import Scripts
-from worker.targets import UnknownLaneError
 
 ASKED = Asked("risk-1", "by hand")
 HOLD_S = TIMING.hold_us / 1e6

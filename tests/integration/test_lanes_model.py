@@ -19,7 +19,7 @@ from tests.lane_rig import TIMING, LaneRig, finished, rest, retried, returned
 from worker.admission import BatchConflictError
 from worker.embedded import EmbeddedRedis
 from worker.grants import Call, Decided, Grant
-from worker.hand import IN_VAIN, Asked, Vain
+from worker.hand.hand import IN_VAIN, Asked, Vain
 from worker.simulator.meters import max_in_window
 from worker.window import Limits
 

@@ -7,10 +7,10 @@ from tasks.mass import parse_cancel_all
 from tests.lane_rig import LaneRig, finished, orders
 from worker.admission import AdmissionError, BatchConflictError
 from worker.directory import UnknownAccountError
-from worker.flat import Seen, Verdict
-from worker.hand import Asked
-from worker.mass_state import Mass
-from worker.masses import Listing, MassEnded, UnknownMassError
+from worker.hand.hand import Asked
+from worker.mass.flat import Seen, Verdict
+from worker.mass.masses import Listing, MassEnded, UnknownMassError
+from worker.mass.state import Mass
 
 LEASE_S = 7.0
 RUNNING = Verdict("running", None, None, 0.5)

@@ -9,13 +9,13 @@ from redis import Redis
 from structlog.testing import capture_logs
 
 from tests.lane_rig import LANE, LaneRig, finished, orders
-from worker.conditions import by_credentials, may_be_live, oldest_urgent, pauses, refused_lanes
+from worker.alerts.conditions import by_credentials, may_be_live, oldest_urgent, pauses, refused_lanes
+from worker.alerts.watch import Watch
 from worker.embedded import EmbeddedRedis
 from worker.grants import RestFor
-from worker.hand import Asked
+from worker.hand.hand import Asked
 from worker.keys import Keys
 from worker.users import account_scope
-from worker.watch import Watch
 
 ACCOUNTS = {"a1": "u1"}
 Lines = list[dict[str, Any]]

@@ -7,8 +7,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.receiver import PATH, Delivery, receiver
-from worker.alerts import Alerts, Condition, alert
-from worker.webhook import SIGNATURE, TIMEOUT_S, TIMESTAMP, Webhook, WebhookError, sign
+from worker.alerts.alerts import Alerts, Condition, alert
+from worker.alerts.webhook import SIGNATURE, TIMEOUT_S, TIMESTAMP, Webhook, WebhookError, sign
 
 SECRET = "only-we-two-know"
 

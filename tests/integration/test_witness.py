@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from redis import Redis
 
 from tests.channel_rig import LATE_S, QUICK, credentials, wait_until
+from worker.confirm.witness import LEASE_S, NO_ADDRESS, ROUND_S, Witness
 from worker.embedded import EmbeddedRedis
 from worker.keys import Keys
 from worker.okx.answers import Row
@@ -28,7 +29,6 @@ from worker.simulator.process import Simulator
 from worker.store import connect
 from worker.users import User, users_of
 from worker.window import Limits
-from worker.witness import LEASE_S, NO_ADDRESS, ROUND_S, Witness
 
 UID = DEFAULT_KEY.uid
 KEYS = Keys("t")
@@ -187,7 +187,7 @@ def count_calls(scripts: Scripts) -> Callable[[], int]:
 
 def test_without_redis_for_long_there_is_no_channel(exchange: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """It could not tell anybody what it sees; with Redis it comes back."""
-    monkeypatch.setattr("worker.witness.KEEP_S", 0.3)
+    monkeypatch.setattr("worker.confirm.witness.KEEP_S", 0.3)
     with EmbeddedRedis() as server, worker(server.url, user(exchange.ws_url), round_s=0.1) as made:
         made.sees("gap")
         server.kill()

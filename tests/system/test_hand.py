@@ -5,7 +5,7 @@ from collections import Counter
 
 from tasks.messages import parse_cancel_orders
 from tests.system.rig import Rig, orders
-from worker.hand import Asked, Vain
+from worker.hand.hand import Asked, Vain
 from worker.simulator.log import CANCELS
 from worker.status import read_snapshot
 

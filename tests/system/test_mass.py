@@ -16,7 +16,7 @@ from tasks.mass import parse_cancel_all
 from tests.system.rig import ROOT, Rig
 from worker.admission import BatchConflictError
 from worker.batches import BatchState
-from worker.mass_state import Mass
+from worker.mass.state import Mass
 from worker.simulator.book import Behaviour
 from worker.simulator.client import ControlClient
 from worker.simulator.config import Config

@@ -11,7 +11,7 @@ import pytest
 from tests.system.rig import Rig
 from tests.system.test_mass import Placing
 from worker.cli import run
-from worker.hand import Asked
+from worker.hand.hand import Asked
 from worker.simulator.book import Behaviour
 from worker.simulator.config import Config
 from worker.simulator.messages import PlaceOrders

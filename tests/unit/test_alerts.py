@@ -9,9 +9,9 @@ from typing import Any, cast
 import pytest
 from structlog.testing import capture_logs
 
-from worker import webhook as webhook_module
-from worker.alerts import QUEUED, SUBJECTS, Alerts, Condition, alert
-from worker.webhook import Webhook, WebhookError, sign
+from worker.alerts import webhook as webhook_module
+from worker.alerts.alerts import QUEUED, SUBJECTS, Alerts, Condition, alert
+from worker.alerts.webhook import Webhook, WebhookError, sign
 
 
 class Hook:

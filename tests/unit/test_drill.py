@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from worker.drill import NotADrillError, check_place, far_off
+from worker.drill.rules import NotADrillError, check_place, far_off
 
 if TYPE_CHECKING:
     from worker.reader import Reader

@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.flat import PER_CALL_S, SOON_S, Seen, Verdict, judge, pause_s, too_late
+from worker.mass.flat import PER_CALL_S, SOON_S, Seen, Verdict, judge, pause_s, too_late
 
 S = 1_000_000
 

@@ -9,12 +9,12 @@ import pytest
 
 from worker.admission import RedisFullError
 from worker.book import Book, ReadingStopped
-from worker.flat import Seen, Verdict
-from worker.mass import FAILED_S, REFUSED_S, MassCanceller
-from worker.mass_state import Mass
-from worker.masses import Listing, Masses
+from worker.mass.canceller import FAILED_S, REFUSED_S, MassCanceller
+from worker.mass.flat import Seen, Verdict
+from worker.mass.masses import Listing, Masses
+from worker.mass.scope import Scope
+from worker.mass.state import Mass
 from worker.okx.errors import NotAuthorised, OutcomeUnknown
-from worker.scope import Scope
 from worker.users import User
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker.proof import Believed, Unconfirmed, overdue, seen_as, seen_open
+from worker.confirm.proof import Believed, Unconfirmed, overdue, seen_as, seen_open
 
 
 def job(

@@ -5,7 +5,7 @@ import pytest
 from tasks.mass import CancelAll, may_be, parse_cancel_all
 from tasks.messages import InvalidOrders
 from tasks.reading import read_cancel_all
-from worker.scope import Scope
+from worker.mass.scope import Scope
 
 NOW_MS = 1_700_000_060_000.0
 ROW = {

@@ -8,13 +8,13 @@ from typing import Annotated, Final
 import typer
 from rich.text import Text
 
-from worker.audit import Decision
 from worker.cli import context
 from worker.cli.mass_words import scope_words
 from worker.cli.output import clean, iso, number, plain, plural, show
 from worker.cli.render import counts_text
-from worker.scope import Scope
-from worker.story import read_story
+from worker.hand.audit import Decision
+from worker.hand.story import read_story
+from worker.mass.scope import Scope
 
 DECISIONS_SHOWN: Final = 100
 _STYLES: Final = {"pause": "yellow", "resume": "green", "withdraw": "magenta", "retry": "cyan", "completed": "green"}

@@ -15,7 +15,7 @@ from worker.cli.errors import CommandError, Exit
 from worker.cli.output import print_json, show
 from worker.cli.render import batch_json
 from worker.cli.words import paused_words, resumed_words, retried_words, withdrawn_words
-from worker.hand import IN_VAIN, Asked, Vain
+from worker.hand.hand import IN_VAIN, Asked, Vain
 
 Batch = Annotated[str, typer.Argument(metavar="BATCH", help="The batch's id.")]
 Target = Annotated[

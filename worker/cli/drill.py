@@ -24,10 +24,10 @@ from worker.cli.errors import CommandError, Exit
 from worker.cli.output import as_text, clean, iso, plain, print_json, show, table
 from worker.demo.plan import Plan
 from worker.demo.stage import ACCOUNT, stage
-from worker.drill import ASKED, Drill, DrillPlan, check_place
-from worker.drilling import Drilling
+from worker.drill.rules import ASKED, Drill, DrillPlan, check_place
+from worker.drill.run import Drilling
 from worker.fleet import read_workers
-from worker.mass_report import report_json
+from worker.mass.report import report_json
 from worker.reader import reading
 from worker.store import Store
 

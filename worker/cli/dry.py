@@ -15,10 +15,10 @@ from tasks.mass import ALL_ACCOUNTS, CancelAll
 from worker.cli.errors import CommandError, Exit
 from worker.cli.mass_words import scope_words
 from worker.cli.output import clean, number, plural, show, table
+from worker.mass.scope import Scope
 from worker.okx.client import Row
 from worker.okx.errors import ExchangeError
 from worker.reader import Reader, reading
-from worker.scope import Scope
 from worker.store import Store
 
 ORDERS_SHOWN: Final = 1_000

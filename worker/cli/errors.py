@@ -18,16 +18,16 @@ from worker.admission import AdmissionError
 from worker.batches import UnknownBatchError
 from worker.demo.stage import StageError
 from worker.directory import UnknownAccountError
-from worker.drill import NotADrillError
+from worker.drill.rules import NotADrillError
 from worker.embedded import RedisNotStarted
 from worker.faults import PREFIX
-from worker.hand import UnsealedBatchError
-from worker.masses import UnknownMassError
+from worker.hand.hand import UnsealedBatchError
+from worker.hand.targets import UnknownLaneError
+from worker.mass.masses import UnknownMassError
 from worker.orderfile import OrderFileError
 from worker.reader import NotReadableError
 from worker.settings import SettingsError, redacted
 from worker.simulator.process import SimulatorError
-from worker.targets import UnknownLaneError
 
 
 class Exit(IntEnum):

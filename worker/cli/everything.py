@@ -19,8 +19,8 @@ from worker.cli.live import watch
 from worker.cli.mass import MassProgress, Progress, report_parts
 from worker.cli.output import plural, print_json, show
 from worker.fleet import read_workers
-from worker.mass_report import OFF_THE_BOOK, MassReport, make_report, report_json
-from worker.mass_state import Mass
+from worker.mass.report import OFF_THE_BOOK, MassReport, make_report, report_json
+from worker.mass.state import Mass
 from worker.store import Store
 
 FRAME_S: Final = 0.15

@@ -15,8 +15,8 @@ from worker.cli.live import LINE_S, Bars
 from worker.cli.mass_words import empty_s, filters_words, listing_words, scope_words
 from worker.cli.output import STYLES, clean, iso, number, plural, styled, table
 from worker.cli.render import counts_text
-from worker.mass_report import MassReport, NotOff
-from worker.mass_state import Mass
+from worker.mass.report import MassReport, NotOff
+from worker.mass.state import Mass
 
 ORDERS_NAMED: Final = 1_000
 _EMPTY: Final = "empty s"

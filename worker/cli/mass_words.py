@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from worker.cli.output import clean, number
-from worker.mass_state import Mass
-from worker.scope import Scope
+from worker.mass.scope import Scope
+from worker.mass.state import Mass
 
 
 def scope_words(scope: Scope) -> str:

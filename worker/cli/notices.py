@@ -4,11 +4,11 @@ from datetime import datetime
 
 from rich.text import Text
 
+from worker.alerts.conditions import URGENT_TOO_OLD_S
 from worker.cli.mass_words import listing_words, scope_words
 from worker.cli.output import clean, clock, plural
-from worker.conditions import URGENT_TOO_OLD_S
 from worker.deadman import Switch
-from worker.mass_state import Mass
+from worker.mass.state import Mass
 from worker.status import Snapshot
 
 

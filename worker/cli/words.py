@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from worker.cli.output import clean, iso, moment, number, plural
-from worker.hand import Paused, Rested, Resumed, Retried, Withdrawn
-from worker.targets import Target
+from worker.hand.hand import Paused, Rested, Resumed, Retried, Withdrawn
+from worker.hand.targets import Target
 
 
 def withdrawn_words(done: Withdrawn) -> Iterator[str]:

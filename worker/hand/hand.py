@@ -17,12 +17,12 @@ from redis import Redis
 from redis.exceptions import ResponseError
 
 from worker.admission import RedisFullError
-from worker.audit import time_of
 from worker.batches import Batches, BatchState, UnknownBatchError
+from worker.hand.audit import time_of
+from worker.hand.targets import Target, Targets
 from worker.keys import JobId, Keys
-from worker.masses import call_off
+from worker.mass.masses import call_off
 from worker.scripts import Scripts
-from worker.targets import Target, Targets
 
 CHUNK: Final = 250
 """Orders per run of `withdraw` or `retry`: some ten milliseconds of Redis."""

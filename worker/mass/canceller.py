@@ -15,8 +15,8 @@ from redis.exceptions import RedisError
 
 from worker.admission import AdmissionError
 from worker.book import Book, ReadingStopped
-from worker.flat import Seen, judge, too_late
-from worker.masses import Listing, MassEnded, Masses
+from worker.mass.flat import Seen, judge, too_late
+from worker.mass.masses import Listing, MassEnded, Masses
 from worker.okx.client import Row
 from worker.okx.errors import ExchangeError, NotAuthorised
 from worker.users import User

@@ -7,7 +7,7 @@ from decimal import ROUND_DOWN, Decimal
 from typing import Final
 from urllib.parse import urlsplit
 
-from worker.mass_report import MassReport
+from worker.mass.report import MassReport
 from worker.reader import Reader
 from worker.settings import Settings
 

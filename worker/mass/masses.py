@@ -13,11 +13,11 @@ from redis import Redis
 from tasks.mass import ALL_ACCOUNTS, CancelAll
 from worker.admission import Admission, AdmissionError, BatchConflictError
 from worker.directory import AccountInfo, Directory
-from worker.flat import Seen, State, Verdict
 from worker.keys import JobId, Keys
-from worker.mass_state import Mass, read_mass
+from worker.mass.flat import Seen, State, Verdict
+from worker.mass.scope import Scope
+from worker.mass.state import Mass, read_mass
 from worker.okx.client import Row
-from worker.scope import Scope
 from worker.scripts import Scripts
 
 ROOM_FOR: Final = 4_000

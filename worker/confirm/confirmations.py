@@ -7,12 +7,12 @@ from typing import Any, Final, cast
 
 from redis import Redis
 
+from worker.confirm.proof import Believed, Finding, Unconfirmed, seen_as
 from worker.grants import Exhausted
 from worker.instruments import lane_of
 from worker.keys import JobId, Keys
 from worker.lanes import exhausted_in
 from worker.okx.client import Row
-from worker.proof import Believed, Finding, Unconfirmed, seen_as
 from worker.scripts import Scripts
 from worker.users import User
 

@@ -5,8 +5,8 @@ from functools import cached_property
 
 from redis import Redis
 
-from worker.audit import Audit, Decision, time_of
 from worker.batches import Batches, BatchState, UnknownBatchError
+from worker.hand.audit import Audit, Decision, time_of
 from worker.keys import JobId, Keys
 
 

@@ -12,12 +12,12 @@ from typing import Final
 from redis.exceptions import RedisError
 
 from tasks.mass import parse_cancel_all
-from worker.audit import time_of
 from worker.batches import Row
-from worker.drill import ASKED, Drill, DrillPlan, NotADrillError, Step, far_off
+from worker.drill.rules import ASKED, Drill, DrillPlan, NotADrillError, Step, far_off
+from worker.hand.audit import time_of
 from worker.instruments import lane_of, type_of
-from worker.mass_report import MassReport, make_report
-from worker.masses import call_off
+from worker.mass.masses import call_off
+from worker.mass.report import MassReport, make_report
 from worker.okx.answers import Item
 from worker.okx.errors import ExchangeError
 from worker.okx.orders import OrderRef

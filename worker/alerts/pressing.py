@@ -5,8 +5,8 @@ from typing import Final
 
 from redis.exceptions import RedisError
 
-from worker.alerts import Condition
-from worker.conditions import (
+from worker.alerts.alerts import Condition
+from worker.alerts.conditions import (
     URGENT_TOO_OLD_S,
     may_be_live,
     oldest_urgent,

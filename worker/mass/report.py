@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from worker.batches import DEAD, BatchState, Row
-from worker.flat import State
-from worker.mass_state import Mass
-from worker.scope import Scope
+from worker.mass.flat import State
+from worker.mass.scope import Scope
+from worker.mass.state import Mass
 
 OFF_THE_BOOK = ("canceled", "filled", "gone")
 

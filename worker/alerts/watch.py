@@ -13,8 +13,8 @@ import structlog
 from redis import Redis
 from redis.exceptions import RedisError
 
-from worker.alerts import Condition, alert
-from worker.conditions import URGENT_TOO_OLD_S, oldest_urgent, pauses
+from worker.alerts.alerts import Condition, alert
+from worker.alerts.conditions import URGENT_TOO_OLD_S, oldest_urgent, pauses
 from worker.keys import Keys
 from worker.scripts import PASSING
 

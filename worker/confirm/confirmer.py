@@ -15,12 +15,12 @@ import structlog
 from redis.exceptions import RedisError
 
 from worker.book import Book, ReadingStopped
-from worker.confirmations import Confirmations, Look, Written
+from worker.confirm.confirmations import Confirmations, Look, Written
+from worker.confirm.proof import LOOK_AGAIN_AFTER_S, Finding, Unconfirmed, overdue, seen_as, seen_open
 from worker.instruments import type_of
 from worker.okx.client import Row
 from worker.okx.errors import ExchangeError, NotAuthorised, Throttled
 from worker.okx.orders import OrderRef
-from worker.proof import LOOK_AGAIN_AFTER_S, Finding, Unconfirmed, overdue, seen_as, seen_open
 from worker.report import report_exhausted
 from worker.users import User
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import cast
 
-from worker.audit import time_of
-from worker.flat import State
-from worker.scope import Scope
+from worker.hand.audit import time_of
+from worker.mass.flat import State
+from worker.mass.scope import Scope
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""What must somebody act on, and how is he told?"""

@@ -1,0 +1,1 @@
+"""Is it off the book? What the exchange told of cancels that were answered."""

@@ -1,0 +1,1 @@
+"""How is the kill switch proven to work?"""

@@ -1,0 +1,1 @@
+"""How is everything that is open cancelled? Mass cancels."""
