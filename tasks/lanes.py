@@ -10,4 +10,4 @@ def drain_lane(lane: str) -> None:
 
     runtime = current()
     if runtime is not None:
-        runtime.sender.drain(lane)
+        runtime.sender.drain([lane])

@@ -95,6 +95,7 @@ class Runtime:
             publish,
             self.sender.drain,
             self.name,
+            room=self.sender.room,
             facts=self._facts,
             look=self.confirmer.look,
             mass=self._masses.take_up,

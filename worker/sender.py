@@ -54,6 +54,10 @@ class Sender:
         """Permits in use now."""
         return self._concurrency - self._permits
 
+    def room(self) -> int:
+        """How many lanes would be given a turn at once that is worth a claim."""
+        return self._permits // self._handful
+
     def admit_user(self, uid: str) -> None:
         """From now on the lanes of this user may be sent; before, they wait."""
         with self._changed:
@@ -61,9 +65,10 @@ class Sender:
                 self._wanting.setdefault(lane)
         self._pump(at_least=1)
 
-    def drain(self, lane: str) -> None:
-        """Gives the lane its turn, now or as soon as a permit is free."""
-        self._want(lane)
+    def drain(self, lanes: Sequence[str]) -> None:
+        """Gives the lanes their turn, now or as soon as permits are free."""
+        for lane in lanes:
+            self._want(lane)
         self._pump(at_least=1)
 
     def stop(self, timeout_s: float) -> bool:

@@ -1,7 +1,7 @@
-"""Who notices that a lane is due? One thread in every worker: it publishes drains and does the upkeep."""
+"""Who notices that a lane is due? One thread in every worker: it gives lanes their turn and does the upkeep."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from threading import Event, Thread
 from typing import Final
 
@@ -16,22 +16,26 @@ log = structlog.get_logger(__name__)
 
 ROUND_S: Final = 1.0
 PAUSE_S: Final = 0.5
+PUBLISH_EVERY_S: Final = 0.2
+"""A lane that this worker has no room for is offered to the others so often."""
 
 
 class Waker(Thread):
-    """Publishes a drain for each lane as it falls due. `publish` raises when the broker is away or takes nothing.
+    """Gives each lane its turn as it falls due: `drain` in this worker, as many as it has `room` for.
 
-    Then `drain` gives the lanes their turn in this worker. `look` looks at a user's book, `mass` takes a mass
-    cancel up. `facts` is asked for what `status` shows of it.
+    Other workers are asked for the rest: `publish` raises when the broker is away or takes nothing, and the lanes then
+    stand in line here. `look` looks at a user's book, `mass` takes a mass cancel up. `facts` is asked for what
+    `status` shows of this worker.
     """
 
     def __init__(
         self,
         board: Board,
         publish: Callable[[str], None],
-        drain: Callable[[str], None],
+        drain: Callable[[Sequence[str]], None],
         worker: str,
         *,
+        room: Callable[[], int],
         facts: Callable[[], Mapping[str, object]],
         look: Callable[[str], None],
         mass: Callable[[str], None],
@@ -41,6 +45,7 @@ class Waker(Thread):
         self._publish = publish
         self._drain = drain
         self._worker = worker
+        self._room = room
         self._facts = facts
         self._look = look
         self._mass = mass
@@ -48,6 +53,7 @@ class Waker(Thread):
         self._awake = Event()
         self._bell = Thread(target=self._listen, name="bell", daemon=True)
         self._upkeep_at = 0.0
+        self._published: dict[str, float] = {}
 
     def stop(self) -> None:
         """The present round is the last one."""
@@ -63,20 +69,34 @@ class Waker(Thread):
             self._awake.wait(self._survive(self._round))
 
     def _round(self) -> float:
-        """Publishes what is due; returns the seconds until the next round."""
+        """Everything that is due gets its turn; returns the seconds until the next round."""
         due = self._board.wake()
         for uid in due.users:
             self._look(uid)
         for batch_id in due.masses:
             self._mass(batch_id)
-        for done, lane in enumerate(due.lanes):
-            try:
-                self._publish(lane)
-            except Exception:
-                for left in due.lanes[done:]:
-                    self._drain(left)
-                raise
+        self._turns(due.lanes)
         return 0.0 if due.any else min(ROUND_S, ROUND_S if due.next_s is None else due.next_s)
+
+    def _turns(self, lanes: Sequence[str]) -> None:
+        """As many lanes as this worker has room for stay here; of the others, who was offered just now does, too."""
+        room = self._room()
+        here, others = list(lanes[:room]), [lane for lane in lanes[room:] if self._may_publish(lane)]
+        here += [lane for lane in lanes[room:] if lane not in others]
+        try:
+            while others:
+                self._publish(others[0])
+                others.pop(0)
+        finally:
+            self._drain([*here, *others])
+
+    def _may_publish(self, lane: str) -> bool:
+        """A lane whose calls are under way here falls due again and again; a message costs as much as several calls."""
+        now = time.monotonic()
+        if now - self._published.get(lane, -PUBLISH_EVERY_S) < PUBLISH_EVERY_S:
+            return False
+        self._published = {each: at for each, at in self._published.items() if now - at < PUBLISH_EVERY_S} | {lane: now}
+        return True
 
     def _listen(self) -> None:
         """Its own thread: a blocking read in Redis ends too late for a due time, so the waker keeps time itself."""

@@ -115,7 +115,6 @@ def test_a_hanging_webhook_holds_nobody_up(hook: Hook, start: Callable[..., Aler
             alert(Condition.ORDER_MAY_BE_LIVE, f"b{number}", {"order": number})
         hook.open.set()
         until(lambda: len(hook.bodies) > QUEUED)
-    assert hook.bodies[0]["facts"] == {"order": 0}
     (lost,) = (line for line in lines if line["event"] == "alerts_lost")
     assert lost["count"] == SUBJECTS + 1 - len(hook.bodies)
 

@@ -110,7 +110,7 @@ def make(client: FakeClient) -> Iterator[Callable[..., Sender]]:
 def test_a_lane_is_drained_without_another_message(make: Callable[..., Sender]) -> None:
     """One drain, and claims go on until the lane is empty."""
     lanes = FakeLanes(BTC=100)
-    make(lanes).drain(LANE)
+    make(lanes).drain([LANE])
     assert all_of(lanes.done, 100)
     assert len(lanes.recorded) == 100
 
@@ -120,10 +120,10 @@ def test_never_more_calls_in_flight_than_permits(make: Callable[..., Sender], cl
     lanes = FakeLanes(BTC=100)
     client.may_answer.clear()
     sender = make(lanes, concurrency=8)
-    sender.drain(LANE)
+    sender.drain([LANE])
     assert all_of(client.asked, 8)
     assert sender.in_flight == 8
-    sender.drain(LANE)
+    sender.drain([LANE])
     assert len(client.orders) == 8
     client.may_answer.set()
     assert all_of(lanes.done, 100)
@@ -133,8 +133,8 @@ def test_freed_permits_are_handed_on_by_the_handful(make: Callable[..., Sender])
     """A claim for one costs as much as for several."""
     lanes = FakeLanes(BTC=400, ETH=400)
     sender = make(lanes, concurrency=64)
-    sender.drain(LANE)
-    sender.drain("u1/ETH-USDT")
+    sender.drain([LANE])
+    sender.drain(["u1/ETH-USDT"])
     assert all_of(lanes.done, 800)
     assert len(lanes.claimed) <= 800 / 8 + 4  # the two drains, and each lane's last claim, may be for fewer
 
@@ -143,7 +143,7 @@ def test_lanes_of_a_user_who_is_not_ready_wait(make: Callable[..., Sender]) -> N
     """They get their turn as soon as the exchange has told who he is."""
     lanes = FakeLanes(BTC=3)
     sender = make(lanes, ready=False)
-    sender.drain(LANE)
+    sender.drain([LANE])
     assert lanes.claimed == []
     sender.admit_user("u1")
     assert all_of(lanes.done, 3)
@@ -152,7 +152,7 @@ def test_lanes_of_a_user_who_is_not_ready_wait(make: Callable[..., Sender]) -> N
 def test_a_lane_of_an_unknown_user_is_left_alone(make: Callable[..., Sender]) -> None:
     """Its account is not configured here."""
     lanes = FakeLanes()
-    make(lanes).drain("u2/BTC-USDT")
+    make(lanes).drain(["u2/BTC-USDT"])
     assert lanes.claimed == []
 
 
@@ -167,9 +167,9 @@ def test_a_claim_that_fails_gives_its_permits_back(make: Callable[..., Sender], 
 
     lanes.on_claim = fail
     sender = make(lanes)
-    sender.drain(LANE)
+    sender.drain([LANE])
     assert sender.in_flight == 0
-    sender.drain(LANE)
+    sender.drain([LANE])
     assert all_of(lanes.done, 1)
 
 
@@ -183,7 +183,7 @@ def test_a_result_is_kept_in_hand_while_redis_is_away(make: Callable[..., Sender
             raise error
 
     lanes.on_record = fail
-    make(lanes).drain(LANE)
+    make(lanes).drain([LANE])
     assert all_of(lanes.done, 1)
 
 
@@ -196,7 +196,7 @@ def test_a_result_that_redis_will_never_take_holds_no_permit(make: Callable[...,
 
     lanes.on_record = fail
     sender = make(lanes)
-    sender.drain(LANE)
+    sender.drain([LANE])
     assert all_of(client.asked, 1)
     assert sender.stop(SOON_S)
     assert lanes.recorded == []
@@ -209,11 +209,11 @@ def test_stopping_claims_nothing_more_and_records_what_is_in_flight(
     lanes = FakeLanes(BTC=100)
     client.may_answer.clear()
     sender = make(lanes, concurrency=4)
-    sender.drain(LANE)
+    sender.drain([LANE])
     assert all_of(client.asked, 4)
     assert not sender.stop(0.0)
     client.may_answer.set()
     assert sender.stop(SOON_S)
     assert len(lanes.recorded) == 4
-    sender.drain(LANE)
+    sender.drain([LANE])
     assert sum(permits for _, permits in lanes.claimed) == 4

@@ -5,6 +5,7 @@ what becomes of a `drain_lane` that arrived: `drop`, `twice` or `late`.
 """
 
 import threading
+from collections.abc import Sequence
 from typing import Final
 from unittest.mock import patch
 
@@ -43,15 +44,15 @@ def install() -> None:
     state = Redis.from_url(load_settings().redis_url.get_secret_value(), decode_responses=True)
     drain = Sender.drain
 
-    def unreliable(sender: Sender, lane: str) -> None:
+    def unreliable(sender: Sender, lanes: Sequence[str]) -> None:
         mode = state.get(DRAIN)
         if mode == "drop":
             return
         if mode == "late":
-            threading.Timer(LATE_S, drain, (sender, lane)).start()
+            threading.Timer(LATE_S, drain, (sender, lanes)).start()
             return
-        drain(sender, lane)
+        drain(sender, lanes)
         if mode == "twice":
-            drain(sender, lane)
+            drain(sender, lanes)
 
     patch.object(Sender, "drain", unreliable).start()
