@@ -11,6 +11,8 @@ from worker.scripts import Scripts
 from worker.users import User, account_scope
 from worker.window import Timing
 
+_encode: Final = json.JSONEncoder(separators=(",", ":")).encode
+
 STRIKES: Final = 5
 
 CONFIRM_AFTER_US: Final = 100_000
@@ -158,5 +160,5 @@ def _decided(decided: Decided) -> dict[str, object]:
         "ord": decided.ord_id,
         "delay_us": round(decided.delay_s * 1e6),
         "counts": decided.counts,
-        "attempt": json.dumps(decided.attempt, separators=(",", ":")),
+        "attempt": _encode(decided.attempt),
     }

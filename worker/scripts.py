@@ -43,6 +43,8 @@ VERBS: Final = (
     "leave",
 )
 
+_encode: Final = json.JSONEncoder(separators=(",", ":")).encode
+
 PASSING: Final = (
     exceptions.ConnectionError,
     exceptions.TimeoutError,
@@ -76,7 +78,7 @@ class Scripts:
 
     def run(self, verb: str, argument: Mapping[str, object]) -> dict[str, Any]:
         """The object that the verb answers; raises redis-py's errors once `attempts` are used up."""
-        text = json.dumps(argument, separators=(",", ":"))
+        text = _encode(argument)
         for attempt in range(1, self._attempts + 1):
             try:
                 return self._call(verb, text)

@@ -6,12 +6,12 @@ hands it to the next lane, so a lane keeps going without another message, and a 
 
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from threading import Condition, Event
 
 import structlog
 from redis.exceptions import RedisError
 
+from worker.crew import Crew
 from worker.grants import Call, Done, Grant, Recorded, Result
 from worker.instruments import uid_of
 from worker.lanes import Lanes
@@ -47,7 +47,7 @@ class Sender:
         self._stopping = Event()
         self._recorder = Recorder(lanes, self._stopping, self._recorded)
         # one thread more: whoever records holds no permit for it
-        self._pool = ThreadPoolExecutor(concurrency + 1, thread_name_prefix="send")
+        self._crew = Crew(concurrency + 1, self._send, name="send")
 
     @property
     def in_flight(self) -> int:
@@ -77,7 +77,7 @@ class Sender:
         with self._changed:
             self._wanting.clear()
             done = self._changed.wait_for(lambda: self._permits == self._concurrency, timeout_s)
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._crew.dismiss()
         return done
 
     def _want(self, lane: str) -> None:
@@ -128,13 +128,14 @@ class Sender:
             return 0
         report_exhausted(grant.exhausted)
         for call in grant.calls:
-            self._pool.submit(self._send, grant, call)
+            self._crew.hand((grant, call))
         if grant.calls and grant.due_s == 0:
             self._want(lane)
         return len(grant.calls)
 
-    def _send(self, grant: Grant, call: Call) -> None:
+    def _send(self, claimed: tuple[Grant, Call]) -> None:
         """Makes the call; whoever records it frees its permit."""
+        grant, call = claimed
         try:
             done = self._call(grant, call)
         except Exception:

@@ -16,7 +16,7 @@ log = structlog.get_logger(__name__)
 
 ROUND_S: Final = 1.0
 PAUSE_S: Final = 0.5
-PUBLISH_EVERY_S: Final = 0.2
+PUBLISH_EVERY_S: Final = 1.0
 """A lane that this worker has no room for is offered to the others so often."""
 
 

@@ -23,6 +23,7 @@ from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import loads
 
 if TYPE_CHECKING:
+    from redis import Redis
     from redis.client import Pipeline
 
 logger: Final = logging.getLogger(__name__)
@@ -125,6 +126,23 @@ class Channel(redis.Channel):
 
     QoS = QoS
     Message = Message  # type: ignore[assignment]  # kombu reads the class attribute, not its type
+
+    _known: Redis | None = None
+
+    def _create_client(self, asynchronous: bool = False) -> Redis:  # noqa: FBT001, FBT002 (kombu's signature)
+        """One for the pool: kombu makes a client for each command, which costs more than the command.
+
+        The asynchronous ones each hold a connection, and stay their owner's.
+        """
+        if asynchronous:
+            return self._made(asynchronous=True)
+        if self._known is None or self._known.connection_pool is not self.pool:
+            self._known = self._made(asynchronous=False)
+        return self._known
+
+    def _made(self, *, asynchronous: bool) -> Redis:
+        made: Redis = super()._create_client(asynchronous)
+        return made
 
     def _brpop_read(self, **options: object) -> bool:
         """As kombu's, but what was popped is delivered unread."""

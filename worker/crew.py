@@ -1,0 +1,32 @@
+"""Who makes the calls? Threads of one queue; a pool that makes a future of each call costs a tenth of the call."""
+
+from collections.abc import Callable
+from queue import SimpleQueue
+from threading import Thread
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Crew(Generic[T]):
+    """`size` threads that do `work`, which must not raise, with whatever is handed to them, in that order."""
+
+    def __init__(self, size: int, work: Callable[[T], None], *, name: str) -> None:
+        self._work = work
+        self._waiting: SimpleQueue[T | None] = SimpleQueue()
+        self._threads = [Thread(target=self._run, name=f"{name}-{number}", daemon=True) for number in range(size)]
+        for thread in self._threads:
+            thread.start()
+
+    def hand(self, each: T) -> None:
+        """To the next thread that is free; returns at once."""
+        self._waiting.put(each)
+
+    def dismiss(self) -> None:
+        """The threads end when they have done what was handed to them before."""
+        for _ in self._threads:
+            self._waiting.put(None)
+
+    def _run(self) -> None:
+        while (each := self._waiting.get()) is not None:
+            self._work(each)
