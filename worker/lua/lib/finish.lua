@@ -16,23 +16,37 @@ local function row_json(waiting, result)
   return '{"n":' .. n .. ',"enqueued":' .. enqueued .. ',"clOrdId":' .. cjson.encode(client_id) .. ',' .. result .. '}'
 end
 
-local touched = {}
+-- Rows that end are collected, too: batch → {jobs, endings [{status, result}]}.
+local rows_ending = {}
 
 local function row_end(batch, job, status, result)
-  local waiting = redis.call('HGET', K.rows(batch), job)
-  if not waiting then return end
-  redis.call('HSET', K.rows(batch), job, row_json(waiting, result))
-  tally(K.batch(batch), 'status:' .. status, 1)
-  tally(K.batch(batch), 'waiting', -1)
-  touched[batch] = true
+  local rows = rows_ending[batch] or { jobs = {}, endings = {} }
+  rows_ending[batch] = rows
+  rows.jobs[#rows.jobs + 1] = job
+  rows.endings[#rows.endings + 1] = { status, result }
+end
+
+local function rows_write(batch, rows)
+  local waiting, ended = redis.call('HMGET', K.rows(batch), unpack(rows.jobs)), {}
+  for index, row in ipairs(waiting) do
+    if row then
+      ended[#ended + 1] = rows.jobs[index]
+      ended[#ended + 1] = row_json(row, rows.endings[index][2])
+      tally(K.batch(batch), 'status:' .. rows.endings[index][1], 1)
+      tally(K.batch(batch), 'waiting', -1)
+    end
+  end
+  in_parts('HSET', K.rows(batch), ended)
 end
 
 -- write_out: what moves and ends have collected; before the board is looked at.
 local function write_out(wall)
   moves_write()
+  local touched = rows_ending
+  for batch, rows in pairs(touched) do rows_write(batch, rows) end
   counts_write()
   for batch in pairs(touched) do batch_settle(batch, wall) end
-  touched = {}
+  rows_ending = {}
 end
 
 local function result_json(job, ending, wall)
