@@ -3,15 +3,17 @@
 import json
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from threading import Event
 from typing import Any, cast
 
 import pytest
 from structlog.testing import capture_logs
 
-from worker.alerts import webhook as webhook_module
 from worker.alerts.alerts import QUEUED, SUBJECTS, Alerts, Condition, alert
 from worker.alerts.webhook import Webhook, WebhookError, sign
+
+README = Path(__file__).parents[2] / "README.md"
 
 
 class Hook:
@@ -158,10 +160,10 @@ def test_facts_that_are_no_json_are_sent_as_text(hook: Hook, start: Callable[...
 
 
 def test_the_documented_check_accepts_what_is_signed() -> None:
-    """The example of webhook.py, as it stands there; neither another body nor an old one passes."""
-    lines = (webhook_module.__doc__ or "").split("imported:\n\n")[1].splitlines()
+    """The example of README.md, as it stands there; neither another body nor an old one passes."""
+    example = README.read_text("utf-8").split("```python\n")[1].split("```")[0]
     names: dict[str, Any] = {}
-    exec("import hmac, time\nfrom collections.abc import Mapping\n" + "\n".join(line[4:] for line in lines), names)  # noqa: S102
+    exec("import hmac, time\nfrom collections.abc import Mapping\n" + example, names)  # noqa: S102
     for age_s, body, passes in ((0, b"{}", True), (0, b"{ }", False), (400, b"{}", False)):
         stamp = str(int(time.time()) - age_s)
         headers = {"Bulk-Cancel-Timestamp": stamp, "Bulk-Cancel-Signature": sign(b"s3", stamp, b"{}")}

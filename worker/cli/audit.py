@@ -72,7 +72,7 @@ def decision_line(decision: Decision, *, in_batch: bool = False) -> Text:
 
 def _what(decision: Decision) -> Text:
     if decision.event == "completed":
-        return counts_text(decision.facts["counts"])
+        return counts_text(decision.facts["counts"]) or Text("no order")
     return Text(clean(_WORDS.get(decision.event, _others)(decision)))
 
 

@@ -84,17 +84,17 @@ end
 local function gather(count)
   local jobs = {}
   for _, id in ipairs(redis.call('ZRANGE', K.ready(lane), 0, count - 1)) do
-    local job = job_read(id)
+    local job = job_read(id, IN_LINE)
     if job.deadline > now then jobs[#jobs + 1] = job
-    else exhaust(lane, job, 'deadline passed before it could be sent', wall, input.retention_s) end
+    else exhaust(lane, job_read(id), 'deadline passed before it could be sent', wall, input.retention_s) end
   end
   return jobs
 end
 
 local function job_json(job)
-  return '{"id":' .. cjson.encode(job.id) .. ',"account":' .. cjson.encode(job.account) .. ',"attempts":' .. job.attempts ..
+  return '{"id":' .. cjson.encode(job.id) .. ',"account":' .. quoted(job.account) .. ',"attempts":' .. job.attempts ..
     ',"generation":' .. job.generation .. ',"left":' .. text(job.deadline - now) .. ',"batches":' ..
-    cjson.encode(job.batches) .. '}'
+    quoted(job.batches) .. '}'
 end
 
 local function hand_out(job, call)

@@ -18,6 +18,8 @@ despite_full_memory()
 local input = cjson.decode(ARGV[1])
 local now, wall = clock()
 local lanes, users, seen = {}, {}, {}
+local OF_SENT = { 'state', 'generation', 'account', 'attempts', 'place', 'call', 'batches', 'sent', 'log', 'next', 'accepted',
+  'told' }
 
 local function settle(done)
   local key = K.window(done.lane .. ':' .. done.meter)
@@ -93,7 +95,7 @@ end
 local function apply(done, decided)
   if seen[decided.id] then moves_write() end -- what is collected knows no order
   seen[decided.id] = true
-  local job = job_read(decided.id)
+  local job = job_read(decided.id, OF_SENT)
   local known = job and job.live and tonumber(job.generation) == decided.generation
   if not known or job.call ~= done.call then done.stale = done.stale + 1 end
   if not known then return end

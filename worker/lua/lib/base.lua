@@ -3,7 +3,28 @@
 local INF = 9e15
 
 -- Integers above 1e14 lose digits when Lua concatenates or cjson encodes them.
-local function text(number) return string.format('%.0f', number) end
+local texts = {}
+
+local function text(number)
+  local known = texts[number]
+  if not known then
+    known = string.format('%.0f', number)
+    texts[number] = known
+  end
+  return known
+end
+
+-- quoted: a string as JSON; the same few codes and names come again and again.
+local quotes = {}
+
+local function quoted(value)
+  local known = quotes[value]
+  if not known then
+    known = cjson.encode(value)
+    quotes[value] = known
+  end
+  return known
+end
 
 local function number(value) return value and tonumber(value) or nil end
 

@@ -13,7 +13,7 @@ end
 -- row: what a batch keeps of an ended job; `waiting` is the row it had ('n enqueued clOrdId').
 local function row_json(waiting, result)
   local n, enqueued, client_id = string.match(waiting, '^(%d+) (%d+) ?(%S*)$')
-  return '{"n":' .. n .. ',"enqueued":' .. enqueued .. ',"clOrdId":' .. cjson.encode(client_id) .. ',' .. result .. '}'
+  return '{"n":' .. n .. ',"enqueued":' .. enqueued .. ',"clOrdId":' .. quoted(client_id) .. ',' .. result .. '}'
 end
 
 -- Rows that end are collected, too: batch → {jobs, endings [{status, result}]}.
@@ -49,12 +49,17 @@ local function write_out(wall)
   rows_ending = {}
 end
 
+local function joined(log)
+  if not log then return '' end
+  return string.find(log, '\n', 1, true) and string.gsub(log, '\n', ',') or log
+end
+
 local function result_json(job, ending, wall)
-  return '"status":"' .. ending.status .. '","sCode":' .. cjson.encode(ending.code) .. ',"sMsg":' ..
-    cjson.encode(ending.message) .. ',"attempts":' .. job.attempts .. ',"generation":' .. job.generation ..
+  return '"status":"' .. ending.status .. '","sCode":' .. quoted(ending.code) .. ',"sMsg":' ..
+    quoted(ending.message) .. ',"attempts":' .. job.attempts .. ',"generation":' .. job.generation ..
     ',"first_sent":' .. (job.sent or 'null') .. ',"accepted":' .. (ending.accepted or job.accepted or 'null') ..
-    ',"accFillSz":' .. cjson.encode(ending.filled or '') .. ',"finished":' .. text(wall) ..
-    ',"log":[' .. string.gsub(job.log or '', '\n', ',') .. ']'
+    ',"accFillSz":' .. quoted(ending.filled or '') .. ',"finished":' .. text(wall) ..
+    ',"log":[' .. joined(job.log) .. ']'
 end
 
 local function outcome_add(job, status, code, message, wall, retention)
@@ -101,9 +106,9 @@ local exhausted = {}
 
 local function exhaust(lane, job, message, wall, retention)
   local code = job.believed == 'exhausted' and job.code or '' -- what the exchange said of its last attempt
-  exhausted[#exhausted + 1] = '{"job":' .. cjson.encode(job.id) .. ',"lane":' .. cjson.encode(lane) .. ',"account":' ..
-    cjson.encode(job.account) .. ',"batches":' .. cjson.encode(job.batches or '') ..
-    ',"attempts":' .. job.attempts .. ',"code":' .. cjson.encode(code) .. ',"message":' .. cjson.encode(message) .. '}'
+  exhausted[#exhausted + 1] = '{"job":' .. quoted(job.id) .. ',"lane":' .. quoted(lane) .. ',"account":' ..
+    quoted(job.account) .. ',"batches":' .. quoted(job.batches or '') ..
+    ',"attempts":' .. job.attempts .. ',"code":' .. quoted(code) .. ',"message":' .. quoted(message) .. '}'
   finish(lane, job, { status = 'exhausted', code = code, message = message }, wall, retention)
 end
 

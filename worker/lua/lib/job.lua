@@ -6,13 +6,19 @@ local PLACE = { queued = K.ready, retrying = K.later, sending = K.claimed, accep
 local OFF_BOOK = { canceled = true, filled = true, gone = true }
 local FIELDS = { 'state', 'generation', 'account', 'attempts', 'place', 'call', 'batches', 'deadline', 'sent', 'log', 'next',
   'believed', 'accepted', 'ord', 'code', 'message', 'told' }
+local IN_LINE = { 'state', 'generation', 'account', 'attempts', 'place', 'batches', 'deadline' }
 local LOG_KEPT = 10
 
-local function job_read(job)
-  local values = redis.call('HMGET', K.job(job), unpack(FIELDS))
+-- read: a job, or nil. `fields` IN_LINE is enough for one that is only handed out, and must not be ended with it.
+local function job_read(job, fields)
+  fields = fields or FIELDS
+  local values = redis.call('HMGET', K.job(job), unpack(fields))
   if not values[1] then return nil end
   local read = { id = job }
-  for index, field in ipairs(FIELDS) do read[field] = values[index] ~= '' and values[index] or nil end
+  for index = 1, #fields do
+    local value = values[index]
+    if value and value ~= '' then read[fields[index]] = value end
+  end
   read.attempts = number(read.attempts) or 0
   read.deadline = number(read.deadline) or INF
   read.live = read.place ~= nil and PLACE[read.state] ~= nil -- an ended job has no place in line
@@ -22,24 +28,36 @@ end
 -- Moves and counts are collected, and written together by `write_out`: one command for each place and counter.
 local leaving, entering, counts = {}, {}, {}
 
-local function collect(into, key, ...)
-  into[key] = into[key] or {}
-  for _, value in ipairs({ ... }) do table.insert(into[key], value) end
+local function collected(into, key)
+  local list = into[key]
+  if not list then
+    list = {}
+    into[key] = list
+  end
+  return list
+end
+
+local function enter(zset, score, job)
+  local list = collected(entering, zset)
+  list[#list + 1] = score
+  list[#list + 1] = job
 end
 
 local function tally(key, field, by)
-  counts[key] = counts[key] or {}
-  counts[key][field] = (counts[key][field] or 0) + by
+  local fields = collected(counts, key)
+  fields[field] = (fields[field] or 0) + by
 end
 
 local function leave(lane, job)
-  if PLACE[job.state] then collect(leaving, PLACE[job.state](lane), job.id) end
+  if not PLACE[job.state] then return end
+  local list = collected(leaving, PLACE[job.state](lane))
+  list[#list + 1] = job.id
 end
 
 -- move: takes a live job out of its place and puts it into that of `state`, with `score`; more fields may be set with it.
 local function move(lane, job, state, score, ...)
   leave(lane, job)
-  collect(entering, PLACE[state](lane), text(score), job.id)
+  enter(PLACE[state](lane), text(score), job.id)
   redis.call('HSET', K.job(job.id), 'state', state, ...)
   job.state = state
 end
@@ -64,6 +82,7 @@ local function counts_write()
 end
 
 local function words(value)
+  if value and not string.find(value, ' ', 1, true) then return { value } end
   local list = {}
   for word in string.gmatch(value or '', '%S+') do list[#list + 1] = word end
   return list
@@ -71,8 +90,12 @@ end
 
 -- note: adds one attempt (JSON text, one line) to the job's history, of which the last ones are kept.
 local function note(job, attempt)
+  if not job.log then
+    job.log = attempt
+    return
+  end
   local lines = {}
-  for line in string.gmatch(job.log or '', '[^\n]+') do lines[#lines + 1] = line end
+  for line in string.gmatch(job.log, '[^\n]+') do lines[#lines + 1] = line end
   lines[#lines + 1] = attempt
   while #lines > LOG_KEPT do table.remove(lines, 1) end
   job.log = table.concat(lines, '\n')
@@ -84,5 +107,5 @@ local function open(lane, id, before, wanted)
   if before then redis.call('DEL', K.job(id)) end
   redis.call('HSET', K.job(id), 'state', 'queued', 'generation', generation, 'account', wanted.account,
     'attempts', 0, 'place', wanted.place, 'batches', wanted.batches, 'deadline', wanted.deadline)
-  collect(entering, K.ready(lane), wanted.place, id)
+  enter(K.ready(lane), wanted.place, id)
 end
