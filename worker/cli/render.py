@@ -191,6 +191,7 @@ def snapshot_json(snapshot: Snapshot) -> dict[str, object]:
         "switches": snapshot.switches,
         "batches_waiting": snapshot.batches_waiting,
         "rests": snapshot.rests,
+        "masses": snapshot.masses,
         "lanes": snapshot.lanes,
         "workers": snapshot.workers,
         "batches": [batch_json(state) for state in snapshot.batches],

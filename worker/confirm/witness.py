@@ -90,6 +90,8 @@ class Witness(Thread):
 
     def run(self) -> None:
         """Rounds until stopped; a Redis that is away ends a round, never the thread."""
+        if without := [uid for uid, user in self._users.items() if user.ws_url is None]:
+            log.info("channel_off", users=without, reason=NO_ADDRESS)
         if not self._listed():
             return
         self._attended_at = time.monotonic()

@@ -67,6 +67,8 @@ class Drill:
 def check_place(settings: Settings, reader: Reader, name: str) -> None:
     """Raises NotADrillError unless the account is for demo trading or its exchange is not OKX's."""
     account = reader.account(name)
+    if settings.confirm == "off":
+        raise NotADrillError("CONFIRM is off: a drill has to prove that its orders are off the book")
     host = urlsplit(settings.base_url_of(account)).hostname or ""
     if not account.demo and (host == _DOMAIN or host.endswith(f".{_DOMAIN}")):
         raise NotADrillError(
