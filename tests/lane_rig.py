@@ -76,7 +76,9 @@ class LaneRig:
             redis, self.keys, self.scripts, self.admission, directory, deadline_s=900, retention_s=retention_s
         )
         self.lanes = Lanes(self.scripts, TIMING, max_attempts=max_attempts, retention_s=retention_s)
-        self.board = Board(redis, self.scripts, self.keys, retention_s=retention_s, blackout_us=TIMING.blackout_us)
+        self.board = Board(
+            redis, self.scripts, self.keys, retention_s=retention_s, blackout_us=TIMING.blackout_us, abandon_s=600
+        )
         self.batches = Batches(redis, self.keys)
         targets = Targets(redis, self.keys, directory)
         self.hand = Hand(redis, self.keys, self.scripts, self.batches, targets, deadline_s=900, retention_s=retention_s)

@@ -19,6 +19,7 @@ POSTPONE_US: Final = 1_000_000
 
 IDLE_US: Final = 86_400_000_000
 SWEPT: Final = 1000
+EXPIRED: Final = 200
 WORKER_GONE_S: Final = 10
 
 
@@ -41,14 +42,17 @@ class Due:
 
 
 class Board:
-    """The board of one runner; raises redis-py's errors."""
+    """The board of one runner; raises redis-py's errors. A job that nobody confirms for `abandon_s` is given up."""
 
-    def __init__(self, redis: Redis, scripts: Scripts, keys: Keys, *, retention_s: int, blackout_us: int) -> None:
+    def __init__(
+        self, redis: Redis, scripts: Scripts, keys: Keys, *, retention_s: int, blackout_us: int, abandon_s: float
+    ) -> None:
         self._redis = redis
         self._scripts = scripts
         self._keys = keys
         self._retention_s = retention_s
         self._blackout_us = blackout_us
+        self._abandon_us = round(abandon_s * 1e6)
 
     def wake(self) -> Due:
         """Takes what is due; nobody else gets them for a second."""
@@ -94,6 +98,7 @@ class Board:
                 "batch": batch,
                 "jobs": jobs,
                 "again_us": POSTPONE_US,
+                "abandon_us": self._abandon_us,
                 "retention_s": self._retention_s,
             }
             yield from exhausted_in(self._scripts.run("expire", argument))
@@ -104,7 +109,7 @@ class Board:
         for job, row in self._redis.hscan_iter(self._keys.of("rows", batch), count=SWEPT):
             if not row.startswith("{"):
                 part.append(_place(job))
-            if len(part) == SWEPT:
+            if len(part) == EXPIRED:
                 yield part
                 part = []
         yield part

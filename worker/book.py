@@ -54,7 +54,7 @@ class Book:
         while True:
             page = self._page(user, filters or {}, after)
             ids = {row.get("ordId", "") for row in page}
-            if "" in ids or ids & seen:
+            if "" in ids or len(ids) < len(page) or ids & seen:
                 raise OutcomeUnknown("orders-pending repeats an order, or names none")
             seen |= ids
             yield page

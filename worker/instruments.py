@@ -4,6 +4,9 @@ By the instrument itself, except options, which share one meter per instrument f
 orders of a pair have the same `instId` and so the same meter. Pure.
 """
 
+TYPES = ("SPOT", "MARGIN", "SWAP", "FUTURES", "OPTION", "EVENTS")
+"""Every instType."""
+
 _PAIR_PARTS = 2
 _DATED_PARTS = 3
 _OPTION_PARTS = 5

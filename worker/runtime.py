@@ -61,6 +61,7 @@ class Runtime:
             store.keys,
             retention_s=settings.retention_s,
             blackout_us=timing.blackout_us,
+            abandon_s=2 * settings.confirm_deadline_s,
         )
         self._identity = Identity(store.redis, store.keys, self._client, users, self._admit_user)
         self._stopping = Event()
@@ -105,7 +106,7 @@ class Runtime:
         self._alerts = _alerts(settings, self.name)
         accounts = {account.name: user.uid for user in users.values() for account in user.accounts}
         self._watch = Watch(store.redis, store.keys, accounts, worker=self.name)
-        self._switches = [self._switch(user) for user in users.values() if settings.dead_mans_switch_s]
+        self._switches = {uid: self._switch(user) for uid, user in users.items() if settings.dead_mans_switch_s}
         self._started_at = time.time()
 
     def start(self) -> None:
@@ -119,8 +120,7 @@ class Runtime:
         self.confirmer.start()
         self._witness.start()
         self._waker.start()
-        for thread in (self._watch, *self._switches):
-            thread.start()
+        self._watch.start()
         log.info("worker_ready", worker=self.name, accounts=self.store.directory.names())
 
     def close(self) -> None:
@@ -137,10 +137,11 @@ class Runtime:
         """Waits for the calls in flight, at most the HTTP timeout and a second, then lets go of the switches."""
         done = self.sender.stop(self.store.settings.http_timeout_s + 1.0)
         self._watch.stop()
-        for switch in self._switches:
+        switches = [switch for switch in self._switches.values() if switch.ident is not None]
+        for switch in switches:
             switch.stop()
         ends = time.monotonic() + DISARM_S
-        for switch in self._switches:
+        for switch in switches:
             switch.join(max(0.0, ends - time.monotonic()))
         if self._alerts:
             self._alerts.stop()
@@ -151,6 +152,10 @@ class Runtime:
         return time.time() + self._client.clock_offset_s(base_url)
 
     def _admit_user(self, uid: str) -> None:
+        """The exchange has told that our credentials are this user's: nothing is asked of it for him before."""
+        self.confirmer.admit_user(uid)
+        if (switch := self._switches.get(uid)) and switch.ident is None:
+            switch.start()
         self.sender.admit_user(uid)
         self._masses.admit_user(uid)
 
@@ -173,7 +178,7 @@ class Runtime:
     def _problems(self) -> dict[str, str]:
         """What does not work, and why."""
         found = {f"account {name}": why for name, why in self._identity.problems.copy().items()}
-        for switch in self._switches:
+        for switch in self._switches.values():
             found |= switch.problems
         found |= {f"channel of {uid}": why for uid, why in self._witness.problems.items() if why != NO_ADDRESS}
         return found | (self._alerts.problems if self._alerts else {})

@@ -16,7 +16,7 @@ def test_a_fresh_heartbeat_of_this_host_is_alive(redis_url: str) -> None:
     """Another host's does not count, nor an old one."""
     store = open_store(Settings(redis_url=redis_url))
     assert not alive(store, "here")
-    Board(store.redis, store.scripts, store.keys, retention_s=60, blackout_us=1).beat("there:1", FACTS)
+    Board(store.redis, store.scripts, store.keys, retention_s=60, blackout_us=1, abandon_s=1).beat("there:1", FACTS)
     assert not alive(store, "here")
     assert alive(store, "there")
     Redis.from_url(redis_url).hset("bc:workers", "here:1", json.dumps({**FACTS, "at": 1}))

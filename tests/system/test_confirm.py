@@ -13,7 +13,7 @@ from tasks.messages import parse_cancel_orders
 from tests.system.rig import Rig, orders
 from worker.batches import Row
 from worker.simulator.book import Behaviour
-from worker.simulator.config import Config
+from worker.simulator.config import DEFAULT_KEY, Config
 from worker.simulator.faults import Fault, Network, maintenance
 from worker.simulator.messages import EndOrders
 from worker.simulator.meters import Limits
@@ -243,3 +243,22 @@ def test_a_worker_stops_in_the_middle_of_a_look(rig: Rig) -> None:
     assert rig.stop_worker(rig.workers[0], 10) == 0
     rig.start_workers(1)
     assert rig.done("b", 30).counts == {"canceled": 2}
+
+
+def test_another_users_book_is_never_taken_for_ours() -> None:
+    """A key was swapped: of its user's book none of our orders is on, and none is told to be gone."""
+    other = replace(DEFAULT_KEY, key="other", uid="2002")
+    settings = {"ACCOUNTS__DESK1__UID": UID, **REST}
+    with Rig(workers=1, config=Config(accounts=(DEFAULT_KEY, other)), settings=settings) as rig:
+        fault = rig.exchange.control.add_fault(broken("orders-pending"))
+        rig.exchange.control.set_behaviour(Behaviour(cancel_lag_ms=3_600_000))
+        submit(rig, "b", *orders("BTC-USDT", rig.exchange.control.place(UID, "BTC-USDT", 3)))
+        rig.wait_for(lambda: {row.status for row in rig.store.batches.rows("b")} == {"accepted"})
+        rig.workers.pop().kill()
+        rig.exchange.control.remove_fault(fault)
+        before = pending_calls(rig)
+        rig.configure(ACCOUNTS__DESK1__API_KEY=other.key)
+        (worker,) = rig.start_workers(1)
+        rig.wait_for(lambda: any("2002" in beat for beat in rig.store.redis.hvals(rig.store.keys.of("workers"))))
+        assert rig.stop_worker(worker) == 0
+        assert (pending_calls(rig), rig.store.batches.state("b").waiting) == (before, 3)

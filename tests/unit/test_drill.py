@@ -35,7 +35,7 @@ def test_the_price_is_half_of_the_last_one(last: str, tick: str, price: str) -> 
 def test_the_real_exchange_is_for_demo_accounts_only(address: str, demo: bool, allowed: bool) -> None:  # noqa: FBT001
     """Every host of its domain."""
     account = SimpleNamespace(demo=demo)
-    settings = cast("Settings", SimpleNamespace(base_url_of=lambda _: address))
+    settings = cast("Settings", SimpleNamespace(base_url_of=lambda _: address, confirm="on"))
     reader = cast("Reader", SimpleNamespace(account=lambda _: account))
     if allowed:
         check_place(settings, reader, "desk1")

@@ -1,11 +1,13 @@
 """Is a scope called flat only when nothing was in it for as long as was asked?"""
 
+from dataclasses import replace
 from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.mass.flat import PER_CALL_S, SOON_S, Seen, Verdict, judge, pause_s, too_late
+from worker.mass.scope import UNREADABLE
 
 S = 1_000_000
 
@@ -42,6 +44,13 @@ def test_one_order_begins_the_count_anew() -> None:
     busy = after(seen(12, matching=1), first)
     assert (busy.state, busy.flat_since_us, busy.flat_wall_us) == ("running", None, None)
     assert after(seen(14), busy).flat_since_us == 14 * S
+
+
+def test_an_order_that_cannot_be_named_keeps_the_scope_from_being_flat() -> None:
+    """It is meant, and still open."""
+    unreadable = replace(seen(10), left_out={UNREADABLE: 1, "side is not buy": 3})
+    assert after(unreadable).flat_since_us is None
+    assert after(replace(unreadable, left_out={"side is not buy": 3})).flat_since_us == 10 * S
 
 
 def test_what_reading_costs_is_paused_for() -> None:

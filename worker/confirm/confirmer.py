@@ -5,6 +5,8 @@ again; of the others the exchange is asked how they ended: many at once from the
 """
 
 import queue
+import random
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,9 +19,9 @@ from redis.exceptions import RedisError
 from worker.book import Book, ReadingStopped
 from worker.confirm.confirmations import Confirmations, Look, Written
 from worker.confirm.proof import LOOK_AGAIN_AFTER_S, Finding, Unconfirmed, overdue, seen_as, seen_open
-from worker.instruments import type_of
+from worker.instruments import TYPES, type_of
 from worker.okx.client import Row
-from worker.okx.errors import ExchangeError, NotAuthorised, Throttled
+from worker.okx.errors import ExchangeError, NotAuthorised, Refused, Throttled
 from worker.okx.orders import OrderRef
 from worker.report import report_exhausted
 from worker.users import User
@@ -29,12 +31,16 @@ log = structlog.get_logger(__name__)
 AT_ONCE: Final = 4
 SOON_S: Final = 0.15
 PER_CALL_S: Final = 0.033
+PAUSE_CAP_S: Final = 2.0
 """The pause after a look grows with what it cost: half of the allowed reading rate is left to others."""
 
 WORTH_A_PAGE: Final = 3
 """Orders of one type whose endings are read from the history; fewer are asked for one by one."""
 
-ASKED_PER_LOOK: Final = 50
+BARREN_PAGES: Final = 3
+"""Pages in a row without one of ours, after which the exchange has forgotten them, or has them under another type."""
+
+ASKED_PER_LOOK: Final = 100
 _FAILED_S: Final = 1.0
 _THROTTLED_S: Final = 2.0
 _REFUSED_S: Final = 30.0
@@ -58,6 +64,8 @@ class Confirmer:
         self._users = users
         self._stopping = stopping
         self._deadline_s = deadline_s
+        self._admitted: set[str] = set()
+        self._reading_since: dict[str, float] = {}
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="look")
         self._pushes: queue.Queue[tuple[str, Sequence[Row]] | None] = queue.Queue(_PUSHES)
         self._hearing = Thread(target=self._hear, name="pushes", daemon=True)
@@ -66,9 +74,16 @@ class Confirmer:
         """Pushes are heard from now on."""
         self._hearing.start()
 
+    def admit_user(self, uid: str) -> None:
+        """From now on this user's book may be read: another one's would tell that all our orders are gone."""
+        self._reading_since[uid] = time.monotonic()
+        self._admitted.add(uid)
+
     def look(self, uid: str) -> None:
         """Looks at the user's book, on a thread of its own."""
-        if uid in self._users and not self._stopping.is_set():
+        if uid not in self._users:
+            log.warning("book_of_unknown_user", uid=uid, hint="every worker needs every account")
+        elif uid in self._admitted and not self._stopping.is_set():
             self._pool.submit(self._survive, uid)
 
     def saw(self, uid: str, rows: Sequence[Row]) -> None:
@@ -109,9 +124,9 @@ class Confirmer:
             calls = self._read(look)
         except ExchangeError as error:
             log.warning("book_not_read", uid=look.user.uid, unconfirmed=len(look.jobs), error=str(error))
-            self._give_up(look.jobs, str(error))
+            self._give_up(look, str(error))
             return _pause_s(error)
-        return max(SOON_S, calls * PER_CALL_S)
+        return min(PAUSE_CAP_S, max(SOON_S, calls * PER_CALL_S))
 
     def _read(self, look: Look) -> int:
         """One complete listing, then the endings; how many calls it took."""
@@ -127,37 +142,50 @@ class Confirmer:
             self._write(found)
             self._confirmations.renew(look)
             calls += 1
-        self._give_up(look.jobs, "still not told how it ended")
+        self._give_up(look, "still not told how it ended")
         return calls
 
     def _endings(self, user: User, jobs: Sequence[Unconfirmed]) -> Iterator[list[Finding]]:
-        """What each reading call told."""
+        """What each reading call told; of those that are asked for one by one, others with every look."""
         left = {job.id: job for job in jobs}
-        for inst_type, group in _by_type(jobs).items():
-            if len(group) >= WORTH_A_PAGE:
-                for found in self._from_history(user, inst_type, {job.exchange_id: job for job in group}):
-                    for finding in found:
-                        left.pop(finding.job.id)
-                    yield found
-        for job in list(left.values())[:ASKED_PER_LOOK]:
-            order = job.order
-            ref = OrderRef(order.inst_id, job.exchange_id or None, order.cl_ord_id)
-            yield [seen_as(job, self._book.order(user, ref))]
+        for inst_type in TYPES:
+            group = {job.exchange_id: job for job in left.values() if job.exchange_id and inst_type in types_of(job)}
+            for found in self._from_history(user, inst_type, group):
+                for finding in found:
+                    left.pop(finding.job.id)
+                yield found
+        for job in random.sample(list(left.values()), min(len(left), ASKED_PER_LOOK)):
+            yield self._ask_for(user, job)
 
     def _from_history(self, user: User, inst_type: str, wanted: dict[str, Unconfirmed]) -> Iterator[list[Finding]]:
         """Each page begins at the newest one still wanted; one that is not there is left for asking by itself."""
-        for _ in range(len(wanted) // WORTH_A_PAGE):
-            if len(wanted) < WORTH_A_PAGE:
-                return
+        barren = 0
+        while len(wanted) >= WORTH_A_PAGE and barren < BARREN_PAGES:
             newest = max(wanted, key=int)
-            page = self._book.ended_orders(user, inst_type, after=str(int(newest) + 1))
+            try:
+                page = self._book.ended_orders(user, inst_type, after=str(int(newest) + 1))
+            except Refused as error:
+                log.warning("history_refused", uid=user.uid, inst_type=inst_type, error=str(error))
+                return
             found = [seen_as(wanted.pop(row["ordId"]), row) for row in page if row.get("ordId", "") in wanted]
             wanted.pop(newest, None)
+            barren = 0 if found else barren + 1
             yield found
 
-    def _give_up(self, jobs: Sequence[Unconfirmed], why: str) -> None:
-        """Those that are found meanwhile are not unconfirmed any more, and are left alone."""
-        late = [overdue(job, why) for job in jobs if job.since_s > self._deadline_s]
+    def _ask_for(self, user: User, job: Unconfirmed) -> list[Finding]:
+        """How one order stands; what the exchange refuses to tell of it says nothing of the others."""
+        order = job.order
+        try:
+            row = self._book.order(user, OrderRef(order.inst_id, job.exchange_id or None, order.cl_ord_id))
+        except Refused as error:
+            log.warning("order_not_told", order=job.id, error=str(error))
+            return []
+        return [seen_as(job, row)]
+
+    def _give_up(self, look: Look, why: str) -> None:
+        """Time in which nobody could read does not count. Those that are found meanwhile are left alone."""
+        tried_s = time.monotonic() - self._reading_since[look.user.uid]
+        late = [overdue(job, why) for job in look.jobs if min(job.since_s, tried_s) > self._deadline_s]
         if late:
             self._write(late)
 
@@ -205,12 +233,10 @@ def _waits(job: Unconfirmed) -> bool:
     return bool(job.looks) and job.since_s < LOOK_AGAIN_AFTER_S
 
 
-def _by_type(jobs: Sequence[Unconfirmed]) -> dict[str, list[Unconfirmed]]:
-    groups: dict[str, list[Unconfirmed]] = defaultdict(list)
-    for job in jobs:
-        if job.exchange_id:
-            groups[type_of(job.order.inst_id)].append(job)
-    return groups
+def types_of(job: Unconfirmed) -> tuple[str, ...]:
+    """The instTypes under which the exchange may list its order."""
+    found = type_of(job.order.inst_id)
+    return ("SPOT", "MARGIN") if found == "SPOT" else (found,)
 
 
 def _pause_s(error: ExchangeError) -> float:

@@ -75,10 +75,17 @@ def seen_as(job: Unconfirmed, row: Mapping[str, str]) -> Finding:
     if not row:
         return _unknown(job)
     state = row.get("state", "")
+    if state in _ENDED and _may_be_another(job):
+        return Finding(job, "stay", looks=job.looks)
     if status := _ENDED.get(state):
         filled = row.get("accFillSz", "")
         return Finding(job, "end", status, filled="" if filled == "0" else filled)
     return seen_open(job) if state in OPEN else Finding(job, "stay", looks=job.looks)
+
+
+def _may_be_another(job: Unconfirmed) -> bool:
+    """A client id for which there was nothing to cancel may have named an older order, with its own on the way in."""
+    return not job.exchange_id and job.believed != "accepted" and job.since_s < LOOK_AGAIN_AFTER_S
 
 
 def overdue(job: Unconfirmed, why: str) -> Finding:

@@ -35,7 +35,7 @@ end
 -- The exchange's word is not the book's: the job waits for a look at it, with what is believed until then.
 local function await_confirmation(lane, job, decided)
   move(lane, job, 'accepted', now, 'call', '', 'believed', decided.status, 'code', decided.code, 'message', decided.message,
-    'accepted', decided.status == 'accepted' and text(wall) or job.accepted or '', 'ord', decided.ord, 'looks', 0,
+    'accepted', decided.status == 'accepted' and text(wall) or job.accepted or '', 'ord', decided.ord, 'looks', 0, 'unread', '',
     'attempts', job.attempts, 'log', job.log or '', 'sent', job.sent or '')
   users[string.match(lane, '^[^/]+')] = true
 end

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from worker.mass.scope import UNREADABLE
+
 SOON_S: Final = 0.2
 PER_CALL_S: Final = 0.033
 """The pause after a listing grows with what it cost: half of the allowed reading rate is left to others."""
@@ -50,7 +52,7 @@ def judge(seen: Seen, *, until_flat_s: float, flat_since_us: int | None, flat_wa
     """
     if not until_flat_s:
         return Verdict("done", None, None)
-    if seen.matching:
+    if seen.matching or seen.left_out.get(UNREADABLE):
         return Verdict("running", None, None, pause_s(seen.calls))
     since = seen.at_us if flat_since_us is None else flat_since_us
     wall = seen.wall_us if flat_wall_us is None else flat_wall_us

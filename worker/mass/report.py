@@ -6,7 +6,7 @@ from datetime import datetime
 
 from worker.batches import DEAD, BatchState, Row
 from worker.mass.flat import State
-from worker.mass.scope import Scope
+from worker.mass.scope import UNREADABLE, Scope
 from worker.mass.state import Mass
 
 OFF_THE_BOOK = ("canceled", "filled", "gone")
@@ -73,7 +73,7 @@ class MassReport:
     def succeeded(self) -> bool:
         """All that was found is off the book, and the scope is flat if that was asked for."""
         wanted = "flat" if self.until_flat_s else "done"
-        return self.complete and self.state == wanted and not self.dead
+        return self.complete and self.state == wanted and not (self.dead or self.not_affected.get(UNREADABLE))
 
 
 def make_report(mass: Mass, state: BatchState, rows: Iterable[Row]) -> MassReport:

@@ -16,6 +16,9 @@ from tasks.messages import Order
 BY_EXCHANGE: Final = ("instType", "instFamily", "instId")
 """Filters that `orders-pending` knows."""
 
+UNREADABLE: Final = "its id cannot be read"
+"""Why an order that is meant is left alone all the same: the scope is not flat, and somebody has to look."""
+
 BY_US: Final = ("side", "tag", "min_age_s")
 
 
@@ -52,8 +55,6 @@ class Scope:
 
     def leaves_out(self, row: Mapping[str, str], *, now_ms: float) -> str:
         """Why this open order is not meant, in words for a report; "" when it is. `now_ms`: the exchange's clock."""
-        if named(row) is None:
-            return "its id cannot be read"
         for name in BY_EXCHANGE:
             if (wanted := getattr(self, name)) and _told(row, name) != wanted:
                 return f"{name} is not {wanted}, although the exchange listed it"
@@ -61,7 +62,7 @@ class Scope:
             return f"side is not {self.side}"
         if self.tag and row.get("tag") != self.tag:
             return f"tag is not {self.tag}"
-        return self._too_young(row.get("cTime", ""), now_ms)
+        return self._too_young(row.get("cTime", ""), now_ms) or ("" if named(row) else UNREADABLE)
 
     def _too_young(self, placed_ms: str, now_ms: float) -> str:
         if self.min_age_s is None:
