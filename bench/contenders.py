@@ -77,9 +77,10 @@ def _plain_celery(scenario: Scenario) -> Iterator[Running]:
 
 
 @contextmanager
-def _us(scenario: Scenario, *, workers: int) -> Iterator[Running]:
+def _us(scenario: Scenario, *, workers: int, confirm: str = "off") -> Iterator[Running]:
     """A Redis and `workers` worker processes that know every account and have done some work before."""
     settings = {name: text for account in scenario.people for name, text in _settings(account, scenario).items()}
+    settings["CONFIRM"] = confirm
     with Rig(workers=workers, config=config_of(scenario), settings=settings) as rig:
         warm_up(rig, accounts=scenario.accounts + 1)
         pids = (rig.redis.pid, *(worker.pid for worker in rig.workers))
@@ -128,4 +129,5 @@ CONTENDERS: Final[Sequence[Contender]] = (
     Contender("python-okx", "bench.drivers.with_python_okx", _library),
     Contender("plain Celery", "bench.drivers.with_celery", _plain_celery),
     *(Contender(f"us ×{count}", "bench.drivers.with_us", partial(_us, workers=count)) for count in (1, 2, 4)),
+    Contender("us ×2, confirming", "bench.drivers.with_us", partial(_us, workers=2, confirm="on")),
 )

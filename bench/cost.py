@@ -18,11 +18,18 @@ from tests.system.rig import Rig, orders
 from worker.simulator.config import DEFAULT_KEY, Config
 
 Endpoints = Literal["single", "auto"]
+Confirm = Literal["off", "on"]
 
 INSTRUMENTS: Final = 20
 PER_INSTRUMENT: Final[Mapping[Endpoints, int]] = {"single": 60, "auto": 300}
 """As many as one window allows, so that nobody waits: what is measured is work."""
 
+KINDS: Final[Sequence[tuple[Endpoints, Confirm]]] = (
+    ("single", "off"),
+    ("auto", "off"),
+    ("single", "on"),
+    ("auto", "on"),
+)
 RUNS: Final = 5
 ADMITTED: Final = 50_000
 
@@ -32,6 +39,7 @@ class Run:
     """One bulk: CPU seconds per 1,000 orders of workers and Redis, and what Redis was asked per HTTP call."""
 
     endpoints: Endpoints
+    confirm: Confirm
     orders: int
     http_calls: int
     workers_cpu_s: float
@@ -64,7 +72,7 @@ class Costs:
     @property
     def text(self) -> str:
         """The README's part."""
-        return "\n".join([*_HEAD, *(_row(self.runs, kind) for kind in PER_INSTRUMENT), "", *self._storage()])
+        return "\n".join([*_HEAD, *(_row(self.runs, *kind) for kind in KINDS), "", *self._storage()])
 
     def _storage(self) -> list[str]:
         kept = self.storage
@@ -77,15 +85,16 @@ class Costs:
 
 
 _HEAD: Final = (
-    "| endpoints | orders | CPU s per 1,000 orders | of it workers | Redis | verbs per HTTP call |",
-    "|---|---|---|---|---|---|",
+    "| endpoints | confirmation | orders | CPU s per 1,000 orders | of it workers | Redis | verbs per HTTP call |",
+    "|---|---|---|---|---|---|---|",
 )
 
 
-def _row(runs: Sequence[Run], kind: Endpoints) -> str:
-    mine = [run for run in runs if run.endpoints == kind]
+def _row(runs: Sequence[Run], endpoints: Endpoints, confirm: Confirm) -> str:
+    mine = [run for run in runs if (run.endpoints, run.confirm) == (endpoints, confirm)]
     cells = [
-        "single" if kind == "single" else "auto (20 a request)",
+        "single" if endpoints == "single" else "auto (20 a request)",
+        confirm,
         f"{mine[0].orders:,} × {len(mine)} runs",
         f"**{median(run.cpu_s for run in mine):.3f}**",
         f"{median(run.workers_cpu_s for run in mine):.3f}",
@@ -95,14 +104,13 @@ def _row(runs: Sequence[Run], kind: Endpoints) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def measure_run(kind: Endpoints, *, instruments: int, workers: int = 2) -> Run:
+def measure_run(endpoints: Endpoints, confirm: Confirm, *, instruments: int, workers: int = 2) -> Run:
     """One bulk that fits into one window, on fresh workers."""
     names = tuple(f"COIN{number}-USDT" for number in range(instruments))
-    with Rig(
-        workers=workers, config=Config(instruments=(*names, *WARM)), settings={"ACCOUNTS__DESK1__ENDPOINTS": kind}
-    ) as rig:
+    settings = {"ACCOUNTS__DESK1__ENDPOINTS": endpoints, "CONFIRM": confirm}
+    with Rig(workers=workers, config=Config(instruments=(*names, *WARM)), settings=settings) as rig:
         warm_up(rig, accounts=1)
-        each = PER_INSTRUMENT[kind]
+        each = PER_INSTRUMENT[endpoints]
         asked = [row for name in names for row in orders(name, rig.exchange.control.place(DEFAULT_KEY.uid, name, each))]
         rig.exchange.control.reset_log()
         before = _Reading.of(rig)
@@ -110,7 +118,7 @@ def measure_run(kind: Endpoints, *, instruments: int, workers: int = 2) -> Run:
         _wait(rig, "bulk")
         after = _Reading.of(rig)
         calls = rig.exchange.control.summary().arrivals
-    return _run(kind, len(asked), calls, before, after)
+    return _run((endpoints, confirm), len(asked), calls, before, after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +136,10 @@ class _Reading:
         return cls(cpu_s(worker.pid for worker in rig.workers), cpu_s([rig.redis.pid]), commands)
 
 
-def _run(kind: Endpoints, count: int, calls: int, before: _Reading, after: _Reading) -> Run:
+def _run(kind: tuple[Endpoints, Confirm], count: int, calls: int, before: _Reading, after: _Reading) -> Run:
     commands = {name: (n - before.commands.get(name, 0)) / calls for name, n in after.commands.items()}
     return Run(
-        kind,
+        *kind,
         count,
         calls,
         (after.workers_s - before.workers_s) / count * 1000,
@@ -174,9 +182,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     told = parser.parse_args(arguments)
     runs = []
     for number in range(1 if told.tiny else told.runs):
-        for kind in PER_INSTRUMENT:
-            run = measure_run(kind, instruments=2 if told.tiny else INSTRUMENTS)
-            print(f"  {kind}, run {number + 1}: {run.cpu_s:.3f} s, {run.verbs_per_call:.2f} verbs a call", flush=True)
+        for kind in KINDS:
+            run = measure_run(*kind, instruments=2 if told.tiny else INSTRUMENTS)
+            print(
+                f"  {' '.join(kind)}, run {number + 1}: {run.cpu_s:.3f} s, {run.verbs_per_call:.2f} verbs a call",
+                flush=True,
+            )
             runs.append(run)
     costs = Costs(tuple(runs), measure_storage(2_000 if told.tiny else ADMITTED))
     print(costs.text)

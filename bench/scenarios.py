@@ -69,7 +69,7 @@ def _account(number: int) -> Account:
     return Account(name, ApiKey(f"{name}-key", f"{name}-secret", f"{name}-pass", uid=str(10_001 + number)))
 
 
-US_ONLY: Final = ("us ×1", "us ×2", "us ×4")
+US_ONLY: Final = ("us ×1", "us ×2", "us ×4", "us ×2, confirming")
 
 SCENARIOS: Final = (
     Scenario("1×300", 1, 1, 300),
