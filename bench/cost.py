@@ -12,6 +12,7 @@ from redis import Redis
 from bench.contenders import WARM, warm_up
 from bench.cpu import cpu_s
 from bench.curves import queue_alone
+from bench.floor import floor_cpu_s
 from bench.report import keep
 from tasks.messages import parse_cancel_orders
 from tests.system.rig import Rig, orders
@@ -68,29 +69,35 @@ class Costs:
 
     runs: tuple[Run, ...]
     storage: Storage
+    floors: Mapping[Endpoints, float]
+    """CPU seconds per 1,000 orders of the HTTP calls alone."""
 
     @property
     def text(self) -> str:
         """The README's part."""
-        return "\n".join([*_HEAD, *(_row(self.runs, *kind) for kind in KINDS), "", *self._storage()])
+        return "\n".join(
+            [*_HEAD, *(_row(self.runs, *kind, self.floors[kind[0]]) for kind in KINDS), "", *self._storage()]
+        )
 
     def _storage(self) -> list[str]:
-        kept = self.storage
+        kept, alone = self.storage, self.floors
         return [
             "| | |",
             "|---|---|",
+            f"| the HTTP calls alone, CPU s per 1,000 orders | single {alone['single']:.3f}, batched {alone['auto']:.3f} |",
             f"| `submit()` | {kept.orders_per_s:,.0f} orders/s (already parsed: {kept.admitted_per_s:,.0f}) |",
             f"| memory per queued job in Redis | {kept.bytes_per_job:,.0f} bytes |",
         ]
 
 
 _HEAD: Final = (
-    "| endpoints | confirmation | orders | CPU s per 1,000 orders | of it workers | Redis | verbs per HTTP call |",
-    "|---|---|---|---|---|---|---|",
+    "| endpoints | confirmation | orders | CPU s per 1,000 orders | of it workers | Redis | ÷ the HTTP calls alone "
+    "| verbs per HTTP call |",
+    "|---|---|---|---|---|---|---|---|",
 )
 
 
-def _row(runs: Sequence[Run], endpoints: Endpoints, confirm: Confirm) -> str:
+def _row(runs: Sequence[Run], endpoints: Endpoints, confirm: Confirm, floor: float) -> str:
     mine = [run for run in runs if (run.endpoints, run.confirm) == (endpoints, confirm)]
     cells = [
         "single" if endpoints == "single" else "auto (20 a request)",
@@ -99,6 +106,7 @@ def _row(runs: Sequence[Run], endpoints: Endpoints, confirm: Confirm) -> str:
         f"**{median(run.cpu_s for run in mine):.3f}**",
         f"{median(run.workers_cpu_s for run in mine):.3f}",
         f"{median(run.redis_cpu_s for run in mine):.3f}",
+        f"{median(run.cpu_s for run in mine) / floor:.1f}",
         f"{median(run.verbs_per_call for run in mine):.2f}",
     ]
     return f"| {' | '.join(cells)} |"
@@ -180,7 +188,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--runs", type=int, default=RUNS)
     parser.add_argument("--tiny", action="store_true", help="nothing is kept")
     told = parser.parse_args(arguments)
-    runs = []
+    runs: list[Run] = []
+    floors: dict[Endpoints, list[float]] = {"single": [], "auto": []}
     for number in range(1 if told.tiny else told.runs):
         for kind in KINDS:
             run = measure_run(*kind, instruments=2 if told.tiny else INSTRUMENTS)
@@ -189,7 +198,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 flush=True,
             )
             runs.append(run)
-    costs = Costs(tuple(runs), measure_storage(2_000 if told.tiny else ADMITTED))
+        for endpoints, found in floors.items():
+            found.append(floor_cpu_s(INSTRUMENTS * PER_INSTRUMENT[endpoints] // 2, batched=endpoints == "auto"))
+    bare = {endpoints: median(found) for endpoints, found in floors.items()}
+    costs = Costs(tuple(runs), measure_storage(2_000 if told.tiny else ADMITTED), bare)
     print(costs.text)
     if not told.tiny:
         keep("cost", costs.text, costs)

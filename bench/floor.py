@@ -1,0 +1,47 @@
+"""What do the HTTP calls alone cost? The same ones by bare threads of one process, without Redis, limiter or record."""
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from worker.okx.client import OkxClient
+from worker.okx.credentials import Credentials
+from worker.okx.orders import OrderRef
+from worker.simulator.config import DEFAULT_KEY, Config
+from worker.simulator.meters import Limits
+from worker.simulator.process import Simulator
+from worker.window import BATCH_SIZE
+
+THREADS: Final = 24
+_INSTRUMENT: Final = "BTC-USDT"
+_WHENEVER: Final = float("inf")
+
+
+def floor_cpu_s(orders: int, *, batched: bool) -> float:
+    """CPU seconds per 1,000 orders of our client on an exchange without limits, connections open."""
+    with Simulator(Config(limits=Limits(single=None, batch=None))) as exchange:
+        client = OkxClient(timeout_s=3, pool=THREADS)
+        client.warm(exchange.url, THREADS)
+        account = Credentials(
+            "bare", DEFAULT_KEY.key, DEFAULT_KEY.secret, DEFAULT_KEY.passphrase, exchange.url, demo=False
+        )
+        refs = [OrderRef(_INSTRUMENT, each) for each in exchange.control.place(DEFAULT_KEY.uid, _INSTRUMENT, orders)]
+        return _timed(_calls(client, account, refs, batched=batched)) / orders * 1000
+
+
+def _calls(
+    client: OkxClient, account: Credentials, refs: Sequence[OrderRef], *, batched: bool
+) -> list[Callable[[], object]]:
+    if not batched:
+        return [lambda ref=ref: client.cancel(account, ref, write_by=_WHENEVER) for ref in refs]  # type: ignore[misc]
+    parts = [refs[start : start + BATCH_SIZE] for start in range(0, len(refs), BATCH_SIZE)]
+    return [lambda part=part: client.cancel_batch(account, part, write_by=_WHENEVER) for part in parts]  # type: ignore[misc]
+
+
+def _timed(calls: Sequence[Callable[[], object]]) -> float:
+    began = time.process_time()
+    with ThreadPoolExecutor(THREADS) as pool:
+        for done in [pool.submit(call) for call in calls]:
+            done.result()
+    return time.process_time() - began
