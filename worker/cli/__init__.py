@@ -64,16 +64,16 @@ def run(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return Exit.INTERRUPTED
     except Exception as error:  # noqa: BLE001 (a person is told in plain words, whatever it was)
-        _tell(_lines(error, arguments), as_json="--json" in arguments)
+        _tell(_lines(error), as_json="--json" in arguments)
         return Exit.BAD
     return status if isinstance(status, int) else Exit.OK
 
 
-def _lines(error: Exception, arguments: Sequence[str]) -> list[str]:
+def _lines(error: Exception) -> list[str]:
     # usage errors of typer, which hides the class that they share
     wording = getattr(error, "format_message", None)
     if callable(wording):
-        return usage_lines(str(wording()), " ".join([NAME, *arguments[:1]]))
+        return usage_lines(str(wording()), getattr(getattr(error, "ctx", None), "command_path", NAME))
     return lines_of(error, context.redis_url())
 
 

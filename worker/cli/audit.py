@@ -8,6 +8,7 @@ from typing import Annotated, Final
 import typer
 from rich.text import Text
 
+from worker.batches import UnknownBatchError
 from worker.cli import context
 from worker.cli.mass_words import scope_words
 from worker.cli.output import clean, iso, number, plain, plural, show
@@ -32,6 +33,8 @@ def audit(
 
     A batch's story has its own decisions, those about its account and lanes meanwhile, and its completions.
     """
+    if batch is not None and not batch.strip():
+        raise UnknownBatchError(batch)
     with context.opened() as store:
         if batch is None:
             shown = count or DECISIONS_SHOWN

@@ -35,11 +35,12 @@ def withdraw(batch: Batch, *, by: By = None, reason: Why = "", as_json: Json = F
     asked = asked_by(by, reason)
     with context.opened() as store:
         done = store.hand.withdraw(batch, asked)
+        called_off = done.state.mass and store.masses.state(batch).state == "withdrawn"
     if as_json:
         said = {"batch_id": batch, "withdrawn": done.withdrawn, "sent": done.sent, "ended": done.ended}
         print_json(said | {"state": batch_json(done.state)})
     else:
-        show(*withdrawn_words(done))
+        show(*withdrawn_words(done, called_off=called_off))
     return Exit.OK
 
 

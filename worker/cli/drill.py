@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,6 +36,7 @@ WORKERS: Final = 2
 DELAY_MS: Final = 5.0
 ORDERS_AT_MOST: Final = 400
 """An instrument takes 500 open orders of one account."""
+_AMOUNT: Final = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
 
 
 def drill(
@@ -65,6 +67,7 @@ def drill(
         raise CommandError("--account is required; --embedded needs none")
     if until_flat >= timeout:
         raise CommandError(f"--until-flat {until_flat:g} does not fit into --timeout {timeout:g}")
+    _check_order(px, sz, td_mode)
     if output:
         _check_writable(output)
     plan = DrillPlan(
@@ -116,6 +119,14 @@ def _facts(store: Store, address: str, *, demo: bool, workers: int) -> dict[str,
         "workers": str(workers),
         "settings": f"CONFIRM={store.settings.confirm}",
     }
+
+
+def _check_order(px: str | None, sz: str | None, td_mode: str | None) -> None:
+    for option, text in (("--px", px), ("--sz", sz)):
+        if text is not None and not (_AMOUNT.fullmatch(text) and float(text) > 0):
+            raise CommandError(f"{option} {text}: should be a number greater than 0, such as 0.01")
+    if td_mode not in {None, "cash", "cross", "isolated"}:
+        raise CommandError(f"--td-mode {td_mode}: should be cash, cross or isolated")
 
 
 def _check_writable(path: Path) -> None:

@@ -17,10 +17,12 @@ from worker.cli.dry import dry_run
 from worker.cli.errors import CommandError, Exit, exit_of, joined, lines_of
 from worker.cli.live import watch
 from worker.cli.mass import MassProgress, Progress, report_parts
-from worker.cli.output import plural, print_json, show
+from worker.cli.output import as_text, plural, print_json, show
+from worker.cli.render import rest_line
 from worker.fleet import read_workers
 from worker.mass.report import OFF_THE_BOOK, MassReport, make_report, report_json
 from worker.mass.state import Mass
+from worker.rests import read_clock, read_rests
 from worker.store import Store
 
 FRAME_S: Final = 0.15
@@ -90,7 +92,7 @@ def _accounts(named: Sequence[str] | None, *, all_accounts: bool) -> list[str]:
         raise CommandError("--account and --all-accounts contradict each other; give one of them")
     if not all_accounts and not named:
         raise CommandError("--account or --all-accounts is required")
-    return [ALL_ACCOUNTS] if all_accounts else list(dict.fromkeys(named or ()))
+    return [ALL_ACCOUNTS] if all_accounts else list(dict.fromkeys(name.lower() for name in named or ()))
 
 
 def _each(accounts: Sequence[str], batch_id: str) -> Iterator[dict[str, str]]:
@@ -111,6 +113,7 @@ def _tell(store: Store, masses: Sequence[Mass], *, quiet: bool) -> None:
     lines = [f"mass cancel {mass.batch_id} of account {mass.account}" for mass in masses]
     if not quiet:
         sys.stderr.writelines(f"{line}\n" for line in lines)
+    sys.stderr.write(_held(store, masses))
     if not any(worker.alive for worker in read_workers(store.redis, store.keys)):
         sys.stderr.write(joined(["no worker is alive: nothing is cancelled until one runs: celery -A worker worker"]))
 
@@ -125,7 +128,9 @@ def _wait(store: Store, masses: Sequence[Mass], timeout_s: float | None) -> None
     except RedisError as error:
         raise CommandError(*lines_of(error, context.redis_url()), _goes_on(ids)) from error
     if not _over(last):
-        sys.stderr.write(joined([f"not over after {timeout_s:g} s", *_problems(store), _goes_on(ids)]))
+        left = [mass for mass, state in last if not (mass.ended and state.complete)]
+        sys.stderr.write(joined([f"not over after {timeout_s:g} s", *_problems(store)]))
+        sys.stderr.write(_held(store, left) + joined([_goes_on([mass.batch_id for mass in left])]))
 
 
 def _progress(store: Store, ids: Sequence[str], timeout_s: float | None) -> Iterator[Progress]:
@@ -150,17 +155,29 @@ def _problems(store: Store) -> list[str]:
     return sorted(problems) if workers else ["no worker is alive"]
 
 
+def _held(store: Store, masses: Sequence[Mass]) -> str:
+    """What is paused, or rests for its credentials: a mass cancel finds orders there and cancels none."""
+    names = {mass.account for mass in masses}
+    rests = read_rests(store, read_clock(store.redis, store.keys), store.directory.all(), [])
+    held = (rest for rest in rests if names & {*rest.accounts, rest.scope.removeprefix("account:")})
+    return "".join(as_text(rest_line(rest)) for rest in held)
+
+
 def _goes_on(ids: Sequence[str]) -> str:
-    again = " and ".join(f"bulk-cancel status {each} --watch" for each in ids[:1])
-    return (
-        f"{plural(len(ids), 'mass cancel')} going on without us; see: {again}; to stop: bulk-cancel withdraw {ids[0]}"
-    )
+    ways = (f"see: bulk-cancel status {each} --watch; to stop: bulk-cancel withdraw {each}" for each in ids)
+    return f"{plural(len(ids), 'mass cancel')} going on without us; " + "; ".join(ways)
 
 
 def mass_status(store: Store, batch_id: str, *, follow: bool, as_json: bool) -> int:
-    """The report as it stands; with `follow` again and again until the mass cancel is over."""
+    """The report as it stands; with `follow` again and again until the mass cancel is over.
+
+    The exit status is 1 too if it ended in vain; an operator who withdrew it knows.
+    """
     last = watch(_reports(store, batch_id, follow=follow), draw=report_parts, tell=report_json, as_json=as_json)
-    return exit_of(dead=last.dead)
+    if not (as_json or last.complete):
+        sys.stdout.write(_held(store, [store.masses.state(batch_id)]))
+    in_vain = last.complete and not last.succeeded and last.state != "withdrawn"
+    return exit_of(dead=last.dead + in_vain)
 
 
 def _reports(store: Store, batch_id: str, *, follow: bool) -> Iterator[MassReport]:

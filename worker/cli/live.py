@@ -79,7 +79,7 @@ class Bar(ProgressColumn):
         """The bar as it stands."""
         style = str(task.fields.get("style") or "bold")
         total, done = task.total or 0, task.completed
-        return ProgressBar(total=total, completed=done, complete_style=style, finished_style=style)
+        return ProgressBar(total=total or 1, completed=done, complete_style=style, finished_style=style)
 
 
 class Count(ProgressColumn):
@@ -109,6 +109,10 @@ class Bars:
     def stop(self) -> None:
         """What is drawn stays; other output may follow."""
         self._progress.stop()
+
+    def say(self, line: str) -> None:
+        """A line above the bars."""
+        self._progress.console.print(line)
 
     def draw(self, done: Mapping[str, int], total: Mapping[str, int], style: Mapping[str, str]) -> None:
         """Sets every bar in `done`, in that order, and draws them."""

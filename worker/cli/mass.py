@@ -10,12 +10,12 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from worker.batches import BatchState
+from worker.batches import DEAD, BatchState
 from worker.cli.live import LINE_S, Bars
 from worker.cli.mass_words import empty_s, filters_words, listing_words, scope_words
 from worker.cli.output import STYLES, clean, iso, number, plural, styled, table
 from worker.cli.render import counts_text
-from worker.mass.report import MassReport, NotOff
+from worker.mass.report import OFF_THE_BOOK, MassReport, NotOff
 from worker.mass.state import Mass
 
 ORDERS_NAMED: Final = 1_000
@@ -51,6 +51,15 @@ class MassProgress:
         self._bars.draw(done, total, STYLES)
         if self._bars.hidden:
             self._line(now, done["ended"], size, counts)
+        else:
+            self._trouble(now)
+
+    def _trouble(self, now: Progress) -> None:
+        """Above the bars, which cannot say it."""
+        words = "; ".join(listing_words(mass) for mass, _ in now if mass.trouble and not mass.ended)
+        if words and words != self._told:
+            self._bars.say(words)
+        self._told = words
 
     def _line(self, now: Progress, ended: int, size: int, counts: Mapping[str, int]) -> None:
         line = f"{ended:,} of {size:,} found ended" + (f": {_counts(counts)}" if counts else "")
@@ -85,7 +94,7 @@ def _facts(report: MassReport) -> list[tuple[str, str | Text]]:
         ("scope asked", scope_words(report.scope) + flat),
         ("scope applied", how or "no filter"),
         ("matched", _matched(report)),
-        ("not affected", _not_affected(report.not_affected)),
+        ("not affected", _not_affected(report) if report.listings else "not known"),
         ("started", iso(report.started_at)),
         *_end(report),
         ("listings", f"{number(report.listings)} complete, {plural(report.calls, 'reading call')}"),
@@ -98,7 +107,7 @@ def _facts(report: MassReport) -> list[tuple[str, str | Text]]:
 def _matched(report: MassReport) -> Text:
     counts = {**report.outcomes, "waiting": report.waiting}
     if not report.matched:
-        return Text("nothing was open in this scope")
+        return Text("nothing was open in this scope" if report.listings else "not known: no listing is complete")
     shown = sorted((name for name, count in counts.items() if count), key=_place)
     said = Text.assemble(
         f"{number(report.matched)} = ", Text(" + ").join(counts_text({name: counts[name]}) for name in shown)
@@ -110,10 +119,10 @@ def _place(status: str) -> int:
     return _OUTCOMES.index(status) if status in _OUTCOMES else len(_OUTCOMES)
 
 
-def _not_affected(left_out: Mapping[str, int]) -> str:
-    if not left_out:
+def _not_affected(report: MassReport) -> str:
+    if not report.not_affected:
         return "none that was listed"
-    return ", ".join(f"{plural(count, 'order')}: {clean(why)}" for why, count in sorted(left_out.items()))
+    return ", ".join(f"{plural(count, 'order')}: {clean(why)}" for why, count in sorted(report.not_affected.items()))
 
 
 def _end(report: MassReport) -> list[tuple[str, str]]:
@@ -123,7 +132,9 @@ def _end(report: MassReport) -> list[tuple[str, str]]:
         if report.still_open:
             flat += f": {plural(report.still_open, 'order')} still open at the last complete listing"
         return [("flat at", flat)]
-    return [("listed", iso(report.ended_at) if report.ended_at else f"not yet; deadline {iso(report.deadline_at)}")]
+    if report.state == "done" and report.ended_at:
+        return [("listed", iso(report.ended_at))]
+    return [("listed", "not completely" if report.ended_at else f"not yet; deadline {iso(report.deadline_at)}")]
 
 
 def _result(report: MassReport) -> Text:
@@ -139,13 +150,15 @@ def _style(report: MassReport) -> str:
 def _left(report: MassReport) -> str:
     waiting = f"{plural(report.waiting, 'order')} without an outcome yet" if report.waiting else ""
     dead = f"{plural(report.dead, 'order')} without a confirmed end" if report.dead else ""
-    return "; ".join(filter(None, (waiting, dead)))
+    others = sorted(set(report.outcomes) - {*OFF_THE_BOOK, *DEAD})
+    open_ = [f"{plural(report.outcomes[name], 'order')} {name}" for name in others if report.outcomes[name]]
+    return "; ".join(filter(None, (waiting, dead, *open_)))
 
 
 def _state(report: MassReport) -> str:
     return {
         "running": f"still running, until {iso(report.deadline_at)} at most",
-        "done": "listed once" + (", and all of it is off the book" if report.succeeded and report.matched else ""),
+        "done": "listed once" + (", and all of it is off the book" if report.matched and not report.not_off else ""),
         "flat": "flat",
         "not flat": "NOT FLAT: the deadline passed first",
         "not read": "NOT READ: the deadline passed before one listing was complete; orders may be live",

@@ -23,7 +23,7 @@ def filters_words(filters: Mapping[str, object]) -> str:
 def listing_words(mass: Mass) -> str:
     """What its listings say: how it ended, or how much is open and what keeps it from being read."""
     if mass.ended:
-        return mass.state
+        return "listed once" if mass.state == "done" else mass.state
     if mass.trouble:
         return f"account {mass.account}: {clean(mass.trouble)}"
     if not mass.listings:

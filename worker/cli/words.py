@@ -7,8 +7,10 @@ from worker.hand.hand import Paused, Rested, Resumed, Retried, Withdrawn
 from worker.hand.targets import Target
 
 
-def withdrawn_words(done: Withdrawn) -> Iterator[str]:
-    """How many orders were taken back, and what of the others."""
+def withdrawn_words(done: Withdrawn, *, called_off: bool) -> Iterator[str]:
+    """How many orders were taken back, and what of the others; whether it was a mass cancel that stopped looking."""
+    if called_off:
+        yield f"mass cancel {clean(done.state.batch_id)} called off: nothing more is listed or cancelled for it"
     said = [
         f"{plural(done.withdrawn, 'order')} withdrawn" if done.withdrawn else "nothing to withdraw",
         f"too late for {plural(done.sent, 'order')} (sent already, going on)" if done.sent else "",
