@@ -73,6 +73,10 @@ class Board:
         if gone:
             self._redis.hdel(key, *gone)
 
+    def leave(self, worker: str) -> None:
+        """Says that this worker has ended."""
+        self._redis.hdel(self._keys.of("workers"), worker)
+
     def may_sweep(self) -> bool:
         """True for one worker of the runner each second."""
         return bool(self._redis.set(self._keys.of("sweep"), "1", nx=True, px=950))

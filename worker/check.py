@@ -210,6 +210,12 @@ def _workers(store: Store) -> list[Point]:
     found = [Point("workers", "ok", f"{alive} alive")]
     if not alive:
         found = [Point("workers", "warn", "none is alive: nothing is sent", "start one: celery -A worker worker")]
+    served = {name for worker in workers if worker.alive for name in worker.accounts}
+    unserved = sorted(store.settings.accounts.keys() - served) if alive else []
+    found += [
+        Point("workers", "warn", f"none serves account {name}: nothing is sent for it", "every worker needs it")
+        for name in unserved
+    ]
     return found + [_problem(name, why) for name, why in problems]
 
 

@@ -1,7 +1,7 @@
 """Which workers run, and what keeps them from sending? Their last reports, read from Redis."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, cast
@@ -16,7 +16,7 @@ WORKER_LATE_S: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """One worker's last report; `late_s` seconds ago; `problems`: what does not work → why."""
+    """One worker's last report, `late_s` seconds ago; `problems`: what does not work → why; serves `accounts`."""
 
     name: str
     late_s: float
@@ -24,6 +24,7 @@ class Worker:
     permits: int
     started_at: datetime
     problems: Mapping[str, str]
+    accounts: tuple[str, ...] = ()
 
     @property
     def alive(self) -> bool:
@@ -46,4 +47,16 @@ def _worker(name: str, beat: Mapping[str, Any], now: int) -> Worker:
         permits=int(beat["permits"]),
         started_at=datetime.fromtimestamp(beat["started"], UTC),
         problems=beat["problems"],
+        accounts=tuple(beat.get("accounts", ())),
     )
+
+
+def troubles(workers: Iterable[Worker], accounts: Iterable[str]) -> list[str]:
+    """What of the workers keeps these accounts' orders waiting, a line each; nothing while all is well."""
+    alive = [worker for worker in workers if worker.alive]
+    if not alive:
+        return ["no worker is alive"]
+    served = {name for worker in alive for name in worker.accounts}
+    unserved = [f"no worker that is alive serves account {name}" for name in sorted({*accounts} - served)]
+    problems = {f"{name}: {why}" for worker in alive for name, why in worker.problems.items()}
+    return [*unserved, *sorted(problems)]

@@ -35,6 +35,7 @@ from worker.window import Timing
 
 log = structlog.get_logger(__name__)
 
+LEAVE_S: Final = 1.0
 OLDEST_REDIS: Final = (6, 2)
 
 
@@ -105,6 +106,7 @@ class Runtime:
         self._warmer = Warmer(store.redis, self._client, urls, concurrency=settings.http_concurrency)
         self._alerts = _alerts(settings, self.name)
         accounts = {account.name: user.uid for user in users.values() for account in user.accounts}
+        self._accounts = sorted(accounts)
         self._watch = Watch(store.redis, store.keys, accounts, worker=self.name)
         self._switches = {uid: self._switch(user) for uid, user in users.items() if settings.dead_mans_switch_s}
         self._started_at = time.time()
@@ -137,6 +139,8 @@ class Runtime:
         """Waits for the calls in flight, at most the HTTP timeout and a second, then lets go of the switches."""
         done = self.sender.stop(self.store.settings.http_timeout_s + 1.0)
         self._watch.stop()
+        self._waker.join(LEAVE_S)
+        self._waker.leave()
         switches = [switch for switch in self._switches.values() if switch.ident is not None]
         for switch in switches:
             switch.stop()
@@ -173,6 +177,7 @@ class Runtime:
             "in_flight": self.sender.in_flight,
             "permits": self.store.settings.http_concurrency,
             "problems": self._problems(),
+            "accounts": self._accounts,
         }
 
     def _problems(self) -> dict[str, str]:

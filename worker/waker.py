@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from threading import Event, Thread
 from typing import Final
 
@@ -59,6 +60,11 @@ class Waker(Thread):
         """The present round is the last one."""
         self._stopping.set()
         self._awake.set()
+
+    def leave(self) -> None:
+        """The last report is taken back: this worker has stopped, and is not merely silent."""
+        with suppress(RedisError, OSError):
+            self._board.leave(self._worker)
 
     def run(self) -> None:
         """Rounds until stopped; a Redis or a broker that is away ends a round, never the thread."""

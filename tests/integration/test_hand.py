@@ -234,6 +234,7 @@ class TestRetry:
         rig.submit("b", orders(1))
         end(rig, "rejected")
         rig.hand.retry("b", ASKED, deadline_s=5)
+        assert rig.batches.state("b").deadline_at.timestamp() == pytest.approx(rig.us / 1e6 + 5)
         rig.advance(4.9)
         assert rig.board.sweep() == []
         rig.advance(0.1)

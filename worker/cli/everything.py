@@ -19,7 +19,7 @@ from worker.cli.live import watch
 from worker.cli.mass import MassProgress, Progress, report_parts
 from worker.cli.output import as_text, plural, print_json, show
 from worker.cli.render import rest_line
-from worker.fleet import read_workers
+from worker.fleet import read_workers, troubles
 from worker.mass.report import OFF_THE_BOOK, MassReport, make_report, report_json
 from worker.mass.state import Mass
 from worker.rests import read_clock, read_rests
@@ -129,7 +129,8 @@ def _wait(store: Store, masses: Sequence[Mass], timeout_s: float | None) -> None
         raise CommandError(*lines_of(error, context.redis_url()), _goes_on(ids)) from error
     if not _over(last):
         left = [mass for mass, state in last if not (mass.ended and state.complete)]
-        sys.stderr.write(joined([f"not over after {timeout_s:g} s", *_problems(store)]))
+        why = troubles(read_workers(store.redis, store.keys), [mass.account for mass in left])
+        sys.stderr.write(joined([f"not over after {timeout_s:g} s", *why]))
         sys.stderr.write(_held(store, left) + joined([_goes_on([mass.batch_id for mass in left])]))
 
 
@@ -147,12 +148,6 @@ def _progress(store: Store, ids: Sequence[str], timeout_s: float | None) -> Iter
 
 def _over(now: Progress) -> bool:
     return all(mass.ended and state.complete for mass, state in now)
-
-
-def _problems(store: Store) -> list[str]:
-    workers = [worker for worker in read_workers(store.redis, store.keys) if worker.alive]
-    problems = {f"{name}: {why}" for worker in workers for name, why in worker.problems.items()}
-    return sorted(problems) if workers else ["no worker is alive"]
 
 
 def _held(store: Store, masses: Sequence[Mass]) -> str:

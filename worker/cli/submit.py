@@ -18,6 +18,7 @@ from worker.cli.errors import CommandError, Exit, exit_of, joined, lines_of
 from worker.cli.live import BatchProgress
 from worker.cli.output import clock, number, plural, print_json, show
 from worker.cli.render import batch_json, batch_parts, rest_line
+from worker.fleet import read_workers, troubles
 from worker.orderfile import BadRow, read_orders
 from worker.rests import Rest, read_pauses
 from worker.store import Store
@@ -139,7 +140,8 @@ def _wait(store: Store, receipt: Receipt, timeout: float | None) -> BatchState:
         raise CommandError(*lines_of(error, context.redis_url()), _goes_on(receipt.batch_id)) from error
     if not state.complete:
         late = f"{plural(state.waiting, 'order')} of {number(state.size)} still waiting after {timeout:g} s"
-        sys.stderr.write(joined([late, _goes_on(receipt.batch_id)]))
+        why = troubles(read_workers(store.redis, store.keys), [receipt.account])
+        sys.stderr.write(joined([late, *why, _goes_on(receipt.batch_id)]))
     return state
 
 

@@ -56,10 +56,11 @@ local function retry(asked, index)
   lanes[asked.lane] = true
 end
 
--- A batch some of which still waits is looked at for its earlier deadline too.
+-- A batch some of which still waits keeps the later deadline, and is looked at for its earlier one too.
 local function reopen()
-  redis.call('HSET', key, 'deadline', text(math.max(ends, number(batch[4]) or 0)),
-    'deadline_wall', text(math.max(ends, number(batch[4]) or 0) - now + wall))
+  local waits = (number(batch[6]) or 0) > 0
+  local latest = waits and math.max(ends, number(batch[4]) or 0) or ends
+  redis.call('HSET', key, 'deadline', text(latest), 'deadline_wall', text(latest - now + wall))
   redis.call('HDEL', key, 'completed')
   redis.call('PERSIST', key)
   redis.call('PERSIST', K.rows(input.batch))

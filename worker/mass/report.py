@@ -71,9 +71,13 @@ class MassReport:
 
     @property
     def succeeded(self) -> bool:
-        """All that was found is off the book, and the scope is flat if that was asked for."""
+        """All that was found is off the book, and the scope is flat if that was asked for: its listings prove it."""
         wanted = "flat" if self.until_flat_s else "done"
-        return self.complete and self.state == wanted and not (self.dead or self.not_affected.get(UNREADABLE))
+        off = sum(self.outcomes.get(status, 0) for status in OFF_THE_BOOK)
+        proven = self.state == "flat" or off == self.matched
+        return (
+            self.complete and self.state == wanted and proven and not (self.dead or self.not_affected.get(UNREADABLE))
+        )
 
 
 def make_report(mass: Mass, state: BatchState, rows: Iterable[Row]) -> MassReport:
