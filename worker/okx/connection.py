@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import requests
 from requests.adapters import BaseAdapter
 
-from worker.okx.errors import DeadlinePassed, ExchangeError, NeverSent, OutcomeUnknown, TooLate
+from worker.okx.errors import DeadlinePassed, ExchangeError, NeverSent, OutcomeUnknown
 from worker.okx.sockets import DeadlineSocket, dial
 
 CONNECT_S = 1.0
@@ -92,11 +92,8 @@ class Wire(BaseAdapter):
         self._dialogue.close()
 
     def _write(self) -> None:
-        now = time.monotonic()
-        if now > self._write_by:
-            raise TooLate("write_by passed")
         self._written = True
-        self._dialogue.flush(ends_at=now + self._timeout_s)
+        self._dialogue.flush(by=self._write_by, ends_at=time.monotonic() + self._timeout_s)
 
     def _read(self) -> tuple[int, bytes]:
         with self._dialogue.getresponse() as answer:
@@ -162,13 +159,13 @@ class _Dialogue(http.client.HTTPConnection):
             raise TypeError("only bytes can be signed as they are sent")
         self._pending += data
 
-    def flush(self, *, ends_at: float) -> None:
-        """Write the request in one go; it and its answer must be through by `ends_at`."""
+    def flush(self, *, by: float, ends_at: float) -> None:
+        """Write the request in one go, not after `by`; it and its answer must be through by `ends_at`."""
         sock, data, self._pending = self.socket, self._pending, b""
         if sock is None:
             raise ConnectionError("not connected")
         sock.ends_at = ends_at
-        sock.sendall(data)
+        sock.sendall_by(data, by=by)
 
     def close(self) -> None:
         """Close, and forget what was not flushed."""

@@ -9,8 +9,10 @@ import socket
 import ssl
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
+
+from worker.okx.errors import TooLate
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
@@ -20,10 +22,33 @@ _AddressInfo = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[st
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
+# Asked in a `for`, the clock is read without a chance for another thread to run before the next instruction.
+_clock: Iterator[float] = iter(time.monotonic, None)
+
+
 class DeadlineSocket(socket.socket):
     """A TCP socket whose reads and writes raise TimeoutError from `ends_at` (a monotonic instant) on."""
 
     ends_at = 0.0
+
+    def sendall_by(self, data: bytes, *, by: float) -> None:
+        """Write all of it, the first byte by the monotonic instant `by`; raises TooLate when it is past.
+
+        Between the clock and the system call nothing waits: with a timeout, Python would poll first and then wait for
+        its turn among all threads, and a process that is stopped there would write long after `by`.
+        """
+        self.settimeout(0.0)
+        write, sent = self._writer(), 0
+        for now in _clock:
+            if now > by:
+                raise TooLate("write_by passed")
+            try:
+                sent = write(data)
+            except (BlockingIOError, ssl.SSLWantWriteError):
+                sent = 0
+            break
+        if sent < len(data):
+            self.sendall(data[sent:])
 
     def sendall(self, data: "ReadableBuffer", flags: int = 0) -> None:
         """Write all of it, or raise at `ends_at`."""
@@ -46,6 +71,10 @@ class DeadlineSocket(socket.socket):
             return False
         return False
 
+    def _writer(self) -> Callable[[bytes], int]:
+        """What makes the system call, without a function of Python's in between."""
+        return super().send
+
     def _limit(self) -> None:
         left_s = self.ends_at - time.monotonic()
         if left_s <= 0:
@@ -55,6 +84,10 @@ class DeadlineSocket(socket.socket):
 
 class DeadlineTLSSocket(DeadlineSocket, ssl.SSLSocket):
     """The same over TLS; made by a context that has it as `sslsocket_class`."""
+
+    def _writer(self) -> Callable[[bytes], int]:
+        writer: Callable[[bytes], int] = self._sslobj.write  # type: ignore[attr-defined]  # what `send` calls
+        return writer
 
 
 def tls_context(verify: str) -> ssl.SSLContext:

@@ -4,7 +4,7 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -101,7 +101,7 @@ class Witness:
         )
         self.finding = finding
         _append(finding)
-        _check_zeros(finding, refusals)
+        _check_zeros(finding, refusals, [row for row in rig.exchange.control.log() if row.refused][:5])
         assert batches is None or len(names) == batches
         return finding
 
@@ -112,7 +112,7 @@ class Witness:
         finding = self._find(rig, [batch], _Scope(uid=uid))
         finding = replace(finding, fault=f"{self.fault}: {fault}", faults=1)
         _append(finding)
-        _check_zeros(finding, 0)
+        _check_zeros(finding, 0, [])
 
     def _find(self, rig: Rig, names: list[str], scope: "_Scope") -> Finding:
         rows = list(_rows(rig, names))
@@ -155,9 +155,9 @@ class _Scope:
         return self.uid in {"", meter.split(":")[1]}
 
 
-def _check_zeros(finding: Finding, refusals: int) -> None:
+def _check_zeros(finding: Finding, refusals: int, refused: Sequence[Arrival]) -> None:
     zeros = (finding.lost, finding.wrong, finding.exceeded, finding.refusals)
-    assert zeros == (0, 0, 0, refusals), finding
+    assert zeros == (0, 0, 0, refusals), (finding, refused)
     assert finding.orders > 0, "nothing was handed in"
 
 
