@@ -21,8 +21,14 @@ help: ## show this
 demo: $(VENV)/.runtime ## a bulk cancel with everything simulated, in a minute
 	@$(BIN)/bulk-cancel demo
 
+# faults are told apart from a busy machine only when they run alone
 test: $(VENV)/.dev ## all tests, or some: make test ARGS="tests/unit -x"
+ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
+else
+	@status=0; $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --ignore tests/system/chaos || status=1; \
+		$(BIN)/python -m pytest tests/system/chaos || status=1; exit $$status
+endif
 
 chaos: $(VENV)/.dev ## every fault in its long form, and what became of the orders, as a table
 	@mkdir -p build && rm -f build/chaos.jsonl
