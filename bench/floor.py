@@ -3,11 +3,13 @@
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Final
 
 from worker.okx.client import OkxClient
 from worker.okx.credentials import Credentials
 from worker.okx.orders import OrderRef
+from worker.parts import parts
 from worker.simulator.config import DEFAULT_KEY, Config
 from worker.simulator.meters import Limits
 from worker.simulator.process import Simulator
@@ -34,9 +36,8 @@ def _calls(
     client: OkxClient, account: Credentials, refs: Sequence[OrderRef], *, batched: bool
 ) -> list[Callable[[], object]]:
     if not batched:
-        return [lambda ref=ref: client.cancel(account, ref, write_by=_WHENEVER) for ref in refs]  # type: ignore[misc]
-    parts = [refs[start : start + BATCH_SIZE] for start in range(0, len(refs), BATCH_SIZE)]
-    return [lambda part=part: client.cancel_batch(account, part, write_by=_WHENEVER) for part in parts]  # type: ignore[misc]
+        return [partial(client.cancel, account, ref, write_by=_WHENEVER) for ref in refs]
+    return [partial(client.cancel_batch, account, part, write_by=_WHENEVER) for part in parts(refs, BATCH_SIZE)]
 
 
 def _timed(calls: Sequence[Callable[[], object]]) -> float:

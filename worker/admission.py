@@ -2,9 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from threading import Lock
 from typing import Any, Final
 
@@ -15,7 +15,9 @@ from tasks.messages import CancelOrders, Order
 from worker.directory import AccountInfo, Directory
 from worker.instruments import lane_of
 from worker.keys import JobId
-from worker.scripts import Scripts
+from worker.parts import parts
+from worker.scripts import Scripts, is_full
+from worker.times import time_of
 from worker.window import LaneLoad, earliest_s
 
 CHUNK: Final = 500
@@ -106,7 +108,7 @@ class Admission:
         orders = _orders(asked.orders, account.uid)
         self.refuse_when_full(len(orders))
         batch = self._batch(asked, orders, refused)
-        replies = [self._admit_chunk(batch, chunk) for chunk in _chunks(list(orders.values()))]
+        replies = [self._admit_chunk(batch, chunk) for chunk in parts(list(orders.values()), CHUNK)]
         return _receipt(asked, account, replies, repeated=len(asked.orders) - len(orders))
 
     def _batch(self, asked: CancelOrders, orders: dict[str, dict[str, object]], refused: int) -> dict[str, object]:
@@ -145,7 +147,7 @@ class Admission:
         try:
             return self._scripts.run(verb, argument)
         except ResponseError as error:
-            if "OOM " not in str(error):
+            if not is_full(error):
                 raise
             raise RedisFullError(
                 f"Redis became full (maxmemory) while batch {batch_id!r} was taken; raise maxmemory, then submit "
@@ -189,10 +191,6 @@ def _digest(account: str, orders: dict[str, dict[str, object]]) -> str:
     return hashlib.sha256("\n".join([account, *known]).encode()).hexdigest()[:32]
 
 
-def _chunks(orders: list[dict[str, object]]) -> Iterator[list[dict[str, object]]]:
-    return (orders[start : start + CHUNK] for start in range(0, len(orders), CHUNK))
-
-
 def _receipt(asked: CancelOrders, account: AccountInfo, replies: list[dict[str, Any]], *, repeated: int) -> Receipt:
     last = replies[-1]
     lanes = {
@@ -208,12 +206,8 @@ def _receipt(asked: CancelOrders, account: AccountInfo, replies: list[dict[str, 
         repeated=repeated,
         sealed=last["sealed"],
         waiting=last["waiting"],
-        created_at=_time(last["created"]),
-        earliest_done_at=_time(last["now"]) + timedelta(seconds=wait_s),
+        created_at=time_of(last["created"]),
+        earliest_done_at=time_of(last["now"]) + timedelta(seconds=wait_s),
         paused=tuple(sorted({scope for reply in replies for scope in reply["paused"]})),
         **counts,
     )
-
-
-def _time(us: int) -> datetime:
-    return datetime.fromtimestamp(us / 1e6, UTC)

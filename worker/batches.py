@@ -5,12 +5,16 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, cast
 
 from redis import Redis
 
+from worker.jobs import read_jobs
 from worker.keys import JobId, Keys
+from worker.times import time_of
+
+_OF_LIVE: Final = ("state", "attempts", "sent", "log", "accepted")
 
 DEAD: Final = ("rejected", "exhausted")
 """Outcomes after which the order may still be live."""
@@ -97,7 +101,8 @@ class Batches:
         """Every order of the batch, in the order in which it was handed in."""
         state = self.state(batch_id)
         raw = dict(self._redis.hscan_iter(self._keys.of("rows", batch_id), count=1000))
-        waiting = self._live([job for job, row in raw.items() if not row.startswith("{")])
+        jobs = [job for job, row in raw.items() if not row.startswith("{")]
+        waiting = dict(read_jobs(self._redis, self._keys, jobs, _OF_LIVE))
         rows = (_row(state, job, text, waiting.get(job)) for job, text in raw.items())
         return sorted(rows, key=lambda row: row.place)
 
@@ -127,18 +132,6 @@ class Batches:
         newest = self._redis.xrevrange(self._keys.of("outcomes"), count=1)
         return str(newest[0][0]) if newest else "0-0"
 
-    def _live(self, jobs: list[str]) -> dict[str, dict[str, Any]]:
-        fields = ("state", "attempts", "sent", "log", "accepted")
-        found: dict[str, dict[str, Any]] = {}
-        for start in range(0, len(jobs), 1000):
-            part = jobs[start : start + 1000]
-            with self._redis.pipeline(transaction=False) as pipe:
-                for job in part:
-                    pipe.hmget(self._keys.of("job", job), fields)
-                values = pipe.execute()
-            found |= {job: dict(zip(fields, read, strict=True)) for job, read in zip(part, values, strict=True)}
-        return found
-
 
 def _state(batch_id: str, raw: Mapping[str, str]) -> BatchState:
     counts = +Counter({name[7:]: int(value) for name, value in raw.items() if name.startswith("status:")})
@@ -150,19 +143,15 @@ def _state(batch_id: str, raw: Mapping[str, str]) -> BatchState:
         sealed=raw["sealed"] == "1",
         urgent=raw["urgent"] == "1",
         counts=counts,
-        created_at=_time(raw["created"]),
-        deadline_at=_time(raw["deadline_wall"]),
-        completed_at=_time(raw["completed"]) if "completed" in raw else None,
+        created_at=time_of(int(raw["created"])),
+        deadline_at=time_of(int(raw["deadline_wall"])),
+        completed_at=time_of(int(raw["completed"])) if "completed" in raw else None,
         reason=raw.get("reason", ""),
         requested_by=raw.get("requested_by", ""),
         labels=json.loads(raw.get("labels", "{}")),
         mass=raw.get("mass") == "1",
         refused=int(raw.get("refused", 0)),
     )
-
-
-def _time(us: str) -> datetime:
-    return datetime.fromtimestamp(int(us) / 1e6, UTC)
 
 
 def _row(state: BatchState, job: str, text: str, live: Mapping[str, Any] | None) -> Row:

@@ -11,6 +11,7 @@ from worker.grants import Exhausted
 from worker.instruments import lane_of
 from worker.keys import JobId, Keys
 from worker.lanes import exhausted_in
+from worker.parts import parts
 from worker.scripts import Scripts
 
 LANES_PER_ROUND: Final = 100
@@ -88,8 +89,8 @@ class Board:
 
     def _repair(self) -> None:
         lanes: list[str] = [lane for lane, _ in self._redis.zscan_iter(self._keys.of("lanes"), count=SWEPT)]
-        for start in range(0, len(lanes), SWEPT):
-            self._scripts.run("repair", {"lanes": lanes[start : start + SWEPT], "idle_us": IDLE_US})
+        for part in parts(lanes, SWEPT):
+            self._scripts.run("repair", {"lanes": part, "idle_us": IDLE_US})
 
     def _overdue(self) -> list[str]:
         now = str(self._redis.hget(self._keys.of("clock"), "last") or 0)

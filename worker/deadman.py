@@ -9,7 +9,7 @@ account's orders survive; it is refreshed so often that nearly all of it is left
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from threading import Event, Thread
 from typing import Final
 
@@ -22,6 +22,7 @@ from worker.okx.client import OkxClient
 from worker.okx.credentials import Credentials
 from worker.okx.errors import ClockSkew, ExchangeError, OutcomeUnknown
 from worker.scripts import Scripts
+from worker.times import time_of
 from worker.users import User
 
 log = structlog.get_logger(__name__)
@@ -134,7 +135,7 @@ class DeadMansSwitch(Thread):
     def _ran_out(self, at_us: int) -> None:
         self._note(ran_out=at_us, armed_until=0)
         hint = "the exchange has most likely cancelled all orders of this user"
-        log.error("switch_ran_out", uid=self._user.uid, at=_at(at_us).isoformat(), hint=hint)
+        log.error("switch_ran_out", uid=self._user.uid, at=time_of(at_us).isoformat(), hint=hint)
 
     def _failed(self, why: str) -> None:
         self._failures += 1
@@ -180,8 +181,4 @@ def read_switches(redis: Redis, keys: Keys, uids: Iterable[str]) -> list[Switch]
 
 
 def _maybe_at(us: str | None) -> datetime | None:
-    return _at(int(us)) if us and int(us) else None
-
-
-def _at(us: int) -> datetime:
-    return datetime.fromtimestamp(us / 1e6, UTC)
+    return time_of(int(us)) if us and int(us) else None

@@ -75,7 +75,7 @@ class Reader:
 
     def now_ms(self, user: User) -> float:
         """The exchange's clock, as far as we know it."""
-        return (time.time() + self.client.clock_offset_s(user.base_url)) * 1000
+        return self.client.time_s(user.base_url) * 1000
 
     def _admit(self, uid: str) -> None:
         self._admitted.add(uid)

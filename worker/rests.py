@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 from redis import Redis
@@ -10,8 +10,10 @@ from redis import Redis
 from worker.directory import AccountInfo
 from worker.instruments import uid_of
 from worker.keys import Keys
+from worker.parts import parts
 from worker.settings import Settings
 from worker.store import Store
+from worker.times import time_of
 from worker.users import account_scope
 
 _PART: Final = 500
@@ -28,7 +30,7 @@ class Clock:
 
     def at(self, us: int) -> datetime:
         """When it is `us` by the verbs' clock."""
-        return datetime.fromtimestamp((us - self.now + self.wall) / 1e6, UTC)
+        return time_of(us - self.now + self.wall)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,7 @@ def read_clock(redis: Redis, keys: Keys) -> Clock:
 def read_rests(store: Store, clock: Clock, accounts: Mapping[str, AccountInfo], lanes: list[str]) -> Iterator[Rest]:
     """Every scope that rests now; raises redis-py's errors."""
     scopes = _scopes(store, accounts, lanes)
-    for start in range(0, len(scopes), _PART):
-        part = scopes[start : start + _PART]
+    for part in parts(scopes, _PART):
         with store.redis.pipeline(transaction=False) as pipe:
             for scope in part:
                 pipe.hmget(store.keys.of("rest", scope), _FIELDS)
@@ -90,7 +91,7 @@ def _addresses(settings: Settings) -> list[str]:
 
 def _rest(scope: str, raw: Sequence[str | None], clock: Clock, accounts: Mapping[str, AccountInfo]) -> Rest:
     until, since = int(raw[0] or 0), int(raw[2] or 0)
-    rest = Rest(scope, raw[1] or "", clock.at(until), since=datetime.fromtimestamp(since / 1e6, UTC) if since else None)
+    rest = Rest(scope, raw[1] or "", clock.at(until), since=time_of(since) if since else None)
     if raw[3] is None:
         return replace(rest, probing=until <= clock.now)
     uid = uid_of(scope.partition(":")[2])

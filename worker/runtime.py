@@ -81,7 +81,7 @@ class Runtime:
             self.name,
             saw=self.confirmer.saw,
             gap=self.confirmer.missed,
-            now=self._exchange_time,
+            now=self._client.time_s,
             on=settings.confirm == "on",
         )
         self._masses = MassCanceller(
@@ -90,7 +90,7 @@ class Runtime:
             users,
             self._stopping,
             lease_s=timing.open_us / 1e6,
-            exchange_ms=lambda user: self._exchange_time(user.base_url) * 1000,
+            exchange_ms=lambda user: self._client.time_s(user.base_url) * 1000,
         )
         self._waker = Waker(
             board,
@@ -150,10 +150,6 @@ class Runtime:
         if self._alerts:
             self._alerts.stop()
         log.info("worker_stopped", worker=self.name, all_recorded=done)
-
-    def _exchange_time(self, base_url: str) -> float:
-        """Unix seconds, by the exchange's clock."""
-        return time.time() + self._client.clock_offset_s(base_url)
 
     def _admit_user(self, uid: str) -> None:
         """The exchange has told that our credentials are this user's: nothing is asked of it for him before."""

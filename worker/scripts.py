@@ -111,6 +111,11 @@ class Scripts:
             self._redis.connection_pool.disconnect(inuse_connections=False)
 
 
+def is_full(error: exceptions.ResponseError) -> bool:
+    """Whether Redis refused a verb because it has no memory left."""
+    return "OOM " in str(error)
+
+
 def _must_leave(error: exceptions.ResponseError) -> bool:
     """Redis 6 wraps what a script's command was told into an error of the script; redis-py knows only the plain one."""
     return isinstance(error, exceptions.ReadOnlyError) or any(

@@ -6,7 +6,7 @@ One reading is not one instant: lanes are read in parts, so figures of a busy ru
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from redis import Redis
@@ -18,9 +18,11 @@ from worker.fleet import Worker, read_workers
 from worker.instruments import uid_of
 from worker.keys import Keys
 from worker.mass.state import Mass
+from worker.parts import parts
 from worker.rests import Clock, Rest, read_clock, read_rests
 from worker.settings import Settings
 from worker.store import Store
+from worker.times import time_of
 from worker.window import Limits
 
 BATCHES_SHOWN: Final = 20
@@ -101,9 +103,9 @@ def read_snapshot(store: Store) -> Snapshot:
     rests = {rest.scope: rest for rest in read_rests(store, clock, accounts, names)}
     limits = {info.uid: info.limits for info in accounts.values()}
     blackout = _blackout(clock)
-    lanes = [lane for part in _parts(names) for lane in _lanes(store, clock, part, limits, rests)]
+    lanes = [lane for part in parts(names, _PART) for lane in _lanes(store, clock, part, limits, rests)]
     return Snapshot(
-        at=datetime.fromtimestamp(clock.wall / 1e6, UTC),
+        at=time_of(clock.wall),
         lanes=sorted(lanes, key=lambda lane: (-lane.waiting, -lane.sent, lane.name)),
         rests=[*([blackout] if blackout else []), *rests.values()],
         workers=read_workers(redis, keys),
@@ -120,7 +122,7 @@ def read_snapshot(store: Store) -> Snapshot:
 def blocked_until(redis: Redis, keys: Keys) -> datetime:
     """Until when a restart of Redis forbids (or last forbade) sending; the epoch if never. Raises redis-py's errors."""
     clock = read_clock(redis, keys)
-    return clock.at(clock.blocked_until) if clock.blocked_until else datetime.fromtimestamp(0, UTC)
+    return clock.at(clock.blocked_until) if clock.blocked_until else time_of(0)
 
 
 def _blackout(clock: Clock) -> Rest | None:
@@ -194,7 +196,3 @@ def _unserved(name: str, served: Mapping[str, Limits], clock: Clock) -> Rest | N
 
 def _own_limits(settings: Settings) -> Limits:
     return Limits(settings.limit_single, settings.limit_batch)
-
-
-def _parts(names: Sequence[str]) -> Iterator[Sequence[str]]:
-    return (names[start : start + _PART] for start in range(0, len(names), _PART))

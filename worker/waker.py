@@ -87,8 +87,9 @@ class Waker(Thread):
     def _turns(self, lanes: Sequence[str]) -> None:
         """As many lanes as this worker has room for stay here; of the others, who was offered just now does, too."""
         room = self._room()
-        here, others = list(lanes[:room]), [lane for lane in lanes[room:] if self._may_publish(lane)]
-        here += [lane for lane in lanes[room:] if lane not in others]
+        here, others = list(lanes[:room]), list[str]()
+        for lane in lanes[room:]:
+            (others if self._may_publish(lane) else here).append(lane)
         try:
             while others:
                 self._publish(others[0])

@@ -39,6 +39,14 @@ class ReadingLimits:
         return type(self)(*(max(1, math.floor(limit * share)) for limit in (self.pending, self.history, self.order)))
 
 
+PER_CALL_S: Final = 0.033
+
+
+def reading_pause_s(calls: int, *, least_s: float) -> float:
+    """How long to wait after so many reading calls in a row: half of the allowed rate is left to others."""
+    return max(least_s, calls * PER_CALL_S)
+
+
 @dataclass(frozen=True, slots=True)
 class Timing:
     """The times of the proof in µs, made from the window and the HTTP timeout, both in seconds."""

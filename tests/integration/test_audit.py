@@ -1,7 +1,5 @@
 """Does the audit hold every decision, once, and tell a batch's story in order?"""
 
-from collections.abc import Iterator
-
 import pytest
 from redis import Redis
 
@@ -13,13 +11,6 @@ from worker.hand.hand import Asked
 from worker.hand.story import read_story
 
 ASKED = Asked("risk-1", "by hand")
-
-
-@pytest.fixture
-def redis(redis_url: str) -> Iterator[Redis]:
-    """A client that answers text."""
-    with Redis.from_url(redis_url, decode_responses=True, protocol=2) as client:
-        yield client
 
 
 @pytest.fixture

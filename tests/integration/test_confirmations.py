@@ -1,7 +1,6 @@
 """Does a job wait for the book's word, and end with nothing else? The verbs of confirmation on a real Redis."""
 
 import pytest
-from redis import Redis
 
 from tests.lane_rig import LaneRig, believed, finished, orders, retried
 from worker.confirm.confirmations import Look
@@ -11,12 +10,6 @@ from worker.grants import Grant
 OPEN = {"state": "live"}
 CANCELED = {"state": "canceled", "accFillSz": "0"}
 FILLED = {"state": "filled", "accFillSz": "3"}
-
-
-@pytest.fixture
-def rig(redis_url: str) -> LaneRig:
-    """Attempts end after the third."""
-    return LaneRig(Redis.from_url(redis_url, decode_responses=True, protocol=2))
 
 
 def accepted(rig: LaneRig, count: int = 1, status: str = "accepted") -> list[Grant]:

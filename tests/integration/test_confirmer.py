@@ -4,9 +4,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from threading import Event
 from typing import TYPE_CHECKING, cast
 
-import pytest
-from redis import Redis
-
 from tests.lane_rig import LaneRig, believed, orders
 from worker.confirm import confirmer as module
 from worker.confirm.confirmer import Confirmer
@@ -47,12 +44,6 @@ class FakeBook:
         """One order."""
         self.calls.append("order")
         return self._order(ref)
-
-
-@pytest.fixture
-def rig(redis_url: str) -> LaneRig:
-    """One user's lanes."""
-    return LaneRig(Redis.from_url(redis_url, decode_responses=True, protocol=2))
 
 
 def answered(rig: LaneRig, rows: list[dict[str, object]], status: Believed = "accepted", batch: str = "b") -> None:

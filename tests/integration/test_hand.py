@@ -1,7 +1,6 @@
 """Does the operator's hand do what it says, once, and nothing else, on a real Redis?"""
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -19,19 +18,6 @@ from worker.scripts import Scripts
 
 ASKED = Asked("risk-1", "by hand")
 HOLD_S = TIMING.hold_us / 1e6
-
-
-@pytest.fixture
-def redis(redis_url: str) -> Iterator[Redis]:
-    """A client that answers text."""
-    with Redis.from_url(redis_url, decode_responses=True, protocol=2) as client:
-        yield client
-
-
-@pytest.fixture
-def rig(redis: Redis) -> LaneRig:
-    """Single endpoint only, 60 in 2 s."""
-    return LaneRig(redis)
 
 
 @pytest.fixture

@@ -12,18 +12,6 @@ WINDOW_S = TIMING.window_us / 1e6
 HOLD_S = TIMING.hold_us / 1e6
 
 
-@pytest.fixture
-def redis(redis_url: str) -> Redis:
-    """A client that answers text."""
-    return Redis.from_url(redis_url, decode_responses=True, protocol=2)
-
-
-@pytest.fixture
-def rig(redis: Redis) -> LaneRig:
-    """Single endpoint only, 60 in 2 s."""
-    return LaneRig(redis)
-
-
 class TestWindow:
     """The slots."""
 

@@ -1,7 +1,6 @@
 """Do the verbs of a mass cancel keep their promises on a real Redis, whoever dies or comes twice?"""
 
 import pytest
-from redis import Redis
 
 from tasks.mass import parse_cancel_all
 from tests.lane_rig import LaneRig, finished, orders
@@ -14,18 +13,6 @@ from worker.mass.state import Mass
 
 LEASE_S = 7.0
 RUNNING = Verdict("running", None, None, 0.5)
-
-
-@pytest.fixture
-def redis(redis_url: str) -> Redis:
-    """A client that answers text."""
-    return Redis.from_url(redis_url, decode_responses=True, protocol=2)
-
-
-@pytest.fixture
-def rig(redis: Redis) -> LaneRig:
-    """Account a1 of user u1."""
-    return LaneRig(redis)
 
 
 def take(rig: LaneRig, batch_id: str = "m", **asked: object) -> Mass:

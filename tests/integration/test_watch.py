@@ -28,19 +28,6 @@ def lines() -> Iterator[Lines]:
         yield cast("Lines", logged)
 
 
-@pytest.fixture
-def redis(redis_url: str) -> Iterator[Redis]:
-    """A client as workers have it."""
-    with Redis.from_url(redis_url, decode_responses=True, protocol=2) as client:
-        yield client
-
-
-@pytest.fixture
-def rig(redis: Redis) -> LaneRig:
-    """Lanes whose clock the test sets."""
-    return LaneRig(redis)
-
-
 def until(true: Callable[[], object], timeout_s: float = 8) -> None:
     """Waits for it."""
     ends = time.monotonic() + timeout_s

@@ -6,8 +6,9 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.mass.flat import PER_CALL_S, SOON_S, Seen, Verdict, judge, pause_s, too_late
+from worker.mass.flat import SOON_S, Seen, Verdict, judge, pause_s, too_late
 from worker.mass.scope import UNREADABLE
+from worker.window import PER_CALL_S
 
 S = 1_000_000
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, cast
 
 from redis import Redis
 
 from worker.keys import Keys
 from worker.okx.codes import Verdict, lookup
+from worker.times import time_of
 from worker.users import account_scope, user_scope
 
 URGENT_TOO_OLD_S: Final = 5.0
@@ -111,7 +112,7 @@ def pauses(redis: Redis, keys: Keys, accounts: Mapping[str, str]) -> list[Pause]
         read: list[Any] = pipe.execute()
     names = [name for name in sorted(accounts) for _ in range(2)]
     return [
-        Pause(name, reason or "", by or "", _at(since))
+        Pause(name, reason or "", by or "", time_of(float(since)))
         for name, scope, (reason, since, by) in zip(names, scopes, read, strict=True)
         if since and (by or by_credentials(scope, reason or ""))
     ]
@@ -125,7 +126,7 @@ def refused_lanes(redis: Redis, keys: Keys, *, within_s: float) -> list[tuple[st
         for lane in lanes:
             pipe.hget(keys.of("lane", lane), "refused_at")
         read = pipe.execute()
-    found = [(lane, _at(us)) for lane, us in zip(lanes, read, strict=True) if us]
+    found = [(lane, time_of(float(us))) for lane, us in zip(lanes, read, strict=True) if us]
     return [(lane, at) for lane, at in found if now_s - at.timestamp() < within_s]
 
 
@@ -140,10 +141,6 @@ def may_be_live(redis: Redis, keys: Keys, *, retention_s: int) -> tuple[int, Seq
             pipe.hmget(keys.of("job", job), ["account", "gave_up"])
         read = pipe.execute()
     return count, [
-        GivenUp(job, account or "", tuple((batches or "").split()), _at(wall))
+        GivenUp(job, account or "", tuple((batches or "").split()), time_of(float(wall)))
         for (job, wall), (account, batches) in zip(named, read, strict=True)
     ]
-
-
-def _at(us: str | float) -> datetime:
-    return datetime.fromtimestamp(float(us) / 1e6, UTC)

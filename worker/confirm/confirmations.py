@@ -10,9 +10,11 @@ from redis import Redis
 from worker.confirm.proof import Believed, Finding, Unconfirmed, seen_as
 from worker.grants import Exhausted
 from worker.instruments import lane_of
+from worker.jobs import read_jobs
 from worker.keys import JobId, Keys
 from worker.lanes import exhausted_in
 from worker.okx.client import Row
+from worker.parts import parts
 from worker.scripts import Scripts
 from worker.users import User
 
@@ -21,7 +23,6 @@ LOOKED_AT: Final = 5000
 
 LEASE_S: Final = 8
 """A look may be silent so long: one reading call waits for a window and for its timeout."""
-_READ: Final = 500
 _WRITTEN: Final = 100
 _FIELDS: Final = ("state", "generation", "believed", "ord", "looks")
 
@@ -89,8 +90,8 @@ class Confirmations:
 
     def _write(self, told: Sequence[Mapping[str, object]]) -> Written:
         written = Written()
-        for start in range(0, len(told), _WRITTEN):
-            argument = {"jobs": told[start : start + _WRITTEN], **self._bounds}
+        for part in parts(told, _WRITTEN):
+            argument = {"jobs": part, **self._bounds}
             reply = self._scripts.run("confirm", argument)
             written = Written(
                 written.ended + reply["ended"],
@@ -100,17 +101,9 @@ class Confirmations:
         return written
 
     def _unconfirmed(self, since: Mapping[str, float]) -> Iterable[Unconfirmed]:
-        jobs = list(since)
-        for start in range(0, len(jobs), _READ):
-            part = jobs[start : start + _READ]
-            with self._redis.pipeline(transaction=False) as pipe:
-                for job in part:
-                    pipe.hmget(self._keys.of("job", job), _FIELDS)
-                read = pipe.execute()
-            for job, values in zip(part, read, strict=True):
-                fields: dict[str, Any] = dict(zip(_FIELDS, values, strict=True))
-                if fields["state"] == "accepted":
-                    yield _job(job, fields, since[job])
+        for job, fields in read_jobs(self._redis, self._keys, list(since), _FIELDS):
+            if fields["state"] == "accepted":
+                yield _job(job, fields, since[job])
 
 
 def _job(job: str, fields: Mapping[str, Any], since_s: float) -> Unconfirmed:

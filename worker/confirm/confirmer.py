@@ -25,14 +25,14 @@ from worker.okx.errors import ExchangeError, NotAuthorised, Refused, Throttled
 from worker.okx.orders import OrderRef
 from worker.report import report_exhausted
 from worker.users import User
+from worker.window import reading_pause_s
 
 log = structlog.get_logger(__name__)
 
 AT_ONCE: Final = 4
 SOON_S: Final = 0.15
-PER_CALL_S: Final = 0.033
 PAUSE_CAP_S: Final = 2.0
-"""The pause after a look grows with what it cost: half of the allowed reading rate is left to others."""
+"""The pause after a look grows with what it cost, up to this."""
 
 WORTH_A_PAGE: Final = 3
 """Orders of one type whose endings are read from the history; fewer are asked for one by one."""
@@ -64,7 +64,6 @@ class Confirmer:
         self._users = users
         self._stopping = stopping
         self._deadline_s = deadline_s
-        self._admitted: set[str] = set()
         self._reading_since: dict[str, float] = {}
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="look")
         self._pushes: queue.Queue[tuple[str, Sequence[Row]] | None] = queue.Queue(_PUSHES)
@@ -77,13 +76,12 @@ class Confirmer:
     def admit_user(self, uid: str) -> None:
         """From now on this user's book may be read: another one's would tell that all our orders are gone."""
         self._reading_since[uid] = time.monotonic()
-        self._admitted.add(uid)
 
     def look(self, uid: str) -> None:
         """Looks at the user's book, on a thread of its own."""
         if uid not in self._users:
             log.warning("book_of_unknown_user", uid=uid, hint="every worker needs every account")
-        elif uid in self._admitted and not self._stopping.is_set():
+        elif uid in self._reading_since and not self._stopping.is_set():
             self._pool.submit(self._survive, uid)
 
     def saw(self, uid: str, rows: Sequence[Row]) -> None:
@@ -126,7 +124,7 @@ class Confirmer:
             log.warning("book_not_read", uid=look.user.uid, unconfirmed=len(look.jobs), error=str(error))
             self._give_up(look, str(error))
             return _pause_s(error)
-        return min(PAUSE_CAP_S, max(SOON_S, calls * PER_CALL_S))
+        return min(PAUSE_CAP_S, reading_pause_s(calls, least_s=SOON_S))
 
     def _read(self, look: Look) -> int:
         """One complete listing, then the endings; how many calls it took."""
@@ -193,7 +191,7 @@ class Confirmer:
         _report(self._confirmations.write(findings))
 
     def _hear(self) -> None:
-        while (pushed := self._pushes.get()) is not None:
+        while not self._stopping.is_set() and (pushed := self._pushes.get()) is not None:
             together: dict[str, list[Row]] = defaultdict(list)
             while pushed is not None:
                 together[pushed[0]].extend(pushed[1])

@@ -4,7 +4,7 @@ Whatever happens, the drill's own orders are off the book when it ends, or its r
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import InvalidOperation
 from typing import Final
@@ -14,15 +14,16 @@ from redis.exceptions import RedisError
 from tasks.mass import parse_cancel_all
 from worker.batches import Row
 from worker.drill.rules import ASKED, Drill, DrillPlan, NotADrillError, Step, far_off
-from worker.hand.audit import time_of
 from worker.instruments import lane_of, type_of
 from worker.mass.masses import call_off
 from worker.mass.report import MassReport, make_report
 from worker.okx.answers import Item
 from worker.okx.errors import ExchangeError
 from worker.okx.orders import OrderRef
+from worker.parts import parts
 from worker.reader import Reader
 from worker.store import Store
+from worker.times import time_of
 
 PER_CALL: Final = 20
 PLACED_PER_WINDOW: Final = 300
@@ -92,7 +93,7 @@ class Drilling:
     def _place(self) -> list[str]:
         """Places the orders; the ordIds of those that were taken."""
         wanted = [{**self._drill.order, "clOrdId": f"{self._plan.tag}n{n}"} for n in range(self._plan.orders)]
-        items = [item for part in _parts(wanted) for item in self._place_part(part)]
+        items = [item for part in parts(wanted, PER_CALL) for item in self._place_part(part)]
         refused = [item for item in items if item.sCode != "0"]
         self._step(f"{len(items) - len(refused)} of {self._plan.orders} far-off orders placed")
         if refused:
@@ -201,7 +202,3 @@ class Drilling:
     def _fault(self, words: str) -> None:
         self._drill.faults.append(words)
         self._tell(words)
-
-
-def _parts(orders: Sequence[Mapping[str, str]]) -> Iterator[Sequence[Mapping[str, str]]]:
-    return (orders[start : start + PER_CALL] for start in range(0, len(orders), PER_CALL))

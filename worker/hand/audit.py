@@ -6,12 +6,13 @@ A decision about a large batch takes several steps, with an entry each; readers 
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, cast
 
 from redis import Redis
 
 from worker.keys import Keys
+from worker.times import time_of
 
 PAGE: Final = 500
 _COUNTS: Final = frozenset({"withdrawn", "sent", "ended", "opened", "joined", "remembered"})
@@ -119,11 +120,6 @@ def _facts(raw: dict[str, Any]) -> dict[str, Any]:
     for rest in raw["ended"] if isinstance(raw.get("ended"), list) else ():
         rest["since"] = time_of(rest["since"])
     return raw
-
-
-def time_of(us: int) -> datetime:
-    """µs since the epoch as UTC."""
-    return datetime.fromtimestamp(us / 1e6, UTC)
 
 
 def _as_one(decisions: Iterable[Decision]) -> Iterator[Decision]:

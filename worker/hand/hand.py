@@ -7,7 +7,7 @@ holds; the same command again does the rest.
 import json
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -18,11 +18,12 @@ from redis.exceptions import ResponseError
 
 from worker.admission import RedisFullError
 from worker.batches import Batches, BatchState, UnknownBatchError
-from worker.hand.audit import time_of
 from worker.hand.targets import Target, Targets
 from worker.keys import JobId, Keys
 from worker.mass.masses import call_off
-from worker.scripts import Scripts
+from worker.parts import parts
+from worker.scripts import Scripts, is_full
+from worker.times import time_of
 
 CHUNK: Final = 250
 """Orders per run of `withdraw` or `retry`: some ten milliseconds of Redis."""
@@ -199,8 +200,8 @@ class Hand:
     def _in_steps(self, verb: str, asked: Asked, jobs: Sequence[str], **fields: object) -> list[dict[str, Any]]:
         decision = uuid.uuid4().hex
         return [
-            self._decide(verb, asked, decision=decision, step=step, jobs=part, **fields)
-            for step, part in enumerate(_parts(jobs))
+            self._decide(verb, asked, decision=decision, step=step, jobs=[_place(job) for job in part], **fields)
+            for step, part in enumerate(parts(jobs, CHUNK))
         ]
 
     def _decide(self, verb: str, asked: Asked, **fields: object) -> dict[str, Any]:
@@ -215,10 +216,8 @@ def _in_vain(rows: Mapping[str, str], statuses: Sequence[Vain]) -> list[str]:
     return sorted(places, key=lambda job: int(places[job]))
 
 
-def _parts(jobs: Sequence[str]) -> Iterator[list[dict[str, str]]]:
-    """The jobs with their lanes, in chunks."""
-    for start in range(0, len(jobs), CHUNK):
-        yield [{"id": job, "lane": JobId.parse(job).lane} for job in jobs[start : start + CHUNK]]
+def _place(job: str) -> dict[str, str]:
+    return {"id": job, "lane": JobId.parse(job).lane}
 
 
 def _sums(replies: Sequence[Mapping[str, Any]]) -> Counter[str]:
@@ -229,7 +228,7 @@ def _sums(replies: Sequence[Mapping[str, Any]]) -> Counter[str]:
 
 
 def _told(error: ResponseError, batch_id: str) -> Exception:
-    if "OOM " not in str(error):
+    if not is_full(error):
         return error
     return RedisFullError(
         f"Redis is full (maxmemory): not all orders of batch {batch_id!r} could go again; raise maxmemory, then give "

@@ -6,8 +6,9 @@ from functools import cached_property
 from redis import Redis
 
 from worker.batches import Batches, BatchState, UnknownBatchError
-from worker.hand.audit import Audit, Decision, time_of
+from worker.hand.audit import Audit, Decision
 from worker.keys import JobId, Keys
+from worker.times import time_of
 
 
 def read_story(redis: Redis, keys: Keys, audit: Audit, batches: Batches, batch_id: str) -> list[Decision]:

@@ -24,7 +24,7 @@ end
 local function meant(job, told)
   if not job or not job.live then return false end
   if told.generation ~= 0 then return job.state == 'accepted' and tonumber(job.generation) == told.generation end
-  return string.match(job.id, '/o%d+$') ~= nil or job.ord == told.ord
+  return by_order_id(job.id) or job.ord == told.ord
 end
 
 local function end_as(job, told)

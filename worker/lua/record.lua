@@ -37,7 +37,7 @@ local function await_confirmation(lane, job, decided)
   move(lane, job, 'accepted', now, 'call', '', 'believed', decided.status, 'code', decided.code, 'message', decided.message,
     'accepted', decided.status == 'accepted' and text(wall) or job.accepted or '', 'ord', decided.ord, 'looks', 0, 'unread', '',
     'attempts', job.attempts, 'log', job.log or '', 'sent', job.sent or '')
-  users[string.match(lane, '^[^/]+')] = true
+  users[uid_of(lane)] = true
 end
 
 -- The job of a failed probe comes back just after the rest, so that another job is the next probe: the cause may be its own.
@@ -61,7 +61,7 @@ end
 -- What a push told while the cancel was under way; of a client id the answer says whose order it is.
 local function told_of(job, decided)
   local told = job.told and cjson.decode(job.told)
-  if not told or not (string.match(job.id, '/o%d+$') or decided.ord == told.ord) then return nil end
+  if not told or not (by_order_id(job.id) or decided.ord == told.ord) then return nil end
   local message = told.message ~= '' and told.message or decided.message
   return { status = told.status, code = decided.code, message = message, filled = told.filled,
     accepted = decided.status == 'accepted' and text(wall) or nil }

@@ -5,10 +5,9 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from worker.mass.scope import UNREADABLE
+from worker.window import reading_pause_s
 
 SOON_S: Final = 0.2
-PER_CALL_S: Final = 0.033
-"""The pause after a listing grows with what it cost: half of the allowed reading rate is left to others."""
 
 State = Literal["running", "done", "flat", "not flat", "not read", "withdrawn"]
 """`done`: one complete listing was asked for, and made. `flat`: nothing in scope for so long.
@@ -69,4 +68,4 @@ def too_late(*, listings: int) -> State:
 
 def pause_s(calls: int) -> float:
     """How long to wait after a listing of so many calls."""
-    return max(SOON_S, calls * PER_CALL_S)
+    return reading_pause_s(calls, least_s=SOON_S)

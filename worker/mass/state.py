@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import cast
 
-from worker.hand.audit import time_of
 from worker.mass.flat import State
 from worker.mass.scope import Scope
+from worker.times import time_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,6 +180,10 @@ class OkxClient:
         """The offset measured last, 0 if never; it corrects every signed timestamp."""
         return self._offsets.get(base_url, 0.0)
 
+    def time_s(self, base_url: str) -> float:
+        """The exchange's clock as far as it was measured, unix seconds."""
+        return time.time() + self.clock_offset_s(base_url)
+
     def warm(self, base_url: str, connections: int) -> int:
         """Connect ahead of need until so many connections are idle; how many were opened for that."""
         return self._pool.warm(base_url, connections)
@@ -202,7 +206,7 @@ class OkxClient:
             return read_rows(*wire.call(request, write_by=write_by))
 
     def _signed(self, creds: Credentials, method: str, path: str, body: bytes) -> requests.PreparedRequest:
-        stamp = timestamp(time.time() + self.clock_offset_s(creds.base_url))
+        stamp = timestamp(self.time_s(creds.base_url))
         headers = signed_headers(creds, stamp=stamp, method=method, path=path, body=body)
         return _request(method, creds.base_url + path, body, headers)
 

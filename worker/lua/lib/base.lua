@@ -28,6 +28,8 @@ end
 
 local function number(value) return value and tonumber(value) or nil end
 
+local function uid_of(lane) return string.match(lane, '^[^/]+') end
+
 -- now: µs that never run backwards (a step back is absorbed in a stored skew); wall: µs as the server shows them.
 local function clock()
   local time = redis.call('TIME')

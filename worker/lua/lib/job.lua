@@ -1,6 +1,9 @@
 -- The one mover: a live job is in exactly one place of its lane, the one that its state names.
 
-local function unconfirmed(lane) return K.unconfirmed(string.match(lane, '^[^/]+')) end
+local function unconfirmed(lane) return K.unconfirmed(uid_of(lane)) end
+
+-- by_order_id: the job names its order by the exchange's id; a client id may be used again.
+local function by_order_id(job) return string.match(job, '/o%d+$') ~= nil end
 
 local PLACE = { queued = K.ready, retrying = K.later, sending = K.claimed, accepted = unconfirmed }
 local OFF_BOOK = { canceled = true, filled = true, gone = true }

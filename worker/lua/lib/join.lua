@@ -1,8 +1,6 @@
 -- How a batch comes to the job of an order: it joins the live one, or opens the order's next generation.
 -- asker = {batch, account, urgent, deadline (µs as text)}, for whom a waiting row is there already.
 
-local function by_order_id(id) return string.match(id, '/o%d+$') ~= nil end
-
 -- memory: how an order known to be off the book ended, or nil; a client id may be reused, so it is never answered from it.
 -- seen: wall µs at which the order was open, or nil; what was told before is then no longer believed.
 local function memory(job, seen)
