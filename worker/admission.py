@@ -2,9 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import zip_longest
 from threading import Lock
 from typing import Any, Final
 
@@ -22,6 +23,9 @@ from worker.window import LaneLoad, earliest_s
 
 CHUNK: Final = 500
 """Orders per run of `admit`: a few milliseconds of Redis."""
+
+PER_TURN: Final = 100
+"""Orders of one lane before the next lane's: none waits until all of another one are in."""
 
 BYTES_PER_ORDER: Final = 2_000
 """What an order may cost Redis from admission to outcome, with room to spare."""
@@ -108,7 +112,7 @@ class Admission:
         orders = _orders(asked.orders, account.uid)
         self.refuse_when_full(len(orders))
         batch = self._batch(asked, orders, refused)
-        replies = [self._admit_chunk(batch, chunk) for chunk in parts(list(orders.values()), CHUNK)]
+        replies = [self._admit_chunk(batch, chunk) for chunk in parts(_by_turns(orders.values()), CHUNK)]
         return _receipt(asked, account, replies, repeated=len(asked.orders) - len(orders))
 
     def _batch(self, asked: CancelOrders, orders: dict[str, dict[str, object]], refused: int) -> dict[str, object]:
@@ -183,6 +187,14 @@ def _orders(orders: Sequence[Order], uid: str) -> dict[str, dict[str, object]]:
         client = order.clOrdId or ""
         found.setdefault(job, {"job": job, "lane": lane_of(uid, order.instId), "n": len(found), "cl": client})
     return found
+
+
+def _by_turns(orders: Iterable[dict[str, object]]) -> list[dict[str, object]]:
+    lanes: dict[object, list[dict[str, object]]] = {}
+    for order in orders:
+        lanes.setdefault(order["lane"], []).append(order)
+    turns = zip_longest(*(parts(lane, PER_TURN) for lane in lanes.values()), fillvalue=())
+    return [order for turn in turns for part in turn for order in part]
 
 
 def _digest(account: str, orders: dict[str, dict[str, object]]) -> str:

@@ -14,9 +14,9 @@ from worker.lanes import exhausted_in
 from worker.parts import parts
 from worker.scripts import Scripts
 
-LANES_PER_ROUND: Final = 100
+BOOKS_PER_ROUND: Final = 100
 POSTPONE_US: Final = 1_000_000
-"""A drain that never runs is published again after this."""
+"""A lane that was taken, but got no turn, is due again after this."""
 
 IDLE_US: Final = 86_400_000_000
 SWEPT: Final = 1000
@@ -28,13 +28,15 @@ WORKER_GONE_S: Final = 10
 class Due:
     """Lanes to drain now, urgent ones first, users whose book is to be looked at, mass cancels to be taken up.
 
-    `next_s` are the seconds until the next is due (None: the board is empty).
+    `next_s` are the seconds until the next is due (None: the board is empty). `more`: lanes are due for which there was
+    no room; `next_s` is that of books and mass cancels then.
     """
 
     lanes: tuple[str, ...]
     users: tuple[str, ...]
     masses: tuple[str, ...]
     next_s: float | None
+    more: bool = False
 
     @property
     def any(self) -> bool:
@@ -55,12 +57,17 @@ class Board:
         self._blackout_us = blackout_us
         self._abandon_us = round(abandon_s * 1e6)
 
-    def wake(self) -> Due:
-        """Takes what is due; nobody else gets them for a second."""
-        argument = {"count": LANES_PER_ROUND, "postpone_us": POSTPONE_US, "blackout_us": self._blackout_us}
+    def wake(self, room: int) -> Due:
+        """Takes what is due, `room` lanes at most; nobody else gets them for a second."""
+        argument = {
+            "room": room,
+            "count": BOOKS_PER_ROUND,
+            "postpone_us": POSTPONE_US,
+            "blackout_us": self._blackout_us,
+        }
         reply = self._scripts.run("wake", argument)
         next_s = None if reply["next"] < 0 else reply["next"] / 1e6
-        return Due(tuple(reply["lanes"]), tuple(reply["users"]), tuple(reply["masses"]), next_s)
+        return Due(tuple(reply["lanes"]), tuple(reply["users"]), tuple(reply["masses"]), next_s, reply["more"])
 
     def listen(self, timeout_s: float) -> bool:
         """Waits for the bell; False after `timeout_s`, or up to 0.1 s later: Redis looks when it has time."""

@@ -17,7 +17,7 @@ def create_app(settings: Settings) -> Celery:
     app = Celery("bulk-cancel")
     broker = settings.broker_url.get_secret_value()
     app.config_from_object(celery_config(broker_url=broker, key_prefix=settings.key_prefix))
-    app.conf.imports = ("tasks.cancel", "tasks.lanes")
+    app.conf.imports = ("tasks.cancel",)
     app.settings = settings
     app.refuse = _refuse
     app.steps["worker"].add(RefusePool)

@@ -4,7 +4,7 @@ import os
 import random
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from threading import Event
 from typing import Any, Final
 
@@ -44,9 +44,9 @@ class UnfitRedisError(Exception):
 
 
 class Runtime:
-    """One worker's parts; `publish` hands a lane's drain to Celery."""
+    """One worker's parts."""
 
-    def __init__(self, settings: Settings, publish: Callable[[str], None]) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.store: Store = open_store(settings)
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         store, users = self.store, users_of(settings)
@@ -55,7 +55,14 @@ class Runtime:
         policy = Policy(max_attempts=settings.max_attempts)
         turns = Turns(policy, self.name, random.random, confirm=settings.confirm != "off")
         self._client = OkxClient(timeout_s=settings.http_timeout_s, pool=settings.http_concurrency)
-        self.sender = Sender(lanes, self._client, turns, users, concurrency=settings.http_concurrency)
+        self.sender = Sender(
+            lanes,
+            self._client,
+            turns,
+            users,
+            concurrency=settings.http_concurrency,
+            freed=self._rouse,
+        )
         board = Board(
             store.redis,
             store.scripts,
@@ -94,10 +101,8 @@ class Runtime:
         )
         self._waker = Waker(
             board,
-            publish,
-            self.sender.drain,
+            self.sender,
             self.name,
-            room=self.sender.room,
             facts=self._facts,
             look=self.confirmer.look,
             mass=self._masses.take_up,
@@ -158,6 +163,9 @@ class Runtime:
             switch.start()
         self.sender.admit_user(uid)
         self._masses.admit_user(uid)
+
+    def _rouse(self) -> None:
+        self._waker.rouse()
 
     def _switch(self, user: User) -> DeadMansSwitch:
         store, timeout_s = self.store, self.store.settings.dead_mans_switch_s

@@ -5,7 +5,7 @@ hands it to the next lane, so a lane keeps going without another message, and a 
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from threading import Condition, Event
 
 import structlog
@@ -29,15 +29,26 @@ log = structlog.get_logger(__name__)
 
 
 class Sender:
-    """Drains lanes with `concurrency` calls in flight at most; `users` are those whose lanes it may send for."""
+    """Drains lanes with `concurrency` calls in flight at most; `users` are those whose lanes it may send for.
+
+    `freed` is told whenever there may be more `room` than before.
+    """
 
     def __init__(
-        self, lanes: Lanes, client: OkxClient, turns: Turns, users: Mapping[str, User], *, concurrency: int
+        self,
+        lanes: Lanes,
+        client: OkxClient,
+        turns: Turns,
+        users: Mapping[str, User],
+        *,
+        concurrency: int,
+        freed: Callable[[], None] = lambda: None,
     ) -> None:
         self._lanes = lanes
         self._client = client
         self._turns = turns
         self._users = users
+        self._freed = freed
         self._permits = concurrency
         self._concurrency = concurrency
         self._handful = max(1, concurrency // 8)
@@ -55,8 +66,8 @@ class Sender:
         return self._concurrency - self._permits
 
     def room(self) -> int:
-        """How many lanes would be given a turn at once that is worth a claim."""
-        return self._permits // self._handful
+        """How many lanes more would be given a turn at once that is worth a claim."""
+        return max(0, self._permits // self._handful - len(self._wanting))
 
     def admit_user(self, uid: str) -> None:
         """From now on the lanes of this user may be sent; before, they wait."""
@@ -141,7 +152,7 @@ class Sender:
         except Exception:
             log.exception("call_failed", lane=grant.lane, call=call.id)
             self._give(1)
-            self._pump(at_least=self._handful)
+            self._go_on()
         else:
             self._recorder.add(done)
 
@@ -162,7 +173,11 @@ class Sender:
         self._give(len(calls))
         for done, recorded in calls:
             report(done, recorded)
+        self._go_on()
+
+    def _go_on(self) -> None:
         self._pump(at_least=self._handful)
+        self._freed()
 
     def _ask(self, grant: Grant, call: Call) -> Answer | ExchangeError:
         account = grant.user.accounts[grant.account or 0]

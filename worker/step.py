@@ -29,10 +29,8 @@ class RunnerStep(bootsteps.StartStopStep):
 
     def start(self, parent: WorkController) -> None:
         """Builds and starts the runtime once Redis answers."""
-        from tasks.lanes import drain_lane  # noqa: PLC0415 (the app must exist before its tasks)
-
         settings = parent.app.settings
-        runtime = Runtime(settings, lambda lane: drain_lane.apply_async((lane,), queue="lanes", retry=False))
+        runtime = Runtime(settings)
         try:
             _start(runtime)
         except UnfitRedisError as error:

@@ -41,9 +41,9 @@ class TestLook:
         accepted(rig)
         assert (rig.row("b").status, rig.batches.state("b").waiting) == ("accepted", 1)
         assert rig.places() == {"ready": [], "later": [], "claimed": []}
-        assert rig.board.wake().users == ()
+        assert rig.board.wake(9).users == ()
         rig.advance(0.1)
-        assert rig.board.wake().users == ("u1",)
+        assert rig.board.wake(9).users == ("u1",)
 
     def test_the_bell_rings_for_the_first_of_them(self, rig: LaneRig) -> None:
         """Or a waker would sleep over it."""
@@ -60,16 +60,16 @@ class TestLook:
         for call in grant.calls:
             rig.record(grant, call, decided=(believed(call.jobs[0]),))
             rig.advance(0.06)
-        assert rig.board.wake().users == ("u1",)
+        assert rig.board.wake(9).users == ("u1",)
 
     def test_a_look_that_never_happens_is_due_again(self, rig: LaneRig) -> None:
         """One waker gets it, for a second."""
         accepted(rig)
         rig.advance(0.1)
-        assert rig.board.wake().users == ("u1",)
-        assert rig.board.wake().users == ()
+        assert rig.board.wake(9).users == ("u1",)
+        assert rig.board.wake(9).users == ()
         rig.advance(1)
-        assert rig.board.wake().users == ("u1",)
+        assert rig.board.wake(9).users == ("u1",)
 
     def test_one_look_at_a_time(self, rig: LaneRig) -> None:
         """The second one finds nothing to do until the first has ended."""
@@ -77,9 +77,9 @@ class TestLook:
         first = look(rig)
         assert rig.confirmations.begin(rig.user) is None
         assert rig.confirmations.end(first, again_in_s=0.2) == 1
-        assert rig.board.wake().users == ()
+        assert rig.board.wake(9).users == ()
         rig.advance(0.2)
-        assert rig.board.wake().users == ("u1",)
+        assert rig.board.wake(9).users == ("u1",)
         assert [job.id for job in look(rig).jobs] == ["u1/BTC-USDT/o1"]
 
     def test_a_look_whose_worker_died_is_another_ones_turn(self, rig: LaneRig) -> None:
@@ -103,9 +103,9 @@ class TestLook:
         rig.redis.hset(scope, "until", rig.us + 5_000_000)
         assert rig.confirmations.begin(rig.user) is None
         rig.advance(4.9)
-        assert rig.board.wake().users == ()
+        assert rig.board.wake(9).users == ()
         rig.advance(0.1)
-        assert rig.board.wake().users == ("u1",)
+        assert rig.board.wake(9).users == ("u1",)
 
     def test_a_look_tells_how_long_ago_each_was_answered(self, rig: LaneRig) -> None:
         """The age bounds what a reading that begins now can prove."""
@@ -120,15 +120,15 @@ class TestLook:
         rig.confirmations.write([seen_as(begun.jobs[0], CANCELED)])
         assert rig.confirmations.end(begun, again_in_s=0.2) == 0
         rig.advance(100)
-        assert rig.board.wake().users == ()
+        assert rig.board.wake(9).users == ()
 
     def test_what_may_have_been_missed_is_looked_for_now(self, rig: LaneRig) -> None:
         """After a gap of the channel; without unconfirmed jobs there is nothing to look for."""
         rig.confirmations.sooner("u1")
-        assert rig.board.wake().users == ()
+        assert rig.board.wake(9).users == ()
         accepted(rig)
         rig.confirmations.sooner("u1")
-        assert rig.board.wake().users == ("u1",)
+        assert rig.board.wake(9).users == ("u1",)
 
 
 class TestFindings:

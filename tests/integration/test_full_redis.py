@@ -28,7 +28,7 @@ def test_a_full_redis_takes_outcomes_and_no_batch(redis: Redis, monkeypatch: pyt
     for call in grant.calls:
         rig.record(grant, call)
     assert rig.batches.state("b").counts == {"accepted": 2}
-    assert rig.board.wake().lanes == ()
+    assert rig.board.wake(9).lanes == ()
     with pytest.raises(RedisFullError, match="nothing was taken"):
         rig.submit("c", orders(2, first=10))
     monkeypatch.setattr(rig.admission, "refuse_when_full", lambda _: None)

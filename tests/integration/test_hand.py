@@ -348,11 +348,11 @@ class TestPause:
         assert (rig.claim().calls, rig.claim().reason) == ((), "user:u1")
         rig.advance(80_000)
         assert rig.claim().calls == ()
-        assert rig.board.wake().lanes == ()
+        assert rig.board.wake(9).lanes == ()
         rig.redis.delete(rig.keys.of("bell"))
         assert [ended.by for ended in rig.hand.resume("a1", ASKED).ended] == ["risk-1"]
         assert rig.redis.llen(rig.keys.of("bell")) == 1
-        assert rig.board.wake().lanes == (LANE,)
+        assert rig.board.wake(9).lanes == (LANE,)
         assert len(rig.claim(9).calls) == 2
 
     def test_only_the_lane_that_is_paused(self, rig: LaneRig) -> None:

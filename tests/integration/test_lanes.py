@@ -1,5 +1,9 @@
 """Do the verbs keep the limiter's and the mover's promises on a real Redis?"""
 
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 from redis import Redis
 
@@ -106,17 +110,18 @@ class TestWindow:
         assert len(rig.claim().calls) == 1
 
     def test_both_meters_are_used(self, redis: Redis) -> None:
-        """Batch slots while two jobs and two slots are there, then single ones: 360 at once."""
+        """Batch slots while two jobs and two slots are there; single ones in a turn of their own: 360 at once."""
         rig = LaneRig(redis, batch_size=20)
         rig.submit("b", orders(400))
-        grant = rig.claim(permits=500)
-        assert sorted(len(call.jobs) for call in grant.calls) == [1] * 60 + [20] * 15
+        batched = rig.claim(permits=500)
+        assert ([len(call.jobs) for call in batched.calls], batched.due_s) == ([20] * 15, 0)
+        assert [len(call.jobs) for call in rig.claim(permits=500).calls] == [1] * 60
         assert rig.claim(permits=500).calls == ()
 
     def test_a_batch_of_one_never_happens(self, redis: Redis) -> None:
         """It would be charged to the other meter."""
         rig = LaneRig(redis, batch_size=20, limits=Limits(1, 3))
-        rig.submit("b", orders(5))
+        rig.submit("b", orders(4))
         assert [(call.meter, len(call.jobs)) for call in rig.claim(permits=9).calls] == [("batch", 3), ("single", 1)]
         rig.submit("c", orders(1, first=50, inst_id="ETH-USDT"))
         assert [call.meter for call in rig.claim(9, "u1/ETH-USDT").calls] == ["single"]
@@ -288,6 +293,21 @@ class TestBatches:
         assert not rig.batches.state("b").sealed
         receipt = rig.submit("b", orders(1200))
         assert (receipt.sealed, receipt.new, receipt.known, receipt.size) == (True, 700, 500, 1200)
+
+    def test_lanes_take_turns_when_a_batch_is_admitted(self, rig: LaneRig, monkeypatch: pytest.MonkeyPatch) -> None:
+        """None waits until all of another one's orders are in; the rows keep the order in which they were asked for."""
+        chunks = list[Counter[str]]()
+        run = rig.scripts.run
+
+        def seen(verb: str, argument: Mapping[str, Any]) -> dict[str, Any]:
+            chunks.append(Counter(order["lane"] for order in argument["orders"]))
+            return run(verb, argument)
+
+        monkeypatch.setattr(rig.scripts, "run", seen)
+        rig.submit("b", [*orders(450), *orders(450, first=1001, inst_id="ETH-USDT")])
+        assert chunks == [{LANE: 300, "u1/ETH-USDT": 200}, {LANE: 150, "u1/ETH-USDT": 250}]
+        assert [row.ordId for row in rig.batches.rows("b")][448:452] == ["449", "450", "1001", "1002"]
+        assert rig.places()["ready"][-2:] == ["o449", "o450"]
 
     def test_a_batch_completed_after_its_deadline_has_its_time_from_then(self, rig: LaneRig) -> None:
         """What the producer was told to do after an error must not end in exhausted orders."""
@@ -547,15 +567,30 @@ class TestBoard:
     """Which lane gets a turn."""
 
     def test_one_waker_gets_each_lane_urgent_ones_first(self, rig: LaneRig) -> None:
-        """A drain that never runs is published again a second later."""
+        """One that got no turn is offered again a second later."""
         rig.submit("b", orders(1))
         rig.submit("c", orders(1, first=5, inst_id="ETH-USDT"), urgent=True)
-        assert rig.board.wake().lanes == ("u1/ETH-USDT", LANE)
-        due = rig.board.wake()
+        assert rig.board.wake(9).lanes == ("u1/ETH-USDT", LANE)
+        due = rig.board.wake(9)
         assert due.lanes == ()
         assert due.next_s == pytest.approx(1.0)
         rig.advance(1)
-        assert rig.board.wake().lanes == ("u1/ETH-USDT", LANE)
+        assert rig.board.wake(9).lanes == ("u1/ETH-USDT", LANE)
+
+    def test_lanes_without_room_are_left_to_others(self, rig: LaneRig) -> None:
+        """The bell calls them; books and mass cancels are taken up all the same."""
+        rig.submit("b", orders(1))
+        rig.submit("c", orders(1, first=5, inst_id="ETH-USDT"))
+        bell = rig.keys.of("bell")
+        rig.redis.delete(bell)
+        due = rig.board.wake(1)
+        assert (len(due.lanes), due.more, due.next_s, rig.redis.llen(bell)) == (1, True, None, 1)
+        rig.redis.delete(bell)
+        due = rig.board.wake(0)
+        assert (due.lanes, due.more, due.next_s, rig.redis.llen(bell)) == ((), True, None, 1)
+        rig.redis.delete(bell)
+        due = rig.board.wake(9)
+        assert (len(due.lanes), due.more, due.next_s, rig.redis.llen(bell)) == (1, False, 1.0, 0)
 
     def test_the_bell_rings_once_when_the_board_is_due_earlier(self, rig: LaneRig) -> None:
         """However much is admitted, one element is in the list."""
@@ -564,17 +599,17 @@ class TestBoard:
         assert rig.redis.llen(rig.keys.of("bell")) == 1
 
     def test_a_lane_that_a_worker_drains_is_offered_to_others_only_after_a_while(self, rig: LaneRig) -> None:
-        """The worker claims again by itself; publishing a drain for each claim would cost more than the claim."""
+        """The worker claims again by itself; two that take turns would both claim little."""
         rig.submit("b", orders(9))
-        rig.board.wake()
+        rig.board.wake(9)
         grant = rig.claim()
         assert grant.due_s == 0
-        assert rig.board.wake().lanes == ()
+        assert rig.board.wake(9).lanes == ()
         rig.advance(0.02)
-        assert rig.board.wake().lanes == (LANE,)
+        assert rig.board.wake(9).lanes == (LANE,)
 
     def test_a_lane_without_work_leaves_the_board(self, rig: LaneRig) -> None:
-        """Nothing is published for it again."""
+        """It gets no turn again."""
         rig.submit("b", orders(1))
         rig.record(rig.claim())
         assert rig.due() is None

@@ -115,7 +115,7 @@ class LanesModel(RuleBasedStateMachine):
     def step_back(self) -> None:
         """The server's clock steps back: real time goes on, Redis's time stands until it has caught up."""
         self.redis.incrby("test:us", -300_000)
-        self.rig.board.wake()
+        self.rig.board.wake(9)
         self.redis.incrby("test:us", 300_000)
 
     @precondition(lambda self: bool(self._flying()))
@@ -215,7 +215,7 @@ class LanesModel(RuleBasedStateMachine):
     @rule()
     def upkeep(self) -> None:
         """A waker's round."""
-        self.rig.board.wake()
+        self.rig.board.wake(9)
         self.rig.board.sweep()
 
     @invariant()
@@ -306,7 +306,7 @@ class LanesModel(RuleBasedStateMachine):
             self.rig.hand.resume(target, ASKED)
         for _ in range(200):
             self.rig.advance(8)
-            self.rig.board.wake()
+            self.rig.board.wake(9)
             self.rig.board.sweep()
             for lane in LANES:
                 grant = self.rig.claim(9, lane)

@@ -53,10 +53,10 @@ class TestTaking:
         """And postponed for whoever else asks."""
         mass = take(rig, side="buy", until_flat_s=2, reason="why", requested_by="ann")
         assert (mass.state, mass.uid, mass.scope.asked, mass.until_flat_s) == ("running", "u1", {"side": "buy"}, 2)
-        assert rig.board.wake().masses == ("m",)
-        assert rig.board.wake().masses == ()
+        assert rig.board.wake(9).masses == ("m",)
+        assert rig.board.wake(9).masses == ()
         rig.advance(1)
-        assert rig.board.wake().masses == ("m",)
+        assert rig.board.wake(9).masses == ("m",)
 
     def test_the_same_again_changes_nothing(self, rig: LaneRig) -> None:
         """Its time runs from when it was first asked for, and one decision is told."""
@@ -114,21 +114,21 @@ class TestListing:
     def test_a_dead_worker_s_listing_is_taken_up(self, rig: LaneRig) -> None:
         """As soon as its lease has lapsed."""
         take(rig)
-        rig.board.wake()
+        rig.board.wake(9)
         begin(rig)
         rig.advance(LEASE_S - 0.001)
-        assert rig.board.wake().masses == ()
+        assert rig.board.wake(9).masses == ()
         rig.advance(0.001)
-        assert rig.board.wake().masses == ("m",)
+        assert rig.board.wake(9).masses == ("m",)
 
     def test_the_next_listing_is_due_when_it_was_said(self, rig: LaneRig) -> None:
         """With what the last one saw."""
         take(rig)
         rig.masses.end(begin(rig), seen(rig, matching=3), RUNNING)
         rig.advance(0.499)
-        assert rig.board.wake().masses == ()
+        assert rig.board.wake(9).masses == ()
         rig.advance(0.001)
-        assert rig.board.wake().masses == ("m",)
+        assert rig.board.wake(9).masses == ("m",)
         mass = rig.masses.state("m")
         assert (mass.matching, mass.left_out, mass.calls) == (3, {"side is not buy": 2}, 1)
 
@@ -156,7 +156,7 @@ class TestListing:
         with pytest.raises(MassEnded):
             find(rig, listing, 1, first=9)
         rig.advance(100)
-        assert rig.board.wake().masses == ()
+        assert rig.board.wake(9).masses == ()
         assert 0 < rig.redis.ttl(rig.keys.of("mass", "m")) <= 600
 
 
@@ -173,7 +173,7 @@ class TestFinding:
             (str(n), f"c{n - 1}") for n in range(1, 6)
         ]
         assert rig.batches.state("m").size == 5
-        assert rig.board.wake().lanes == ("u1/BTC-USDT",)
+        assert rig.board.wake(9).lanes == ("u1/BTC-USDT",)
         assert rig.redis.zcard(rig.keys.of("urgent")) == 1
 
     def test_its_deadline_is_that_of_the_whole(self, rig: LaneRig) -> None:

@@ -211,7 +211,7 @@ def test_each_runner_has_its_own_unacknowledged_messages_and_each_queue_its_exch
     assert len(set(keys)) == 3
     assert all(key.startswith("p:") for key in keys)
     queues = configured("redis://h").amqp.queues.values()
-    assert {q.name: q.exchange.name for q in queues} == {q: q for q in ("lanes", "urgent", "cancel")}
+    assert {q.name: q.exchange.name for q in queues} == {q: q for q in ("urgent", "cancel")}
 
 
 def test_every_setting_is_one_that_celery_has() -> None:

@@ -94,9 +94,18 @@ def make(client: FakeClient) -> Iterator[Callable[..., Sender]]:
     """Makes senders with `concurrency` permits and stops them."""
     made: list[Sender] = []
 
-    def build(lanes: FakeLanes, *, concurrency: int = 8, ready: bool = True) -> Sender:
+    def build(
+        lanes: FakeLanes, *, concurrency: int = 8, ready: bool = True, freed: Callable[[], None] = lambda: None
+    ) -> Sender:
         turns = Turns(Policy(), "w", lambda: 0.5)
-        sender = Sender(cast("Lanes", lanes), cast("OkxClient", client), turns, {"u1": USER}, concurrency=concurrency)
+        sender = Sender(
+            cast("Lanes", lanes),
+            cast("OkxClient", client),
+            turns,
+            {"u1": USER},
+            concurrency=concurrency,
+            freed=freed,
+        )
         made.append(sender)
         if ready:
             sender.admit_user("u1")
@@ -113,6 +122,20 @@ def test_a_lane_is_drained_without_another_message(make: Callable[..., Sender]) 
     make(lanes).drain([LANE])
     assert all_of(lanes.done, 100)
     assert len(lanes.recorded) == 100
+
+
+def test_room_is_for_lanes_that_do_not_wait_already(make: Callable[..., Sender], client: FakeClient) -> None:
+    """Eight permits of 64 are worth a claim; whoever frees some is told when they are there."""
+    lanes, freed = FakeLanes(BTC=64), Event()
+    sender: Sender = make(lanes, concurrency=64, freed=freed.set)
+    assert sender.room() == 8
+    client.may_answer.clear()
+    sender.drain([LANE])
+    assert sender.room() == 0
+    client.may_answer.set()
+    while not sender.room():
+        assert freed.wait(SOON_S)
+        freed.clear()
 
 
 def test_never_more_calls_in_flight_than_permits(make: Callable[..., Sender], client: FakeClient) -> None:

@@ -1,32 +1,38 @@
-"""Does the waker keep the lanes going, and when what it relies on fails?"""
+"""Does the waker keep the lanes going, leave others theirs, and survive when what it relies on fails?"""
 
 from collections.abc import Callable, Iterator, Sequence
 from threading import Event
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import pytest
-from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from worker.board import Board, Due
 from worker.waker import Waker
 
+if TYPE_CHECKING:
+    from worker.sender import Sender
+
 SOON_S = 5.0
 
 
 class FullBoard:
-    """Lanes that are due, round by round; Redis takes no heartbeat."""
+    """Lanes that are due, of which each waking takes as many as there is room for; Redis takes no heartbeat."""
 
-    def __init__(self) -> None:
-        self.rounds: list[tuple[str, ...]] = []
+    def __init__(self, lanes: Sequence[str]) -> None:
+        self.lanes = list(lanes)
+        self.asked = Event()
         self.over = Event()
+        self.heard = Event()
 
-    def wake(self) -> Due:
-        """What is due now; nothing once all rounds are over."""
-        if self.rounds:
-            return Due(self.rounds.pop(0), (), (), None)
-        self.over.set()
-        return Due((), (), (), None)
+    def wake(self, room: int) -> Due:
+        """What is due now; `over` once nothing is left."""
+        taken, self.lanes = self.lanes[:room], self.lanes[room:]
+        if not self.lanes and not taken:
+            self.over.set()
+        if not taken:
+            self.asked.set()
+        return Due(tuple(taken), (), (), None, more=bool(self.lanes))
 
     def beat(self, *_: object) -> None:
         """As a full Redis answers."""
@@ -34,73 +40,86 @@ class FullBoard:
 
     def listen(self, timeout_s: float) -> bool:
         """Nothing rings."""
+        self.heard.set()
         Event().wait(min(timeout_s, 0.01))
         return False
 
 
-class Work:
-    """What the waker does with lanes."""
+class FakeSender:
+    """Room for so many lanes, each of which takes some."""
 
     def __init__(self) -> None:
-        self.published: list[str] = []
+        self.free = 100
         self.drained: list[str] = []
-        self.room = 0
-        self.broker_away = False
 
-    def publish(self, lane: str) -> None:
-        """To another worker."""
-        self.published.append(lane)
-        if self.broker_away:
-            raise OperationalError("away")
+    def room(self) -> int:
+        """Now."""
+        return self.free
 
     def drain(self, lanes: Sequence[str]) -> None:
         """In this worker."""
         self.drained += lanes
+        self.free -= len(lanes)
 
 
 @pytest.fixture
-def work() -> Work:
+def sender() -> FakeSender:
     """Nothing done yet."""
-    return Work()
+    return FakeSender()
 
 
 @pytest.fixture
-def run(work: Work) -> Iterator[Callable[..., None]]:
-    """Runs a waker until what is due in these rounds got its turn."""
+def start(sender: FakeSender) -> Iterator[Callable[[FullBoard], Waker]]:
+    """Starts wakers on boards, and stops them."""
     wakers: list[Waker] = []
 
-    def rounds(*lanes: tuple[str, ...]) -> None:
-        board = FullBoard()
-        board.rounds = list(lanes)
+    def started(board: FullBoard) -> Waker:
         waker = Waker(
-            cast("Board", board), work.publish, work.drain, "w",
-            room=lambda: work.room, facts=dict, look=lambda _: None, mass=lambda _: None,
-        )  # fmt: skip
+            cast("Board", board), cast("Sender", sender), "w", facts=dict, look=lambda _: None, mass=lambda _: None
+        )
         wakers.append(waker)
         waker.start()
-        assert board.over.wait(SOON_S)
+        return waker
 
-    yield rounds
+    yield started
     for waker in wakers:
         waker.stop()
         waker.join(SOON_S)
+        assert not waker.is_alive()
 
 
-def test_lanes_get_their_turn_here_while_there_is_room(work: Work, run: Callable[..., None]) -> None:
-    """No message is needed; the others are offered to whoever has room."""
-    work.room = 2
-    run(("a", "b", "c"))
-    assert (work.drained, work.published) == (["a", "b"], ["c"])
+def test_all_lanes_get_their_turn_here_while_there_is_room(
+    sender: FakeSender, start: Callable[[FullBoard], Waker]
+) -> None:
+    """Without another waking from outside; a heartbeat that fails ends nothing."""
+    board = FullBoard(["a", "b", "c"])
+    start(board)
+    assert board.over.wait(SOON_S)
+    assert sender.drained == ["a", "b", "c"]
 
 
-def test_a_lane_is_not_offered_again_at_once(work: Work, run: Callable[..., None]) -> None:
-    """Its calls are under way, and each makes it due again; it stands in line here as well."""
-    run(("a",), ("a",), ("a", "b"))
-    assert (work.drained, work.published) == (["a", "a"], ["a", "b"])
+def test_lanes_without_room_stay_on_the_board(sender: FakeSender, start: Callable[[FullBoard], Waker]) -> None:
+    """And once there is room for them, they get their turn at once."""
+    sender.free = 2
+    board = FullBoard(["a", "b", "c"])
+    waker = start(board)
+    assert board.asked.wait(SOON_S)
+    assert (sender.drained, board.lanes) == (["a", "b"], ["c"])
+    sender.free = 1
+    waker.rouse()
+    assert board.over.wait(SOON_S)
+    assert sender.drained == ["a", "b", "c"]
 
 
-def test_lanes_get_their_turn_here_when_the_broker_takes_no_message(work: Work, run: Callable[..., None]) -> None:
-    """The first failure ends publishing for the round; a heartbeat that fails ends nothing."""
-    work.broker_away = True
-    run(("a", "b"))
-    assert (work.published, work.drained) == (["a"], ["a", "b"])
+def test_who_has_no_room_leaves_the_bell_to_others(sender: FakeSender, start: Callable[[FullBoard], Waker]) -> None:
+    """Else those who have room would not hear of the lanes that were left."""
+    sender.free = 0
+    board = FullBoard(["a"])
+    waker = start(board)
+    assert board.asked.wait(SOON_S)
+    while board.heard.is_set():  # what it began to hear before
+        board.heard.clear()
+        board.heard.wait(0.05)
+    sender.free = 1
+    waker.rouse()
+    assert board.heard.wait(SOON_S)

@@ -12,7 +12,7 @@ from kombu.entity import Exchange, Queue
 
 from worker.broker import transport
 
-QUEUES: Final = ("lanes", "urgent", "cancel")
+QUEUES: Final = ("urgent", "cancel")
 VISIBILITY_TIMEOUT_S: Final = 15
 """After how long an unacknowledged message is given out again; no task runs anywhere near as long."""
 

@@ -66,13 +66,14 @@ end
 
 local function used(name) return window_used(meter[name], now) end
 
--- plan: which calls `count` jobs could fill: batch calls while 2 jobs and 2 slots are there, then single ones.
+-- plan: which calls `count` jobs could fill: batch calls while 2 jobs and 2 slots are there, else single ones. After batch
+-- calls, only a lone job goes by itself: it is the other lanes' turn before sixty single calls for sixty orders.
 local function plan(count, permits, batch_size, single_free, batch_free)
   local sizes, jobs = {}, 0
   while permits > 0 and count > jobs do
     local size = math.min(batch_size, count - jobs, batch_free)
     if size >= 2 then batch_free = batch_free - size
-    elseif single_free > 0 then size, single_free = 1, single_free - 1
+    elseif single_free > 0 and ((sizes[#sizes] or 1) < 2 or count - jobs == 1) then size, single_free = 1, single_free - 1
     else break end
     sizes[#sizes + 1] = size
     jobs, permits = jobs + size, permits - 1

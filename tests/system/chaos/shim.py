@@ -1,7 +1,7 @@
 """How does a test give a worker a wrong Redis clock, or drains that get lost? `celery -A tests.system.chaos.shimmed`.
 
 The state Redis tells, at any time: `test:offset_us` is added to what its scripts see as the time; `test:drain` says
-what becomes of a `drain_lane` that arrived: `drop`, `twice` or `late`.
+what becomes of the turns that a waker gives: `drop`, `twice` or `late`.
 """
 
 import threading

@@ -4,13 +4,17 @@ local LINGER_US = 20000
 local COALESCE_US = 5000 -- slots become free one by one; a turn for several costs as much as for one
 local URGENT_BELOW = 2 ^ 51 -- places in line: urgent below, normal above
 
-local function board_first()
-  local _, urgent = first(K.urgent())
-  local _, normal = first(K.board())
-  local _, look = first(K.looks())
-  local _, list = first(K.masses())
-  return math.min(urgent or INF, normal or INF, look or INF, list or INF)
+local function first_of(one, other)
+  local _, at = first(one)
+  local _, other_at = first(other)
+  return math.min(at or INF, other_at or INF)
 end
+
+local function lanes_first() return first_of(K.urgent(), K.board()) end
+
+local function others_first() return first_of(K.looks(), K.masses()) end
+
+local function board_first() return math.min(lanes_first(), others_first()) end
 
 local function ring()
   if redis.call('LLEN', K.bell()) == 0 then redis.call('LPUSH', K.bell(), '1') end
