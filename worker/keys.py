@@ -217,9 +217,10 @@ class Keys:
         return EXCHANGE_WIDE if entry.shared else self.prefix
 
 
-def lua_preamble() -> str:
-    """The Lua table `K` of functions, one per catalogue entry; `KEYS[1]` is the runner's prefix."""
-    return "\n".join(["local K = {}", *(_lua_function(entry) for entry in CATALOGUE)]) + "\n"
+def lua_preamble(body: str) -> str:
+    """The Lua table `K` of functions, one per catalogue entry that `body` uses; `KEYS[1]` is the runner's prefix."""
+    used = set(re.findall(r"\bK\.(\w+)", body))
+    return "\n".join(["local K = {}", *(_lua_function(entry) for entry in CATALOGUE if entry.name in used)]) + "\n"
 
 
 def _lua_function(entry: Entry) -> str:

@@ -1,17 +1,17 @@
 """How are jobs claimed and what came of them recorded? Typed Python over the verbs `claim` and `record`."""
 
-import json
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from worker.grants import Call, Decided, Done, Exhausted, Grant, Job, Recorded, RestFor
+from worker.keys import JobId
 from worker.scripts import Scripts
 from worker.users import User, account_scope
 from worker.window import Timing
 
-_encode: Final = json.JSONEncoder(separators=(",", ":")).encode
+_ALIKE: Final = ("act", "status", "code", "message", "delay_us", "counts", "attempt")
 
 STRIKES: Final = 5
 
@@ -95,7 +95,7 @@ def _done(done: Done) -> dict[str, object]:
         "exchange": grant.user.exchange,
         "rests": _rests(result.rests),
         "mended": result.mended,
-        "jobs": [_decided(decided) for decided in result.decided],
+        "decided": _decided(result.decided),
     }
     if result.strike:
         said["strike"] = _rests([result.strike])[0] | {"limit": STRIKES}
@@ -129,6 +129,7 @@ def _call(raw: dict[str, Any]) -> Call:
 def _job(raw: dict[str, Any]) -> Job:
     return Job(
         raw["id"],
+        JobId.parse(raw["id"]).ref,
         raw["account"],
         raw["attempts"],
         raw["generation"],
@@ -149,16 +150,10 @@ def _rests(rests: Sequence[RestFor]) -> list[dict[str, object]]:
     ]
 
 
-def _decided(decided: Decided) -> dict[str, object]:
-    return {
-        "id": decided.job.id,
-        "generation": decided.job.generation,
-        "act": decided.act,
-        "status": decided.status,
-        "code": decided.code,
-        "message": decided.message,
-        "ord": decided.ord_id,
-        "delay_us": round(decided.delay_s * 1e6),
-        "counts": decided.counts,
-        "attempt": _encode(decided.attempt),
-    }
+def _decided(decided: Iterable[Decided]) -> list[dict[str, object]]:
+    """What is the same for most jobs of a call is said once."""
+    found: dict[tuple[object, ...], list[tuple[str, int, str]]] = {}
+    for job, act, code, message, attempt, status, ord_id, delay_s, counts, _, _ in decided:
+        alike = (act, status, code, message, round(delay_s * 1e6), counts, attempt)
+        found.setdefault(alike, []).append((job.id, job.generation, ord_id))
+    return [dict(zip(_ALIKE, alike, strict=True)) | {"jobs": jobs} for alike, jobs in found.items()]

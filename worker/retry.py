@@ -2,19 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from worker.okx.codes import Scope, Verdict
 from worker.okx.verdicts import Judgement
 
 Status = Literal["accepted", "gone", "rejected", "exhausted"]
 
-_STATUS: dict[Verdict, Status] = {
-    Verdict.ACCEPTED: "accepted",
-    Verdict.GONE: "gone",
-    Verdict.REJECTED: "rejected",
-    Verdict.BUG: "rejected",
-}
 # the exchange's window: after it no slot of before can count against us
 _WINDOW_S = 2.0
 _CREDENTIALS_S = 30.0
@@ -42,6 +36,14 @@ class Finish:
     status: Status
 
 
+_ENDS: Final = {
+    Verdict.ACCEPTED: Finish("accepted"),
+    Verdict.GONE: Finish("gone"),
+    Verdict.REJECTED: Finish("rejected"),
+    Verdict.BUG: Finish("rejected"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Retry:
     """The order is tried again in `delay_s`; `counts`: the attempt was its own fault and uses up one."""
@@ -67,8 +69,8 @@ def decide(
     `attempts` counts the present one, `left_s` is the time to its deadline, `rand` gives [0, 1). Where a
     wider scope rests, the rest does the waiting: no delay of its own, no attempt used up.
     """
-    if status := _STATUS.get(judgement.verdict):
-        return Finish(status)
+    if ends := _ENDS.get(judgement.verdict):
+        return ends
     if left_s <= 0:
         return Finish("exhausted")
     if judgement.scope is not Scope.ORDER:
@@ -81,7 +83,7 @@ def decide(
 def rest_for(judgement: Judgement, policy: Policy) -> Rest | None:
     """Who else rests because of this; None when it concerns its order only."""
     scope = judgement.scope
-    if judgement.verdict in _STATUS or scope is Scope.ORDER:
+    if judgement.verdict in _ENDS or scope is Scope.ORDER:
         return None
     if judgement.verdict is Verdict.CREDENTIALS:
         return Rest(scope, _CREDENTIALS_S, _CREDENTIALS_S)

@@ -181,7 +181,7 @@ class Sender:
 
     def _ask(self, grant: Grant, call: Call) -> Answer | ExchangeError:
         account = grant.user.accounts[grant.account or 0]
-        orders = [job.order.ref for job in call.jobs]
+        orders = [job.ref for job in call.jobs]
         write_by = grant.asked_at + WRITE_WITHIN_S
         try:
             if call.meter == "single":

@@ -1,7 +1,8 @@
 """What does one call's answer do to its jobs, slots and scopes? Pure: judgements in, one `Result` out."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 from worker.grants import Act, Call, Decided, Grant, Job, RestFor, Result, Slots
 from worker.okx.answers import Answer
@@ -10,6 +11,8 @@ from worker.okx.errors import DeadlinePassed, ExchangeError, NeverSent, OutcomeU
 from worker.okx.verdicts import Judgement, judge
 from worker.retry import Finish, Policy, Retry, decide, rest_for
 from worker.users import account_scope
+
+_encode: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 RATE_CODES = frozenset({"50011", "50061", "50040"})
 _SERVED = frozenset({Verdict.ACCEPTED, Verdict.GONE})
@@ -29,13 +32,15 @@ class Turns:
 
     def conclude(self, grant: Grant, call: Call, outcome: Answer | ExchangeError, elapsed_s: float) -> Result:
         """What to record of a call that took `elapsed_s` seconds from its first byte on."""
-        judged = judge([job.order.ref for job in call.jobs], outcome)
+        judged = judge([job.ref for job in call.jobs], outcome)
         served = any(each.verdict in _SERVED for each in judged)
         judgements = tuple(_scoped(each, probe=bool(grant.probes), served=served) for each in judged)
         if isinstance(outcome, NeverSent):
             return self._unsent(grant, call, judgements)
+        attempts = self._attempts(grant, call, judgements, elapsed_s)
         decided = tuple(
-            self._decide(grant, call, job, judged, elapsed_s) for job, judged in zip(call.jobs, judgements, strict=True)
+            self._decide(job, judged, elapsed_s, attempts[judged.code, judged.msg])
+            for job, judged in zip(call.jobs, judgements, strict=True)
         )
         answered = not isinstance(outcome, OutcomeUnknown)
         rests = self._rests(grant, judgements)
@@ -52,18 +57,17 @@ class Turns:
 
     def given_back(self, call: Call, reason: str) -> Result:
         """Nothing was sent: jobs and slots go back as if never claimed."""
-        decided = tuple(Decided(job, "return", "", reason, {}, counts=False) for job in call.jobs)
+        decided = tuple(Decided(job, "return", "", reason, "{}", counts=False) for job in call.jobs)
         return Result("release", decided, 0.0, answered=False)
 
     def _unsent(self, grant: Grant, call: Call, judgements: Sequence[Judgement]) -> Result:
         given_back = self.given_back(call, judgements[0].msg)
         return Result("release", given_back.decided, 0.0, answered=False, rests=self._rests(grant, judgements))
 
-    def _decide(self, grant: Grant, call: Call, job: Job, judged: Judgement, elapsed_s: float) -> Decided:
+    def _decide(self, job: Job, judged: Judgement, elapsed_s: float, attempt: str) -> Decided:
         decision = decide(
             judged, attempts=job.attempts, left_s=job.left_s - elapsed_s, policy=self._policy, rand=self._rand
         )
-        attempt = self._attempt(grant, call, judged, elapsed_s)
         if isinstance(decision, Retry):
             return Decided(
                 job, "retry", judged.code, judged.msg, attempt,
@@ -75,17 +79,19 @@ class Turns:
             status=decision.status, ord_id=judged.ord_id, verdict=judged.verdict, whole=judged.whole,
         )  # fmt: skip
 
-    def _attempt(self, grant: Grant, call: Call, judged: Judgement, elapsed_s: float) -> dict[str, object]:
-        account = grant.user.accounts[grant.account or 0].name
-        return {
+    def _attempts(
+        self, grant: Grant, call: Call, judgements: Sequence[Judgement], elapsed_s: float
+    ) -> Mapping[tuple[str, str], str]:
+        """What the histories are to say of the call, JSON by code and message."""
+        told = {
             "call": call.id,
             "worker": self._worker,
-            "account": account,
+            "account": grant.user.accounts[grant.account or 0].name,
             "endpoint": call.meter,
-            "sCode": judged.code,
-            "sMsg": judged.msg,
             "latency_ms": round(elapsed_s * 1000, 1),
         }
+        said = {(judged.code, judged.msg) for judged in judgements}
+        return {(code, msg): _encode({**told, "sCode": code, "sMsg": msg}) for code, msg in said}
 
     def _rests(self, grant: Grant, judgements: Sequence[Judgement]) -> tuple[RestFor, ...]:
         found = {}
@@ -105,11 +111,11 @@ def _scoped(judged: Judgement, *, probe: bool, served: bool) -> Judgement:
     that its exchange is still away, nothing of its order.
     """
     if judged.whole and judged.verdict in (Verdict.GONE, Verdict.REJECTED, Verdict.BUG):
-        return replace(judged, verdict=Verdict.UNKNOWN)
+        return judged._replace(verdict=Verdict.UNKNOWN)
     if served and judged.scope is not Scope.ORDER and judged.code not in RATE_CODES:
-        return replace(judged, scope=Scope.ORDER)
+        return judged._replace(scope=Scope.ORDER)
     if probe and judged.transport:
-        return replace(judged, scope=Scope.EXCHANGE)
+        return judged._replace(scope=Scope.EXCHANGE)
     return judged
 
 

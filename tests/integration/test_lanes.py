@@ -322,7 +322,7 @@ class TestBatches:
         rig.advance(4)
         for _ in range(9):  # the first 500 end on the way, 60 a claim
             grant = rig.claim(60)
-        assert {job.order.ord_id for call in grant.calls for job in call.jobs} == {str(n) for n in range(501, 541)}
+        assert {job.ref.ordId for call in grant.calls for job in call.jobs} == {str(n) for n in range(501, 541)}
 
     def test_a_batch_ends_complete_however_its_jobs_end_between_chunks(self, rig: LaneRig) -> None:
         """Outcomes before the seal count too."""

@@ -1,6 +1,7 @@
 """Are keys built in one place, and is a job's id its order?"""
 
 import re
+from importlib.resources import files
 
 import pytest
 
@@ -38,14 +39,14 @@ def test_what_is_no_job_id_is_refused(text: str) -> None:
 
 
 def test_lua_has_every_key_of_the_catalogue() -> None:
-    """And no verb builds one by itself."""
-    preamble = lua_preamble()
-    assert all(f"function K.{entry.name}(" in preamble for entry in CATALOGUE)
+    """Those that a verb uses, that is; and no verb builds one by itself."""
+    body = "\n".join(f"K.{entry.name}()" for entry in CATALOGUE)
+    assert lua_preamble(body).count("function K.") == len(CATALOGUE)
+    assert lua_preamble("K.bell()").count("function K.") == 1
     for verb in VERBS:
-        body = source(verb).removeprefix(preamble)
-        used = set(re.findall(r"K\.(\w+)", body))
-        assert used <= {entry.name for entry in CATALOGUE}
-        assert "KEYS[" not in re.sub(r"--.*", "", body)
+        body = re.sub(r"^(local K =|function K\.).*\n|--.*", "", source(verb), flags=re.MULTILINE)
+        assert set(re.findall(r"K\.(\w+)", body)) <= {entry.name for entry in CATALOGUE}
+        assert "KEYS[" not in body
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -58,8 +59,28 @@ def test_a_verb_s_header_names_all_that_it_reads(verb: str) -> None:
     assert {field for field in fields if not re.search(rf"\b{field}\b", header)} == set()
 
 
-def test_the_library_is_complete() -> None:
-    """Each shared part is loaded once, before the verb."""
-    whole = source("claim")
-    assert all(whole.count(f"local function {name}(") == 1 for name in ("clock", "window_used", "board", "finish"))
-    assert len(LIBRARY) == len(set(LIBRARY))
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_verb_has_what_it_uses_of_the_library_and_nothing_else(verb: str) -> None:
+    """Once, and before its use: what is not there yet would be a global, which is nil."""
+    code = re.sub(r"--.*|'[^'\n]*'", "", source(verb))
+    for name in _shared_functions():
+        places = [found.start() for found in re.finditer(rf"(?<![\w.]){name}\(", code)]
+        defined = [
+            found.end() - 1 - len(name) for found in re.finditer(rf"^local function {name}\(", code, re.MULTILINE)
+        ]
+        assert places[:1] == defined, name
+        assert not places or len(re.findall(rf"\b{name}\b", code)) > 1, name
+
+
+def test_blank_lines_part_the_functions_of_the_library() -> None:
+    """The verbs are put together from what is between them."""
+    for part in LIBRARY:
+        assert all(re.match(r"local |--", piece) for piece in _shared(part).split("\n\n")), part
+
+
+def _shared(part: str) -> str:
+    return (files("worker") / "lua" / "lib" / f"{part}.lua").read_text("utf-8")
+
+
+def _shared_functions() -> list[str]:
+    return re.findall(r"^local function (\w+)\(", "\n".join(map(_shared, LIBRARY)), re.MULTILINE)

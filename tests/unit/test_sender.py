@@ -75,7 +75,7 @@ class FakeClient:
 
 def job(lane: str, number: int) -> Job:
     """One claimed job."""
-    return Job(f"{lane}/o{number}", "a1", 1, 1, 900.0, ("b",))
+    return Job(f"{lane}/o{number}", OrderRef("BTC-USDT", str(number)), "a1", 1, 1, 900.0, ("b",))
 
 
 def all_of(semaphore: Semaphore, count: int) -> bool:

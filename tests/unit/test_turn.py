@@ -1,5 +1,7 @@
 """Does each answer do to jobs, slots and scopes what the design says?"""
 
+import json
+
 import pytest
 
 from tests.lane_rig import LANE, credentials
@@ -16,6 +18,7 @@ from worker.okx.errors import (
     TooLate,
     Unavailable,
 )
+from worker.okx.orders import OrderRef
 from worker.retry import Policy
 from worker.turn import Turns
 from worker.users import User
@@ -27,7 +30,10 @@ TURNS = Turns(Policy(max_attempts=3), "w1", lambda: 0.5)
 
 def call(count: int = 1, attempts: int = 1, left_s: float = 900.0) -> Call:
     """A call with orders 1 to `count`."""
-    jobs = tuple(Job(f"u1/BTC-USDT/o{n}", "a1", attempts, 1, left_s, ("b",)) for n in range(1, count + 1))
+    jobs = tuple(
+        Job(f"u1/BTC-USDT/o{n}", OrderRef("BTC-USDT", str(n)), "a1", attempts, 1, left_s, ("b",))
+        for n in range(1, count + 1)
+    )
     return Call("c:1", "single" if count == 1 else "batch", jobs)
 
 
@@ -152,7 +158,7 @@ def test_a_clock_error_goes_again_at_once() -> None:
 
 def test_every_attempt_says_who_when_and_what() -> None:
     """Worker, account, endpoint, code and latency."""
-    attempt = conclude(answer("51400")).decided[0].attempt
+    attempt = json.loads(conclude(answer("51400")).decided[0].attempt)
     assert attempt == {
         "call": "c:1", "worker": "w1", "account": "a1", "endpoint": "single", "sCode": "51400", "sMsg": "said",
         "latency_ms": 100.0,

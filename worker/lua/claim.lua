@@ -85,9 +85,9 @@ end
 local function gather(count)
   local jobs = {}
   for _, id in ipairs(redis.call('ZRANGE', K.ready(lane), 0, count - 1)) do
-    local job = job_read(id, IN_LINE)
+    local job = job_read(id)
     if job.deadline > now then jobs[#jobs + 1] = job
-    else exhaust(lane, job_read(id), 'deadline passed before it could be sent', wall, input.retention_s) end
+    else exhaust(lane, job, 'deadline passed before it could be sent', wall, input.retention_s) end
   end
   return jobs
 end

@@ -9,8 +9,8 @@
 --          elapsed_us (since the first byte could have been written), refused, answered, limits {single, batch}, batch_size,
 --          exchange (scope), strike {limit, base_us, cap_us, reason} (optional),
 --          rests [{scope, base_us, cap_us, reason}], mended [probed scopes whose rest ends],
---          jobs [{id, generation, act: "finish" | "confirm" | "retry" | "return", status, code, message,
---          ord (ordId at the exchange), delay_us, counts, attempt (JSON text without `at`)}]}]
+--          decided [{act: "finish" | "confirm" | "retry" | "return", status, code, message, delay_us, counts,
+--          attempt (JSON text without `at`), jobs [[id, generation, ordId at the exchange]]}]}]
 -- return   JSON: {due {lane: µs from now, -1: no work}, calls [{stale (jobs no longer held), rested [scopes whose rest began
 --          or goes on], repeated}]}
 
@@ -18,8 +18,6 @@ despite_full_memory()
 local input = cjson.decode(ARGV[1])
 local now, wall = clock()
 local lanes, users, seen = {}, {}, {}
-local OF_SENT = { 'state', 'generation', 'account', 'attempts', 'place', 'call', 'batches', 'sent', 'log', 'next', 'accepted',
-  'told' }
 
 local function settle(done)
   local key = K.window(done.lane .. ':' .. done.meter)
@@ -33,9 +31,9 @@ local function ending(decided)
 end
 
 -- The exchange's word is not the book's: the job waits for a look at it, with what is believed until then.
-local function await_confirmation(lane, job, decided)
+local function await_confirmation(lane, job, decided, ord)
   move(lane, job, 'accepted', now, 'call', '', 'believed', decided.status, 'code', decided.code, 'message', decided.message,
-    'accepted', decided.status == 'accepted' and text(wall) or job.accepted or '', 'ord', decided.ord, 'looks', 0, 'unread', '',
+    'accepted', decided.status == 'accepted' and text(wall) or job.accepted or '', 'ord', ord, 'looks', 0, 'unread', '',
     'attempts', job.attempts, 'log', job.log or '', 'sent', job.sent or '')
   users[uid_of(lane)] = true
 end
@@ -55,52 +53,57 @@ end
 local function remember(done, job, decided)
   if decided.act == 'return' then return end
   job.sent = job.sent or text(wall - done.elapsed_us)
-  note(job, '{"at":' .. text(wall) .. ',' .. string.sub(decided.attempt, 2))
+  note(job, decided.line)
 end
 
 -- What a push told while the cancel was under way; of a client id the answer says whose order it is.
-local function told_of(job, decided)
+local function told_of(job, decided, ord)
   local told = job.told and cjson.decode(job.told)
-  if not told or not (by_order_id(job.id) or decided.ord == told.ord) then return nil end
+  if not told or not (by_order_id(job.id) or ord == told.ord) then return nil end
   local message = told.message ~= '' and told.message or decided.message
   return { status = told.status, code = decided.code, message = message, filled = told.filled,
     accepted = decided.status == 'accepted' and text(wall) or nil }
 end
 
 -- The claim still holds the job: it moves as decided.
-local function move_on(done, job, decided)
+local function move_on(done, job, decided, ord)
   local lane = done.lane
   if not decided.counts then job.attempts = job.attempts - 1 end
-  local told = told_of(job, decided)
+  local told = told_of(job, decided, ord)
   if told then return finish(lane, job, told, wall, input.retention_s) end
   if decided.act == 'finish' then return finish(lane, job, ending(decided), wall, input.retention_s) end
-  if decided.act == 'confirm' then return await_confirmation(lane, job, decided) end
+  if decided.act == 'confirm' then return await_confirmation(lane, job, decided, ord) end
   local delay_us = decided.act == 'retry' and math.max(decided.delay_us, done.behind_us) or 0
   move(lane, job, delay_us > 0 and 'retrying' or 'queued', delay_us > 0 and now + delay_us or tonumber(job.place),
     'call', '', 'attempts', job.attempts, 'log', job.log or '', 'sent', job.sent or '')
 end
 
 -- The claim ran out: the job may be queued again, or another call's.
-local function apply_late(done, job, decided)
+local function apply_late(done, job, decided, ord)
   local waits = job.state == 'queued' or job.state == 'retrying'
   if decided.act == 'finish' and decided.status ~= 'exhausted' then
     finish(done.lane, job, ending(decided), wall, input.retention_s)
   elseif decided.act == 'confirm' and decided.status ~= 'exhausted' and waits then
-    await_confirmation(done.lane, job, decided)
+    await_confirmation(done.lane, job, decided, ord)
   elseif decided.act ~= 'return' then
     redis.call('HSET', K.job(job.id), 'log', job.log, 'sent', job.sent)
   end
 end
 
-local function apply(done, decided)
-  if seen[decided.id] then moves_write() end -- what is collected knows no order
-  seen[decided.id] = true
-  local job = job_read(decided.id, OF_SENT)
-  local known = job and job.live and tonumber(job.generation) == decided.generation
+local function apply(done, decided, id, generation, ord)
+  if seen[id] then moves_write() end -- what is collected knows no order
+  seen[id] = true
+  local job = job_read(id)
+  local known = job and job.live and tonumber(job.generation) == generation
   if not known or job.call ~= done.call then done.stale = done.stale + 1 end
   if not known then return end
   remember(done, job, decided)
-  if job.call == done.call then move_on(done, job, decided) else apply_late(done, job, decided) end
+  if job.call == done.call then move_on(done, job, decided, ord) else apply_late(done, job, decided, ord) end
+end
+
+local function apply_to_all(done, decided)
+  decided.line = '{"at":' .. text(wall) .. ',' .. string.sub(decided.attempt, 2)
+  for _, job in ipairs(decided.jobs) do apply(done, decided, job[1], job[2], job[3]) end
 end
 
 -- Calls in a row without an answer: only so many, then the exchange's address rests.
@@ -136,7 +139,7 @@ local function record(done)
   settle(done)
   count_strikes(done)
   for _, rest in ipairs(done.rests) do begin_rest(done, rest) end
-  for _, decided in ipairs(done.jobs) do apply(done, decided) end
+  for _, decided in ipairs(done.decided) do apply_to_all(done, decided) end
   count_calls(done)
 end
 

@@ -7,6 +7,7 @@ an envelope raises only when no item carries one.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from worker.okx.codes import Scope, Verdict, lookup
 from worker.okx.errors import (
@@ -34,8 +35,7 @@ _MAX_DIGITS = 19  # of what is a time in µs at all
 Row = Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """What the exchange says of one order; "" for what it does not say. Sub-codes are cut off `sCode`."""
 
     ordId: str

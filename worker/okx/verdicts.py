@@ -1,7 +1,7 @@
 """What does the result of one call mean for each order that was in it? Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from worker.okx.answers import Answer, Item
 from worker.okx.codes import Scope, Verdict, lookup
@@ -22,8 +22,7 @@ _ENVELOPES = frozenset({"", "0", "1", "2"})
 _TRIGGERED = "51416"
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(NamedTuple):
     """What one order's result means.
 
     `never_sent`: no byte left, its slot may be released. `transport`: the connection failed, not
@@ -69,7 +68,7 @@ def _of_order(
     order: OrderRef, by_id: Mapping[tuple[str, str], list[Item]], answer: Answer, *, several: bool
 ) -> Judgement:
     if not answer.items:
-        return replace(_of_envelope(answer), whole=several)
+        return _of_envelope(answer)._replace(whole=several)
     name = ("ordId", order.ordId) if order.ordId else ("clOrdId", order.clOrdId or "")
     items = by_id.get(name, [])
     if len({item.sCode for item in items}) == 1:
@@ -78,8 +77,9 @@ def _of_order(
 
 
 def _of_item(item: Item, answer: Answer) -> Judgement:
-    judged = _of_code(item.sCode, item.sMsg) if item.sCode else _of_envelope(answer)
-    return replace(judged, ord_id=item.ordId) if item.ordId else judged
+    if item.sCode:
+        return _of_code(item.sCode, item.sMsg, item.ordId)
+    return _of_envelope(answer)._replace(ord_id=item.ordId)
 
 
 def _of_envelope(answer: Answer) -> Judgement:
@@ -93,23 +93,23 @@ def _missing(answer: Answer) -> Judgement:
     return Judgement(Verdict.AMBIGUOUS, Scope.ORDER, slow=False, code=answer.code, msg=msg)
 
 
-def _of_code(code: str, msg: str) -> Judgement:
+def _of_code(code: str, msg: str, ord_id: str = "") -> Judgement:
     triggered = code == "51412" and "triggered" in msg.lower()
     row = lookup(_TRIGGERED if triggered else code)
-    return Judgement(row.verdict, row.scope, row.slow, code, msg)
+    return Judgement(row.verdict, row.scope, row.slow, code, msg, ord_id=ord_id)
 
 
 def _of_error(error: ExchangeError) -> Judgement:
     verdict, scope = _meaning(error)
     judged = Judgement(verdict, scope, slow=False, code=error.code, msg=error.msg)
     if isinstance(error, NeverSent):
-        return replace(judged, never_sent=True)
+        return judged._replace(never_sent=True)
     if isinstance(error, OutcomeUnknown):
-        return replace(judged, transport=True)
+        return judged._replace(transport=True)
     row = lookup(error.code)
     if row.verdict is Verdict.UNKNOWN:
         return judged
-    return replace(judged, verdict=row.verdict, scope=row.scope, slow=row.slow)
+    return judged._replace(verdict=row.verdict, scope=row.scope, slow=row.slow)
 
 
 def _meaning(error: ExchangeError) -> tuple[Verdict, Scope]:

@@ -7,20 +7,15 @@ local function by_order_id(job) return string.match(job, '/o%d+$') ~= nil end
 
 local PLACE = { queued = K.ready, retrying = K.later, sending = K.claimed, accepted = unconfirmed }
 local OFF_BOOK = { canceled = true, filled = true, gone = true }
-local FIELDS = { 'state', 'generation', 'account', 'attempts', 'place', 'call', 'batches', 'deadline', 'sent', 'log', 'next',
-  'believed', 'accepted', 'ord', 'code', 'message', 'told' }
-local IN_LINE = { 'state', 'generation', 'account', 'attempts', 'place', 'batches', 'deadline' }
 local LOG_KEPT = 10
 
--- read: a job, or nil. `fields` IN_LINE is enough for one that is only handed out, and must not be ended with it.
-local function job_read(job, fields)
-  fields = fields or FIELDS
-  local values = redis.call('HMGET', K.job(job), unpack(fields))
+-- read: a job with all its fields, or nil.
+local function job_read(job)
+  local values = redis.call('HGETALL', K.job(job))
   if not values[1] then return nil end
   local read = { id = job }
-  for index = 1, #fields do
-    local value = values[index]
-    if value and value ~= '' then read[fields[index]] = value end
+  for index = 1, #values, 2 do
+    if values[index + 1] ~= '' then read[values[index]] = values[index + 1] end
   end
   read.attempts = number(read.attempts) or 0
   read.deadline = number(read.deadline) or INF

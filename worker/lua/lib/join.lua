@@ -5,9 +5,8 @@
 -- seen: wall µs at which the order was open, or nil; what was told before is then no longer believed.
 local function memory(job, seen)
   if not job or job.live or not by_order_id(job.id) or not OFF_BOOK[job.state] then return nil end
-  local result = redis.call('HGET', K.job(job.id), 'result')
-  if seen and tonumber(string.match(result, '"finished":(%d+)')) < seen then return nil end
-  return result
+  if seen and tonumber(string.match(job.result, '"finished":(%d+)')) < seen then return nil end
+  return job.result
 end
 
 local function wanted_by(asker, place)
