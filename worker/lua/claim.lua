@@ -93,7 +93,7 @@ local function gather(count)
 end
 
 local function job_json(job)
-  return '{"id":' .. cjson.encode(job.id) .. ',"account":' .. quoted(job.account) .. ',"attempts":' .. job.attempts ..
+  return '{"id":"' .. job.id .. '","account":' .. quoted(job.account) .. ',"attempts":' .. job.attempts ..
     ',"generation":' .. job.generation .. ',"left":' .. text(job.deadline - now) .. ',"batches":' ..
     quoted(job.batches) .. '}'
 end

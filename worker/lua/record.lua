@@ -26,8 +26,9 @@ local function settle(done)
 end
 
 local function ending(decided)
-  return { status = decided.status, code = decided.code, message = decided.message,
+  decided.ending = decided.ending or { status = decided.status, code = decided.code, message = decided.message,
     accepted = decided.status == 'accepted' and text(wall) or nil }
+  return decided.ending
 end
 
 -- The exchange's word is not the book's: the job waits for a look at it, with what is believed until then.

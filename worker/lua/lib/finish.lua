@@ -27,15 +27,16 @@ local function row_end(batch, job, status, result)
 end
 
 local function rows_write(batch, rows)
-  local waiting, ended = redis.call('HMGET', K.rows(batch), unpack(rows.jobs)), {}
+  local waiting, ended, key = redis.call('HMGET', K.rows(batch), unpack(rows.jobs)), {}, K.batch(batch)
   for index, row in ipairs(waiting) do
     if row then
       ended[#ended + 1] = rows.jobs[index]
       ended[#ended + 1] = row_json(row, rows.endings[index][2])
-      tally(K.batch(batch), 'status:' .. rows.endings[index][1], 1)
-      tally(K.batch(batch), 'waiting', -1)
+      tally(key, 'status:' .. rows.endings[index][1], 1)
     end
   end
+  if #ended == 0 then return end
+  tally(key, 'waiting', -#ended / 2)
   in_parts('HSET', K.rows(batch), ended)
 end
 
@@ -62,10 +63,33 @@ local function result_json(job, ending, wall)
     ',"log":[' .. joined(job.log) .. ']'
 end
 
+-- Jobs that end together mostly end alike: they share one text.
+local last, last_result = {}, nil
+
+local function result_of(job, ending, wall)
+  local alike = last.ending == ending and last.attempts == job.attempts and last.generation == job.generation and
+    last.sent == job.sent and last.accepted == job.accepted and last.log == job.log
+  if not alike then
+    last_result = result_json(job, ending, wall)
+    last = { ending = ending, attempts = job.attempts, generation = job.generation, sent = job.sent,
+      accepted = job.accepted, log = job.log }
+  end
+  return last_result
+end
+
+local outcomes_trimmed = false
+
+local function outcomes_trim(wall, retention)
+  if outcomes_trimmed then return end
+  redis.call('XTRIM', K.outcomes(), 'MINID', '~', text(math.max(0, wall / 1000 - retention * 1000)))
+  outcomes_trimmed = true
+end
+
 local function outcome_add(job, status, code, message, wall, retention)
-  redis.call('XADD', K.outcomes(), 'MINID', '~', text(math.max(0, wall / 1000 - retention * 1000)), '*', 'order', job.id,
-    'account', job.account, 'generation', job.generation, 'status', status, 'sCode', code, 'sMsg', message,
-    'attempts', job.attempts, 'finished', text(wall), 'batches', job.batches or '')
+  outcomes_trim(wall, retention)
+  redis.call('XADD', K.outcomes(), '*', 'order', job.id, 'account', job.account, 'generation', job.generation,
+    'status', status, 'sCode', code, 'sMsg', message, 'attempts', job.attempts, 'finished', text(wall),
+    'batches', job.batches or '')
 end
 
 -- next: a client id that was asked for again after its job's first send gets a generation of its own.
@@ -87,16 +111,16 @@ end
 
 -- finish(lane, job, ending): ending = {status, code, message, accepted µs as text or nil, filled}; the job must be live.
 local function finish(lane, job, ending, wall, retention)
-  local result = result_json(job, ending, wall)
+  local result = result_of(job, ending, wall)
   leave(lane, job)
   for _, batch in ipairs(words(job.batches)) do row_end(batch, job.id, ending.status, result) end
   outcome_add(job, ending.status, ending.code, ending.message, wall, retention)
   tally(K.lane(lane), 'status:' .. ending.status, 1)
-  redis.call('DEL', K.job(job.id))
-  redis.call('HSET', K.job(job.id), 'state', ending.status, 'generation', job.generation,
+  redis.call('DEL', job.key)
+  redis.call('HSET', job.key, 'state', ending.status, 'generation', job.generation,
     OFF_BOOK[ending.status] and 'result' or 'account', OFF_BOOK[ending.status] and result or job.account)
   expose(job, ending.status, wall, retention)
-  redis.call('EXPIRE', K.job(job.id), retention)
+  redis.call('EXPIRE', job.key, retention)
   job.state = ending.status
   open_next(lane, job)
 end

@@ -11,9 +11,10 @@ local LOG_KEPT = 10
 
 -- read: a job with all its fields, or nil.
 local function job_read(job)
-  local values = redis.call('HGETALL', K.job(job))
+  local key = K.job(job)
+  local values = redis.call('HGETALL', key)
   if not values[1] then return nil end
-  local read = { id = job }
+  local read = { id = job, key = key }
   for index = 1, #values, 2 do
     if values[index + 1] ~= '' then read[values[index]] = values[index + 1] end
   end
@@ -56,7 +57,7 @@ end
 local function move(lane, job, state, score, ...)
   leave(lane, job)
   enter(PLACE[state](lane), text(score), job.id)
-  redis.call('HSET', K.job(job.id), 'state', state, ...)
+  redis.call('HSET', job.key, 'state', state, ...)
   job.state = state
 end
 
