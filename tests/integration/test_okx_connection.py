@@ -24,12 +24,12 @@ from tests.integration.okx_server import (
 )
 from worker.okx import connection
 from worker.okx.client import CANCEL, OkxClient
-from worker.okx.connection import MAX_BODY
 from worker.okx.errors import (
     DeadlinePassed,
     NeverSent,
     OutcomeUnknown,
 )
+from worker.okx.framing import MAX_ANSWER
 from worker.okx.sockets import DeadlineSocket, dial
 
 TIMEOUT_S = 0.3
@@ -51,7 +51,7 @@ def hasty_client() -> Iterator[OkxClient]:
         yield client
 
 
-@pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\nX-Slow: ", http_answer(b"x" * 999)[:60]])
+@pytest.mark.parametrize("head", [b"HTTP/1.1 200 O", b"HTTP/1.1 200 OK\r\nX-Slow: ", http_answer(b"x" * 999)[:60]])
 def test_dribbled_answer_is_cut_with_a_reset(hasty_client: OkxClient, head: bytes) -> None:
     """A server that says a little all the time is cut at the total deadline, in head and body alike."""
     with Server(dribbles(head)) as server:
@@ -121,7 +121,7 @@ def test_write_by_passed_while_connecting(client: OkxClient, monkeypatch: pytest
         http_answer(b"<html>"),
         b"garbage\r\n\r\n",
         b"HTTP/1.1 103 Early Hints\r\n\r\n",
-        b'HTTP/1.1 200 OK\r\n\r\n{"code":"0"}' + b" " * MAX_BODY,
+        b'HTTP/1.1 200 OK\r\n\r\n{"code":"0"}' + b" " * MAX_ANSWER,
         http_answer(b"", status="502 Bad Gateway"),
         http_answer(b"", status="302 Found", headers="Location: /\r\n"),
     ],

@@ -67,7 +67,7 @@ def hasty_tls_client(certificate: Path) -> Iterator[OkxClient]:
         yield client
 
 
-@pytest.mark.parametrize("head", [b"", http_answer(b"x" * 999)[:60]])
+@pytest.mark.parametrize("head", [b"HTTP/1.1 200 O", http_answer(b"x" * 999)[:60]])
 def test_deadline_over_tls(hasty_tls_client: OkxClient, tls: ssl.SSLContext, head: bytes) -> None:
     """The same over TLS."""
     with Server(dribbles(head), tls) as server:

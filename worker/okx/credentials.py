@@ -19,7 +19,7 @@ class Credentials:
     demo: bool
 
     def __post_init__(self) -> None:
-        # http.client's own refusal of such a header would quote it
+        # such a header would be refused at every call; here the account's name can be told
         for secret in (self.api_key, self.api_secret, self.passphrase):
             if not secret or not secret.isascii() or not secret.isprintable():
                 raise ValueError(f"account {self.name}: its secrets should be non-empty printable ASCII")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from worker.okx.errors import TooLate
 
 if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer, WriteableBuffer
+    from _typeshed import ReadableBuffer
 
 # as getaddrinfo gives it: family, kind, protocol, canonical name, address
 _AddressInfo = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[str | int | bytes, ...]]
@@ -55,10 +55,10 @@ class DeadlineSocket(socket.socket):
         self._limit()
         super().sendall(data, flags)
 
-    def recv_into(self, buffer: "WriteableBuffer", nbytes: int | None = None, flags: int = 0) -> int:
-        """Read some; http.client reads its answers through here."""
+    def receive(self, most: int) -> bytes:
+        """Some of what came, nothing at its end, or raise at `ends_at`."""
         self._limit()
-        return super().recv_into(buffer, nbytes or 0, flags)
+        return self.recv(most)
 
     def is_quiet(self) -> bool:
         """Whether the peer neither closed nor said anything unasked for (TLS tickets are taken in)."""
