@@ -135,7 +135,8 @@ class Server:
         if isinstance(answer, Stream):
             self._spawn(connection.stream(answer))
         else:
-            connection.deliver(Delivery(answer))
+            # what was reset is closed in the loop's next round: an answer says that it is done
+            self._loop.call_soon(connection.deliver, Delivery(answer))
 
     def _delay_us(self) -> int:
         return self.network.draw_us(self._dice)
