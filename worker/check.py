@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 
 from worker.admission import FULL_AT
 from worker.alerts.pressing import conditions
+from worker.broker.config import QUEUES
 from worker.faults import PREFIX
 from worker.fleet import read_workers
 from worker.identity import conflicts
@@ -120,7 +121,7 @@ def _broker(settings: Settings) -> list[Point]:
         return [Point("broker", "warn", f"not asked: {where} is behind Sentinel", "ask redis-cli for its queues")]
     try:
         with Redis.from_url(state_form(url), socket_timeout=2, socket_connect_timeout=1) as broker:
-            lengths = {queue: int(broker.llen(queue)) for queue in (STRAY, "lanes", "urgent", "cancel")}
+            lengths = {queue: int(broker.llen(queue)) for queue in (STRAY, *QUEUES)}
     except RedisError as error:
         mend = f"start it, or correct {PREFIX}BROKER_URL"
         return [Point("broker", "FAIL", f"no answer from {where}: {_brief(error)}", mend)]

@@ -37,6 +37,7 @@ log = structlog.get_logger(__name__)
 
 LEAVE_S: Final = 1.0
 OLDEST_REDIS: Final = (6, 2)
+_SMALL: Final = 32
 
 
 class UnfitRedisError(Exception):
@@ -205,6 +206,8 @@ def check_redis(info: Mapping[str, Any]) -> None:
     version = tuple(int(part) for part in str(info["redis_version"]).split(".")[:2])
     if version < OLDEST_REDIS:
         raise UnfitRedisError(f"Redis {info['redis_version']} is too old; 6.2 or newer is needed")
+    if info.get("arch_bits") == _SMALL:
+        raise UnfitRedisError("this Redis is a 32-bit one, whose Lua cannot write µs; run a 64-bit one")
     policy = info.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
         raise UnfitRedisError(f"Redis may evict our keys (maxmemory-policy {policy}); set maxmemory-policy noeviction")

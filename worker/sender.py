@@ -31,8 +31,11 @@ log = structlog.get_logger(__name__)
 class Sender:
     """Drains lanes with `concurrency` calls in flight at most; `users` are those whose lanes it may send for.
 
-    `freed` is told whenever there may be more `room` than before.
+    `freed` is told whenever there may be more `room` than before. While `others_wait`, lanes that are on the board and
+    find no room, a lane here gets its next turn from the board as well, in its order.
     """
+
+    others_wait = False
 
     def __init__(
         self,
@@ -54,6 +57,7 @@ class Sender:
         self._handful = max(1, concurrency // 8)
         self._wanting: dict[str, None] = {}
         self._unready: dict[str, set[str]] = {uid: set() for uid in users}
+        self._ready = False
         self._changed = Condition()
         self._stopping = Event()
         self._recorder = Recorder(lanes, self._stopping, self._recorded)
@@ -67,14 +71,20 @@ class Sender:
 
     def room(self) -> int:
         """How many lanes more would be given a turn at once that is worth a claim."""
-        return max(0, self._permits // self._handful - len(self._wanting))
+        return max(0, self._permits // self._handful - len(self._wanting)) if self._ready else 0
+
+    def room_for_one(self) -> bool:
+        """Whether a lane would be given a turn at once, be it for a single call."""
+        return bool(self._ready and self._permits and not self._wanting)
 
     def admit_user(self, uid: str) -> None:
         """From now on the lanes of this user may be sent; before, they wait."""
         with self._changed:
             for lane in self._unready.pop(uid, ()):
                 self._wanting.setdefault(lane)
+            self._ready = True
         self._pump(at_least=1)
+        self._freed()
 
     def drain(self, lanes: Sequence[str]) -> None:
         """Gives the lanes their turn, now or as soon as permits are free."""
@@ -100,6 +110,10 @@ class Sender:
                 self._wanting.setdefault(lane)
             else:
                 log.warning("lane_of_unknown_user", lane=lane, hint="every worker needs every account")
+
+    def _want_again(self, lane: str) -> None:
+        if not self.others_wait:
+            self._want(lane)
 
     def _pump(self, *, at_least: int) -> None:
         """Turns for the lanes that want one, as long as so many permits are free: a claim for one costs as for ten."""
@@ -141,7 +155,7 @@ class Sender:
         for call in grant.calls:
             self._crew.hand((grant, call))
         if grant.calls and grant.due_s == 0:
-            self._want(lane)
+            self._want_again(lane)
         return len(grant.calls)
 
     def _send(self, claimed: tuple[Grant, Call]) -> None:
@@ -169,11 +183,13 @@ class Sender:
         """What follows for the lanes: the permits are free again, and a lane that is due now gets its turn."""
         for done, recorded in calls:
             if recorded and recorded.due_s == 0:
-                self._want(done.grant.lane)
+                self._want_again(done.grant.lane)
         self._give(len(calls))
-        for done, recorded in calls:
-            report(done, recorded)
-        self._go_on()
+        try:
+            for done, recorded in calls:
+                report(done, recorded)
+        finally:
+            self._go_on()
 
     def _go_on(self) -> None:
         self._pump(at_least=self._handful)

@@ -16,6 +16,9 @@ from worker.sender import Sender
 log = structlog.get_logger(__name__)
 
 ROUND_S: Final = 1.0
+BUSY_ROUND_S: Final = 0.1
+"""Books and mass cancels need no permit: who has none for lanes looks so often, since the bell is not for it then."""
+
 PAUSE_S: Final = 0.5
 
 
@@ -77,17 +80,19 @@ class Waker(Thread):
 
     def _round(self) -> float:
         """Everything that is due gets its turn; returns the seconds until the next round."""
-        due = self._board.wake(self._sender.room())
+        due = self._board.wake(self._sender.room() or int(self._sender.room_for_one()))
         for uid in due.users:
             self._look(uid)
         for batch_id in due.masses:
             self._mass(batch_id)
         self._sender.drain(due.lanes)
         self._leave_to_others(more=due.more)
-        return 0.0 if due.any else min(ROUND_S, ROUND_S if due.next_s is None else due.next_s)
+        longest_s = BUSY_ROUND_S if due.more else ROUND_S
+        return 0.0 if due.any else min(longest_s, longest_s if due.next_s is None else due.next_s)
 
     def _leave_to_others(self, *, more: bool) -> None:
-        """Who has no room must not take the bell from those who have."""
+        """Who has no room must not take the bell from those who have, nor keep its lanes before those that wait."""
+        self._sender.others_wait = more
         if not more:
             self._listening.set()
             return

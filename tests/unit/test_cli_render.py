@@ -148,9 +148,9 @@ class TestPoints:
 
     def test_a_message_without_a_queue_is_a_warning(self) -> None:
         """It says what the producer forgot."""
-        point = queue_point({"celery": 3, "lanes": 0, "urgent": 0, "cancel": 1}, "redis://x")
+        point = queue_point({"celery": 3, "urgent": 0, "cancel": 1}, "redis://x")
         assert (point.level, 'queue="cancel"' in point.mend) == ("warn", True)
-        assert queue_point({"celery": 0, "lanes": 0, "urgent": 0, "cancel": 1}, "redis://x").level == "ok"
+        assert queue_point({"celery": 0, "urgent": 0, "cancel": 1}, "redis://x").level == "ok"
 
     def test_a_key_without_trade_permission_fails(self) -> None:
         """With it, the point names the User ID."""

@@ -138,6 +138,29 @@ def test_room_is_for_lanes_that_do_not_wait_already(make: Callable[..., Sender],
         freed.clear()
 
 
+def test_a_lane_here_does_not_go_before_those_that_wait_on_the_board(make: Callable[..., Sender]) -> None:
+    """One of them may be urgent; the lane is on the board, too, and comes from there."""
+    lanes, freed = FakeLanes(BTC=100), Event()
+    sender = make(lanes, freed=freed.set)
+    sender.others_wait = True
+    sender.drain([LANE])
+    assert all_of(lanes.done, 8)
+    while sender.in_flight:
+        assert freed.wait(SOON_S)
+        freed.clear()
+    assert (len(lanes.claimed), sender.room_for_one()) == (1, True)
+
+
+def test_no_room_before_any_user_is_known(make: Callable[..., Sender]) -> None:
+    """Lanes are left to the workers that may send."""
+    freed = Event()
+    sender = make(FakeLanes(BTC=1), ready=False, freed=freed.set)
+    assert (sender.room(), sender.room_for_one()) == (0, False)
+    sender.admit_user("u1")
+    assert freed.is_set()
+    assert sender.room() > 0
+
+
 def test_never_more_calls_in_flight_than_permits(make: Callable[..., Sender], client: FakeClient) -> None:
     """Hung calls hold permits, not the caller: drain returns."""
     lanes = FakeLanes(BTC=100)

@@ -48,7 +48,10 @@ class FullBoard:
 class FakeSender:
     """Room for so many lanes, each of which takes some."""
 
+    others_wait = False
+
     def __init__(self) -> None:
+        self.few = False
         self.free = 100
         self.drained: list[str] = []
 
@@ -56,8 +59,13 @@ class FakeSender:
         """Now."""
         return self.free
 
+    def room_for_one(self) -> bool:
+        """When less is free than a lane is worth."""
+        return self.few
+
     def drain(self, lanes: Sequence[str]) -> None:
         """In this worker."""
+        self.few = False
         self.drained += lanes
         self.free -= len(lanes)
 
@@ -104,11 +112,20 @@ def test_lanes_without_room_stay_on_the_board(sender: FakeSender, start: Callabl
     board = FullBoard(["a", "b", "c"])
     waker = start(board)
     assert board.asked.wait(SOON_S)
-    assert (sender.drained, board.lanes) == (["a", "b"], ["c"])
+    assert (sender.drained, board.lanes, sender.others_wait) == (["a", "b"], ["c"], True)
     sender.free = 1
     waker.rouse()
     assert board.over.wait(SOON_S)
-    assert sender.drained == ["a", "b", "c"]
+    assert (sender.drained, sender.others_wait) == (["a", "b", "c"], False)
+
+
+def test_a_few_free_permits_are_for_the_first_lane(sender: FakeSender, start: Callable[[FullBoard], Waker]) -> None:
+    """The others may be held by calls that hang, and the lane may be urgent."""
+    sender.free, sender.few = 0, True
+    board = FullBoard(["a", "b"])
+    start(board)
+    assert board.asked.wait(SOON_S)
+    assert (sender.drained, board.lanes) == (["a"], ["b"])
 
 
 def test_who_has_no_room_leaves_the_bell_to_others(sender: FakeSender, start: Callable[[FullBoard], Waker]) -> None:

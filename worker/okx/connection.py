@@ -135,5 +135,5 @@ def _response(request: requests.PreparedRequest, status: int, body: bytes) -> re
 
 
 def _host_header(host: str, port: int, *, default_port: int) -> str:
-    name = f"[{host}]" if ":" in host else host
+    name = f"[{host}]" if ":" in host else host.encode("idna").decode()
     return name if port == default_port else f"{name}:{port}"
