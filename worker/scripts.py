@@ -65,17 +65,25 @@ def source(verb: str) -> str:
 
     Redis makes every function of a script anew at each run, which costs a tenth of a record.
     """
-    root = files("worker") / "lua"
-    body = (root / f"{verb}.lua").read_text("utf-8")
-    shared = [part for name in LIBRARY for part in (root / "lib" / f"{name}.lua").read_text("utf-8").split("\n\n")]
-    for part in reversed(shared):
-        if _defines_any_of(part, set(_WORD.findall(_SAID.sub("", body)))):
+    body = (files("worker") / "lua" / f"{verb}.lua").read_text("utf-8")
+    used = _words(body)
+    for part, defined, words in reversed(_shared()):
+        if defined & used:
             body = f"{part}\n\n{body}"
+            used = used | words
     return lua_preamble(body) + body
 
 
-def _defines_any_of(part: str, used: set[str]) -> bool:
-    return any(name in used for names in _DEFINED.findall(part) for name in names.split(", "))
+@cache
+def _shared() -> list[tuple[str, frozenset[str], frozenset[str]]]:
+    """The parts of the library, each with the names that it defines and the words that it uses."""
+    root = files("worker") / "lua" / "lib"
+    parts = [part for name in LIBRARY for part in (root / f"{name}.lua").read_text("utf-8").split("\n\n")]
+    return [(part, frozenset(", ".join(_DEFINED.findall(part)).split(", ")), _words(part)) for part in parts]
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(_WORD.findall(_SAID.sub("", text)))
 
 
 class Scripts:

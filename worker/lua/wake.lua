@@ -28,9 +28,10 @@ take(K.urgent(), lanes, input.room)
 take(K.board(), lanes, input.room)
 take(K.looks(), users, input.count)
 take(K.masses(), masses, input.count)
-local more = lanes_first() <= now
+local lanes_at = lanes_first()
+local more = lanes_at <= now
 if more then ring() end
-local due = more and others_first() or board_first()
+local due = math.min(more and INF or lanes_at, others_first())
 return '{"lanes":[' .. table.concat(lanes, ',') .. '],"users":[' .. table.concat(users, ',') ..
   '],"masses":[' .. table.concat(masses, ',') .. '],"more":' .. tostring(more) .. ',"next":' ..
   (due == INF and '-1' or text(math.max(0, due - now))) .. '}'
