@@ -14,8 +14,6 @@ from worker.jobs import read_jobs
 from worker.keys import JobId, Keys
 from worker.times import time_of
 
-_OF_LIVE: Final = ("state", "attempts", "sent", "log", "accepted")
-
 DEAD: Final = ("rejected", "exhausted")
 """Outcomes after which the order may still be live."""
 
@@ -102,7 +100,7 @@ class Batches:
         state = self.state(batch_id)
         raw = dict(self._redis.hscan_iter(self._keys.of("rows", batch_id), count=1000))
         jobs = [job for job, row in raw.items() if not row.startswith("{")]
-        waiting = dict(read_jobs(self._redis, self._keys, jobs, _OF_LIVE))
+        waiting = dict(read_jobs(self._redis, self._keys, jobs))
         rows = (_row(state, job, text, waiting.get(job)) for job, text in raw.items())
         return sorted(rows, key=lambda row: row.place)
 

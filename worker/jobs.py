@@ -1,7 +1,8 @@
 """What do jobs say of themselves? Many read at once, without a verb: whoever acts on it names their generation."""
 
+import json
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Final, cast
 
 from redis import Redis
 
@@ -11,14 +12,9 @@ from worker.parts import parts
 _READ: Final = 500
 
 
-def read_jobs(
-    redis: Redis, keys: Keys, jobs: Sequence[str], fields: Sequence[str]
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each job with these fields as text, None where it has none; raises redis-py's errors."""
+def read_jobs(redis: Redis, keys: Keys, jobs: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
+    """Each job with what is known of it, nothing if it is forgotten; raises redis-py's errors."""
     for part in parts(jobs, _READ):
-        with redis.pipeline(transaction=False) as pipe:
-            for job in part:
-                pipe.hmget(keys.of("job", job), fields)
-            read = pipe.execute()
-        for job, values in zip(part, read, strict=True):
-            yield job, dict(zip(fields, values, strict=True))
+        read = cast("list[str | None]", redis.mget([keys.of("job", job) for job in part]))
+        for job, text in zip(part, read, strict=True):
+            yield job, json.loads(text) if text else {}

@@ -20,6 +20,7 @@ from worker.admission import BatchConflictError
 from worker.embedded import EmbeddedRedis
 from worker.grants import Call, Decided, Grant
 from worker.hand.hand import IN_VAIN, Asked, Vain
+from worker.jobs import read_jobs
 from worker.simulator.meters import max_in_window
 from worker.window import Limits
 
@@ -102,7 +103,7 @@ class LanesModel(RuleBasedStateMachine):
         grant = self.rig.claim(permits, lane)
         assert not (grant.calls and self.paused & {"a1", lane})
         jobs = [job for call in grant.calls for job in call.jobs]
-        places = [int(str(self.redis.hget(self.rig.keys.of("job", job.id), "place"))) for job in jobs]
+        places = [int(fields["place"]) for _, fields in read_jobs(self.redis, self.rig.keys, [job.id for job in jobs])]
         assert places == sorted(places)
         self.calls += [Sent(grant, call, self.rig.us) for call in grant.calls]
 
@@ -224,7 +225,7 @@ class LanesModel(RuleBasedStateMachine):
         found = Counter((job, place) for lane in LANES for place in PLACES.values() for job in self._in(lane, place))
         expected = {}
         for key in self.redis.scan_iter("t:job:*", count=1000):
-            state = str(self.redis.hget(key, "state"))
+            state = json.loads(str(self.redis.get(key)))["state"]
             if state in PLACES:
                 expected[key.removeprefix("t:job:"), PLACES[state]] = 1
         assert found == expected
@@ -285,14 +286,15 @@ class LanesModel(RuleBasedStateMachine):
 
     def _snapshot(self) -> dict[str, object]:
         """What a repeated record must not change: jobs, rows, batches, windows, counters."""
-        kept = ("t:job:*", "t:rows:*", "t:batch:*", "t:lane:*", "t:rest:*")
+        kept = ("t:rows:*", "t:batch:*", "t:lane:*", "t:rest:*")
         hashes: dict[str, object] = {
             key: self.redis.hgetall(key) for pattern in kept for key in self.redis.scan_iter(pattern, count=1000)
         }
         windows: dict[str, object] = {
             key: self.redis.zrange(key, 0, -1, withscores=True) for key in self.redis.scan_iter("bulk-cancel:w*")
         }
-        return hashes | windows
+        jobs: dict[str, object] = {key: self.redis.get(key) for key in self.redis.scan_iter("t:job:*", count=1000)}
+        return hashes | windows | jobs
 
     def _rows(self, name: str, *, ended: bool) -> dict[str, str]:
         rows = self.redis.hgetall(self.rig.keys.of("rows", name))

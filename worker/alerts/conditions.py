@@ -7,6 +7,7 @@ from typing import Any, Final, cast
 
 from redis import Redis
 
+from worker.jobs import read_jobs
 from worker.keys import Keys
 from worker.okx.codes import Verdict, lookup
 from worker.times import time_of
@@ -76,13 +77,10 @@ def _fronts(redis: Redis, keys: Keys, lanes: Sequence[str]) -> list[tuple[str, s
     with redis.pipeline(transaction=False) as pipe:
         for lane in lanes:
             pipe.zrange(keys.of("ready", lane), 0, 0)
-        jobs = [job for found in pipe.execute() for job in found or [""]]
-        for job in jobs:
-            pipe.hmget(keys.of("job", job), ["account", "batches"])
-        read = pipe.execute()
+        fronts = {lane: found[0] for lane, found in zip(lanes, pipe.execute(), strict=True) if found}
+    read = dict(read_jobs(redis, keys, list(fronts.values())))
     return [
-        (lane, job, account or "", (batches or "").split())
-        for lane, job, (account, batches) in zip(lanes, jobs, read, strict=True)
+        (lane, job, read[job].get("account", ""), read[job].get("batches", "").split()) for lane, job in fronts.items()
     ]
 
 
@@ -136,11 +134,8 @@ def may_be_live(redis: Redis, keys: Keys, *, retention_s: int) -> tuple[int, Seq
     count = int(redis.zcount(key, since, "+inf"))
     found = redis.zrevrangebyscore(key, "+inf", since, start=0, num=ORDERS_NAMED, withscores=True)
     named = cast("list[tuple[str, float]]", found)
-    with redis.pipeline(transaction=False) as pipe:
-        for job, _ in named:
-            pipe.hmget(keys.of("job", job), ["account", "gave_up"])
-        read = pipe.execute()
+    read = dict(read_jobs(redis, keys, [job for job, _ in named]))
     return count, [
-        GivenUp(job, account or "", tuple((batches or "").split()), time_of(float(wall)))
-        for (job, wall), (account, batches) in zip(named, read, strict=True)
+        GivenUp(job, read[job].get("account", ""), tuple(read[job].get("gave_up", "").split()), time_of(float(wall)))
+        for job, wall in named
     ]

@@ -24,7 +24,6 @@ LOOKED_AT: Final = 5000
 LEASE_S: Final = 8
 """A look may be silent so long: one reading call waits for a window and for its timeout."""
 _WRITTEN: Final = 100
-_FIELDS: Final = ("state", "generation", "believed", "ord", "looks")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,24 +100,24 @@ class Confirmations:
         return written
 
     def _unconfirmed(self, since: Mapping[str, float]) -> Iterable[Unconfirmed]:
-        for job, fields in read_jobs(self._redis, self._keys, list(since), _FIELDS):
-            if fields["state"] == "accepted":
+        for job, fields in read_jobs(self._redis, self._keys, list(since)):
+            if fields.get("state") == "accepted":
                 yield _job(job, fields, since[job])
 
 
-def _job(job: str, fields: Mapping[str, Any], since_s: float) -> Unconfirmed:
+def _job(job: str, fields: Mapping[str, str], since_s: float) -> Unconfirmed:
     return Unconfirmed(
         id=job,
         generation=int(fields["generation"]),
         believed=cast("Believed", fields["believed"]),
         since_s=since_s,
-        ord_id=_digits(fields["ord"]),
-        looks=int(fields["looks"] or 0),
+        ord_id=_digits(fields.get("ord", "")),
+        looks=int(fields.get("looks", 0)),
     )
 
 
-def _digits(told: str | None) -> str:
-    return told if told and told.isascii() and told.isdigit() else ""
+def _digits(told: str) -> str:
+    return told if told.isascii() and told.isdigit() else ""
 
 
 def _told(finding: Finding) -> dict[str, object]:

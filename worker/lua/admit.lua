@@ -108,9 +108,10 @@ end
 
 -- Which orders of the chunk are in the batch already, from an earlier call.
 local function known()
-  local jobs = {}
-  for index, order in ipairs(input.orders) do jobs[index] = order.job end
-  return redis.call('HMGET', K.rows(batch.id), unpack(jobs))
+  local ids = {}
+  for index, order in ipairs(input.orders) do ids[index] = order.job end
+  jobs_read(ids)
+  return redis.call('HMGET', K.rows(batch.id), unpack(ids))
 end
 
 local known_rows, size = known(), redis.call('HLEN', K.rows(batch.id))
@@ -135,7 +136,7 @@ local function take_all()
 end
 
 if batch.seen then take_all_seen() else take_all() end
-in_parts('HSET', K.rows(batch.id), rows)
+in_parts(rows, function(...) redis.call('HSET', K.rows(batch.id), ...) end)
 write_out(wall)
 for lane in pairs(lanes) do
   redis.call('ZADD', K.lanes(), text(now), lane)

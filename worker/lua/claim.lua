@@ -21,22 +21,30 @@ local meter = { single = K.window(lane .. ':single'), batch = K.window(lane .. '
 local given = redis.call('HGET', K.claim(input.claim), 'grant')
 if given then return given end
 
+local function jobs_in(...)
+  local ids, found = redis.call(...), {}
+  jobs_read(ids)
+  for index, id in ipairs(ids) do found[index] = job_read(id) end
+  return found
+end
+
 -- Claims that ran out: whether their jobs were sent is unknown, so each counts as an attempt and goes again.
 local function take_back()
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', K.claimed(lane), '-inf', text(now), 'LIMIT', 0, 200)) do
-    local job = job_read(id)
+  for _, job in ipairs(jobs_in('ZRANGEBYSCORE', K.claimed(lane), '-inf', text(now), 'LIMIT', 0, 200)) do
     job.sent = job.sent or text(wall - input.hold_us)
     note(job, '{"at":' .. text(wall) .. ',"call":"' .. job.call .. '","sCode":null,"sMsg":"claim ran out"}')
     if job.attempts >= input.max_attempts then
       exhaust(lane, job, 'attempts used up; the last claim ran out', wall, input.retention_s)
-    else move(lane, job, 'queued', tonumber(job.place), 'call', '', 'log', job.log, 'sent', job.sent) end
+    else
+      job.call = nil
+      move(lane, job, 'queued', job.place)
+    end
   end
 end
 
 local function take_due()
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', K.later(lane), '-inf', text(now), 'LIMIT', 0, 500)) do
-    local job = job_read(id)
-    move(lane, job, 'queued', tonumber(job.place))
+  for _, job in ipairs(jobs_in('ZRANGEBYSCORE', K.later(lane), '-inf', text(now), 'LIMIT', 0, 500)) do
+    move(lane, job, 'queued', job.place)
   end
 end
 
@@ -84,9 +92,8 @@ end
 -- gather: the next jobs in line; those past their deadline end here instead of being sent.
 local function gather(count)
   local jobs = {}
-  for _, id in ipairs(redis.call('ZRANGE', K.ready(lane), 0, count - 1)) do
-    local job = job_read(id)
-    if job.deadline > now then jobs[#jobs + 1] = job
+  for _, job in ipairs(jobs_in('ZRANGE', K.ready(lane), 0, count - 1)) do
+    if tonumber(job.deadline) > now then jobs[#jobs + 1] = job
     else exhaust(lane, job, 'deadline passed before it could be sent', wall, input.retention_s) end
   end
   return jobs
@@ -99,8 +106,8 @@ local function job_json(job)
 end
 
 local function hand_out(job, call)
-  job.attempts = job.attempts + 1
-  move(lane, job, 'sending', now + input.hold_us, 'call', call, 'attempts', job.attempts)
+  job.attempts, job.call = job.attempts + 1, call
+  move(lane, job, 'sending', now + input.hold_us)
   return job_json(job)
 end
 

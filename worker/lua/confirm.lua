@@ -16,8 +16,8 @@ local lanes, ended, again = {}, 0, 0
 
 -- A push may be faster than the answer to its cancel: the record then ends the job.
 local function keep_for_record(job, told)
-  redis.call('HSET', K.job(job.id), 'told', cjson.encode({ status = told.status, message = told.message,
-    filled = told.filled, ord = told.ord }))
+  job.told = cjson.encode({ status = told.status, message = told.message, filled = told.filled, ord = told.ord })
+  change(job)
 end
 
 -- A push names an order, and a client id may have been used for several: the job's own is known from the cancel's answer.
@@ -39,9 +39,15 @@ local function cancel_again(job, told)
   if job.believed == 'exhausted' or job.attempts >= input.max_attempts then
     return exhaust(told.lane, job, told.message .. '; attempts used up', wall, input.retention_s)
   end
-  move(told.lane, job, 'queued', tonumber(job.place), 'call', '', 'believed', '', 'looks', 0, 'log', job.log)
+  job.believed = nil
+  move(told.lane, job, 'queued', job.place)
   redis.call('ZADD', K.lanes(), text(now), told.lane)
   again = again + 1
+end
+
+local function stay(job, told)
+  job.looks = text(told.looks)
+  change(job)
 end
 
 local function apply(told)
@@ -49,12 +55,15 @@ local function apply(told)
   if job and job.state == 'sending' and told.generation == 0 then return keep_for_record(job, told) end
   if not meant(job, told) then return end
   lanes[told.lane] = true
-  if told.act == 'stay' then redis.call('HSET', K.job(job.id), 'looks', told.looks)
+  if told.act == 'stay' then stay(job, told)
   elseif told.act == 'again' then cancel_again(job, told)
   elseif told.status == 'exhausted' then exhaust(told.lane, job, told.message, wall, input.retention_s)
   else end_as(job, told) end
 end
 
+local ids = {}
+for index, told in ipairs(input.jobs) do ids[index] = told.id end
+jobs_read(ids)
 for _, told in ipairs(input.jobs) do apply(told) end
 write_out(wall)
 for lane in pairs(lanes) do board(lane, now) end

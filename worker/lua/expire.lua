@@ -15,17 +15,22 @@ local now, wall = clock()
 local lanes = {}
 
 local function abandoned(job)
-  local met = redis.call('HGET', K.job(job.id), 'unread')
-  if not met or met == '' then redis.call('HSET', K.job(job.id), 'unread', text(now)) end
-  return now - (number(met ~= '' and met) or now) > input.abandon_us
+  if not job.unread then
+    job.unread = text(now)
+    change(job)
+  end
+  return now - tonumber(job.unread) > input.abandon_us
 end
 
+local ids = {}
+for index, asked in ipairs(input.jobs) do ids[index] = asked.id end
+jobs_read(ids)
 for _, asked in ipairs(input.jobs) do
   local job = job_read(asked.id)
-  if job and job.live and job.state ~= 'sending' and job.state ~= 'accepted' and job.deadline <= now then
+  if job and job.live and job.state ~= 'sending' and job.state ~= 'accepted' and tonumber(job.deadline) <= now then
     exhaust(asked.lane, job, 'deadline passed', wall, input.retention_s)
     lanes[asked.lane] = true
-  elseif job and job.live and job.state == 'accepted' and job.deadline <= now and abandoned(job) then
+  elseif job and job.live and job.state == 'accepted' and tonumber(job.deadline) <= now and abandoned(job) then
     exhaust(asked.lane, job, 'its cancel was answered, but nobody reads this account\'s book', wall, input.retention_s)
   end
 end

@@ -17,7 +17,7 @@
 despite_full_memory()
 local input = cjson.decode(ARGV[1])
 local now, wall = clock()
-local lanes, users, seen = {}, {}, {}
+local lanes, users = {}, {}
 
 local function settle(done)
   local key = K.window(done.lane .. ':' .. done.meter)
@@ -33,9 +33,10 @@ end
 
 -- The exchange's word is not the book's: the job waits for a look at it, with what is believed until then.
 local function await_confirmation(lane, job, decided, ord)
-  move(lane, job, 'accepted', now, 'call', '', 'believed', decided.status, 'code', decided.code, 'message', decided.message,
-    'accepted', decided.status == 'accepted' and text(wall) or job.accepted or '', 'ord', ord, 'looks', 0, 'unread', '',
-    'attempts', job.attempts, 'log', job.log or '', 'sent', job.sent or '')
+  job.believed, job.code, job.message = decided.status, decided.code, decided.message
+  job.accepted = decided.status == 'accepted' and text(wall) or job.accepted
+  job.ord, job.looks, job.unread, job.call = ord ~= '' and ord or nil, nil, nil, nil
+  move(lane, job, 'accepted', now)
   users[uid_of(lane)] = true
 end
 
@@ -58,7 +59,7 @@ local function remember(done, job, decided)
 end
 
 -- What a push told while the cancel was under way; of a client id the answer says whose order it is.
-local function told_of(job, decided, ord)
+local function pushed_of(job, decided, ord)
   local told = job.told and cjson.decode(job.told)
   if not told or not (by_order_id(job.id) or ord == told.ord) then return nil end
   local message = told.message ~= '' and told.message or decided.message
@@ -70,13 +71,13 @@ end
 local function move_on(done, job, decided, ord)
   local lane = done.lane
   if not decided.counts then job.attempts = job.attempts - 1 end
-  local told = told_of(job, decided, ord)
+  local told = pushed_of(job, decided, ord)
   if told then return finish(lane, job, told, wall, input.retention_s) end
   if decided.act == 'finish' then return finish(lane, job, ending(decided), wall, input.retention_s) end
   if decided.act == 'confirm' then return await_confirmation(lane, job, decided, ord) end
   local delay_us = decided.act == 'retry' and math.max(decided.delay_us, done.behind_us) or 0
-  move(lane, job, delay_us > 0 and 'retrying' or 'queued', delay_us > 0 and now + delay_us or tonumber(job.place),
-    'call', '', 'attempts', job.attempts, 'log', job.log or '', 'sent', job.sent or '')
+  job.call = nil
+  if delay_us > 0 then move(lane, job, 'retrying', now + delay_us) else move(lane, job, 'queued', job.place) end
 end
 
 -- The claim ran out: the job may be queued again, or another call's.
@@ -87,19 +88,27 @@ local function apply_late(done, job, decided, ord)
   elseif decided.act == 'confirm' and decided.status ~= 'exhausted' and waits then
     await_confirmation(done.lane, job, decided, ord)
   elseif decided.act ~= 'return' then
-    redis.call('HSET', K.job(job.id), 'log', job.log, 'sent', job.sent)
+    change(job)
   end
 end
 
 local function apply(done, decided, id, generation, ord)
-  if seen[id] then moves_write() end -- what is collected knows no order
-  seen[id] = true
   local job = job_read(id)
   local known = job and job.live and tonumber(job.generation) == generation
   if not known or job.call ~= done.call then done.stale = done.stale + 1 end
   if not known then return end
   remember(done, job, decided)
   if job.call == done.call then move_on(done, job, decided, ord) else apply_late(done, job, decided, ord) end
+end
+
+local function decided_ids()
+  local ids = {}
+  for _, done in ipairs(input.calls) do
+    for _, decided in ipairs(done.decided) do
+      for _, job in ipairs(decided.jobs) do ids[#ids + 1] = job[1] end
+    end
+  end
+  return ids
 end
 
 local function apply_to_all(done, decided)
@@ -156,6 +165,7 @@ local function done_json(done)
     tostring(done.repeated) .. '}'
 end
 
+jobs_read(decided_ids())
 for _, done in ipairs(input.calls) do record(done) end
 write_out(wall)
 for uid in pairs(users) do look_at(uid, now + input.confirm_us, false) end

@@ -46,14 +46,16 @@ local function leave_next(job)
   local following = cjson.decode(job.next)
   local others = others_of(following.batches)
   following.batches, following.deadline = table.concat(others, ' '), deadline_of(others, following.deadline)
-  redis.call('HSET', K.job(job.id), 'next', #others > 0 and cjson.encode(following) or '')
+  job.next = #others > 0 and cjson.encode(following) or nil
+  change(job)
   end_row(job, job.generation + 1)
 end
 
 local function detach(lane, job)
   local others = others_of(job.batches)
   if #others == 0 then return finish(lane, job, ENDING, wall, input.retention_s) end
-  redis.call('HSET', K.job(job.id), 'batches', table.concat(others, ' '), 'deadline', deadline_of(others, job.deadline))
+  job.batches, job.deadline = table.concat(others, ' '), deadline_of(others, job.deadline)
+  change(job)
   end_row(job, job.generation)
 end
 

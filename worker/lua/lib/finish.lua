@@ -37,12 +37,13 @@ local function rows_write(batch, rows)
   end
   if #ended == 0 then return end
   tally(key, 'waiting', -#ended / 2)
-  in_parts('HSET', K.rows(batch), ended)
+  in_parts(ended, function(...) redis.call('HSET', K.rows(batch), ...) end)
 end
 
 -- write_out: what moves and ends have collected; before the board is looked at.
 local function write_out(wall)
   moves_write()
+  jobs_write()
   local touched = rows_ending
   for batch, rows in pairs(touched) do rows_write(batch, rows) end
   counts_write()
@@ -63,18 +64,32 @@ local function result_json(job, ending, wall)
     ',"log":[' .. joined(job.log) .. ']'
 end
 
--- Jobs that end together mostly end alike: they share one text.
-local last, last_result = {}, nil
+-- memory: what is kept of an ended job; of one whose cancel was given up, for whom that was.
+local function memory_json(job, status, result)
+  if OFF_BOOK[status] then return cjson.encode({ state = status, generation = job.generation, result = result }) end
+  return cjson.encode({ state = status, generation = job.generation, account = job.account,
+    gave_up = status == 'exhausted' and job.batches or nil })
+end
 
-local function result_of(job, ending, wall)
-  local alike = last.ending == ending and last.attempts == job.attempts and last.generation == job.generation and
-    last.sent == job.sent and last.accepted == job.accepted and last.log == job.log
-  if not alike then
-    last_result = result_json(job, ending, wall)
-    last = { ending = ending, attempts = job.attempts, generation = job.generation, sent = job.sent,
-      accepted = job.accepted, log = job.log }
+-- Jobs that end together mostly end alike: they share one result and one memory.
+local ALIKE = { 'attempts', 'generation', 'sent', 'accepted', 'log', 'account', 'batches' }
+local last = {}
+
+local function is_like_last(job, ending)
+  if last.ending ~= ending then return false end
+  for _, field in ipairs(ALIKE) do
+    if last[field] ~= job[field] then return false end
   end
-  return last_result
+  return true
+end
+
+local function told_of(job, ending, wall)
+  if not is_like_last(job, ending) then
+    last = { ending = ending, result = result_json(job, ending, wall) }
+    last.memory = memory_json(job, ending.status, last.result)
+    for _, field in ipairs(ALIKE) do last[field] = job[field] end
+  end
+  return last.result, last.memory
 end
 
 local outcomes_trimmed = false
@@ -101,7 +116,6 @@ end
 -- An order whose cancel was given up is remembered as perhaps live, until a later generation has it off the book.
 local function expose(job, status, wall, retention)
   if status == 'exhausted' then
-    redis.call('HSET', K.job(job.id), 'gave_up', job.batches or '')
     redis.call('ZADD', K.may_be_live(), text(wall), job.id)
     redis.call('ZREMRANGEBYSCORE', K.may_be_live(), '-inf', text(wall - retention * 1000000))
   elseif number(job.generation) > 1 and (OFF_BOOK[status] or status == 'accepted') then
@@ -111,17 +125,12 @@ end
 
 -- finish(lane, job, ending): ending = {status, code, message, accepted µs as text or nil, filled}; the job must be live.
 local function finish(lane, job, ending, wall, retention)
-  local result = result_of(job, ending, wall)
-  leave(lane, job)
+  local result, memory = told_of(job, ending, wall)
   for _, batch in ipairs(words(job.batches)) do row_end(batch, job.id, ending.status, result) end
   outcome_add(job, ending.status, ending.code, ending.message, wall, retention)
   tally(K.lane(lane), 'status:' .. ending.status, 1)
-  redis.call('DEL', job.key)
-  redis.call('HSET', job.key, 'state', ending.status, 'generation', job.generation,
-    OFF_BOOK[ending.status] and 'result' or 'account', OFF_BOOK[ending.status] and result or job.account)
+  job_end(lane, job, ending.status, memory, retention)
   expose(job, ending.status, wall, retention)
-  redis.call('EXPIRE', job.key, retention)
-  job.state = ending.status
   open_next(lane, job)
 end
 

@@ -21,19 +21,20 @@ local function join_next(asker, job, place)
     following.deadline = text(math.max(tonumber(following.deadline), tonumber(asker.deadline)))
     if tonumber(place) < tonumber(following.place) then following.place = place end
   end
-  redis.call('HSET', K.job(job.id), 'next', cjson.encode(following))
+  job.next = cjson.encode(following)
 end
 
 local function hasten(asker, lane, job, place)
   if not asker.urgent or tonumber(job.place) < URGENT_BELOW then return end
-  redis.call('HSET', K.job(job.id), 'place', place)
-  if job.state == 'queued' then move(lane, job, 'queued', tonumber(place)) end
+  job.place = place
+  if job.state == 'queued' then move(lane, job, 'queued', place) end
 end
 
 local function join(asker, lane, job, place)
+  change(job)
   if not by_order_id(job.id) and (job.attempts > 0 or job.sent) then return join_next(asker, job, place) end
-  redis.call('HSET', K.job(job.id), 'batches', job.batches .. ' ' .. asker.batch,
-    'deadline', text(math.max(job.deadline, tonumber(asker.deadline))))
+  job.batches = job.batches .. ' ' .. asker.batch
+  job.deadline = text(math.max(tonumber(job.deadline), tonumber(asker.deadline)))
   hasten(asker, lane, job, place)
 end
 
@@ -63,6 +64,6 @@ local function ask_again(asker, lane, id, row, place, seen)
   end
   -- the job may be forgotten while its row is kept
   if ask(asker, lane, id, job or { generation = ended.generation }, place) then return 'joined' end
-  redis.call('HSET', K.job(id), 'log', history(row))
+  job_read(id).log = history(row)
   return 'opened'
 end
