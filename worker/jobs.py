@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from redis import Redis
 
@@ -12,9 +12,15 @@ from worker.parts import parts
 _READ: Final = 500
 
 
-def read_jobs(redis: Redis, keys: Keys, jobs: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
+def read_jobs(redis: Redis, keys: Keys, jobs: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Each job with what is known of it, nothing if it is forgotten; raises redis-py's errors."""
     for part in parts(jobs, _READ):
         read = cast("list[str | None]", redis.mget([keys.of("job", job) for job in part]))
         for job, text in zip(part, read, strict=True):
-            yield job, json.loads(text) if text else {}
+            yield job, _fields(text or "{}")
+
+
+def _fields(text: str) -> dict[str, Any]:
+    """Of a live job its place in line stands before its fields."""
+    place, _, fields = ("", "", text) if text.startswith("{") else text.partition(" ")
+    return {**json.loads(fields), **({"place": place} if place else {})}

@@ -42,7 +42,7 @@ CATALOGUE: Final[tuple[Entry, ...]] = (
         "window",
         "window:{}",
         "zset",
-        "slot → µs at which it is free again",
+        "call/slots → µs at which these are free again",
         "last slot, at least 10 min",
         "claim, record, take, settle",
         shared=True,

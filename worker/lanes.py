@@ -123,19 +123,14 @@ def exhausted_in(reply: dict[str, Any]) -> tuple[Exhausted, ...]:
 
 
 def _call(raw: dict[str, Any]) -> Call:
-    return Call(raw["id"], raw["meter"], tuple(_job(job) for job in raw["jobs"]))
+    return Call(raw["id"], raw["meter"], tuple(job for alike in raw["jobs"] for job in _jobs(alike)))
 
 
-def _job(raw: dict[str, Any]) -> Job:
-    return Job(
-        raw["id"],
-        JobId.parse(raw["id"]).ref,
-        raw["account"],
-        raw["attempts"],
-        raw["generation"],
-        raw["left"] / 1e6,
-        tuple(raw["batches"].split()),
-    )
+def _jobs(alike: dict[str, Any]) -> Iterable[Job]:
+    """Of neighbours that are alike it is said once what they are."""
+    left_s, batches = alike["left"] / 1e6, tuple(alike["batches"].split())
+    account, attempts, generation = alike["account"], alike["attempts"], alike["generation"]
+    return (Job(job, JobId.parse(job).ref, account, attempts, generation, left_s, batches) for job in alike["ids"])
 
 
 def _rests(rests: Sequence[RestFor]) -> list[dict[str, object]]:

@@ -16,7 +16,7 @@ from redis import Redis, exceptions
 
 from worker.keys import lua_preamble
 
-LIBRARY: Final = ("base", "window", "board", "rest", "job", "finish", "join", "decision", "batch")
+LIBRARY: Final = ("base", "window", "board", "rest", "job", "mover", "finish", "join", "decision", "batch")
 """The shared parts, in the order in which they build on each other; in each, blank lines part its functions."""
 
 VERBS: Final = (

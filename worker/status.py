@@ -4,10 +4,10 @@ One reading is not one instant: lanes are read in parts, so figures of a busy ru
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from redis import Redis
 
@@ -143,7 +143,7 @@ def _lanes(
             for place in ("ready", "claimed", "later"):
                 pipe.zcard(store.keys.of(place, name))
             for meter in ("single", "batch"):
-                pipe.zcount(store.keys.of("window", f"{name}:{meter}"), f"({clock.now}", "+inf")
+                pipe.zrangebyscore(store.keys.of("window", f"{name}:{meter}"), f"({clock.now}", "+inf")
             pipe.hgetall(store.keys.of("lane", name))
         read = iter(pipe.execute())
     for name, *figures, raw in zip(names, read, read, read, read, read, read, strict=True):
@@ -153,15 +153,20 @@ def _lanes(
         yield _lane(name, figures, raw, limit, rest)
 
 
-def _lane(name: str, figures: Sequence[int], raw: Mapping[str, str], limits: Limits, rest: Rest | None) -> Lane:
+def _slots(calls: Iterable[str]) -> int:
+    """How many slots these calls of a window have: each says it at the end of its name."""
+    return sum(int(call.rpartition("/")[2]) for call in calls)
+
+
+def _lane(name: str, figures: Sequence[Any], raw: Mapping[str, str], limits: Limits, rest: Rest | None) -> Lane:
     queued, sending, retrying, single, batch = figures
     return Lane(
         name=name,
         queued=queued,
         sending=sending,
         retrying=retrying,
-        single_used=single,
-        batch_used=batch,
+        single_used=_slots(single),
+        batch_used=_slots(batch),
         limits=limits,
         sent=int(raw.get("sent", 0)),
         refused=int(raw.get("refused", 0)),

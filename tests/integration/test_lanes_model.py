@@ -225,9 +225,10 @@ class LanesModel(RuleBasedStateMachine):
         found = Counter((job, place) for lane in LANES for place in PLACES.values() for job in self._in(lane, place))
         expected = {}
         for key in self.redis.scan_iter("t:job:*", count=1000):
-            state = json.loads(str(self.redis.get(key)))["state"]
-            if state in PLACES:
-                expected[key.removeprefix("t:job:"), PLACES[state]] = 1
+            job = key.removeprefix("t:job:")
+            ((_, fields),) = read_jobs(self.redis, self.rig.keys, [job])
+            if fields["state"] in PLACES:
+                expected[job, PLACES[fields["state"]]] = 1
         assert found == expected
 
     @invariant()

@@ -105,7 +105,7 @@ class Confirmations:
                 yield _job(job, fields, since[job])
 
 
-def _job(job: str, fields: Mapping[str, str], since_s: float) -> Unconfirmed:
+def _job(job: str, fields: Mapping[str, Any], since_s: float) -> Unconfirmed:
     return Unconfirmed(
         id=job,
         generation=int(fields["generation"]),

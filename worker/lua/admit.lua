@@ -44,7 +44,7 @@ local function answer(status)
     local held = number(redis.call('HGET', K.lane(lane), 'held')) or 0
     held = math.max(held < INF and held or 0, blocked) -- a pause has no end, and is told apart
     parts[#parts + 1] = cjson.encode(lane) .. ':[' .. queued .. ',' .. window_used(K.window(lane .. ':single'), now) .. ','
-      .. window_used(K.window(lane .. ':batch'), now) .. ',' .. text(math.max(0, held - now)) .. ']'
+      .. batch_window_used(K.window(lane .. ':batch'), now) .. ',' .. text(math.max(0, held - now)) .. ']'
   end
   return '{"status":"' .. status .. '","new":' .. count.new .. ',"joined":' .. count.joined .. ',"remembered":' ..
     count.remembered .. ',"known":' .. count.known .. ',"again":' .. count.again .. ',"sealed":' .. (read[1] == '1' and 'true' or 'false') ..

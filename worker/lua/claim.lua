@@ -9,7 +9,7 @@
 --          batch_size (0: single endpoint only), limits {single, batch}, window_us, hold_us (a claim ends by itself),
 --          open_us (an open slot ends), blackout_us, max_attempts, retention_s
 -- return   JSON: {account (index from 0) or null, probes [scope], due (µs from now, -1: no work), reason,
---          calls [{id, meter, jobs [{id, account, attempts, generation, left (µs to deadline), batches}]}],
+--          calls [{id, meter, jobs [{account, attempts, generation, left (µs to deadline), batches, ids [id]}]}],
 --          exhausted [{job, lane, account, batches, attempts, code, message}] (jobs that ended here instead of being sent)}
 
 despite_full_memory()
@@ -28,23 +28,27 @@ local function jobs_in(...)
   return found
 end
 
+local function taken_back(fields)
+  return { state = 'queued', call = false, sent = fields.sent or text(wall - input.hold_us), log = noted(fields.log,
+    '{"at":' .. text(wall) .. ',"call":"' .. fields.call .. '","sCode":null,"sMsg":"claim ran out"}') }
+end
+
 -- Claims that ran out: whether their jobs were sent is unknown, so each counts as an attempt and goes again.
 local function take_back()
   for _, job in ipairs(jobs_in('ZRANGEBYSCORE', K.claimed(lane), '-inf', text(now), 'LIMIT', 0, 200)) do
-    job.sent = job.sent or text(wall - input.hold_us)
-    note(job, '{"at":' .. text(wall) .. ',"call":"' .. job.call .. '","sCode":null,"sMsg":"claim ran out"}')
+    change_alike(job, 'claim ran out', taken_back)
     if job.attempts >= input.max_attempts then
       exhaust(lane, job, 'attempts used up; the last claim ran out', wall, input.retention_s)
-    else
-      job.call = nil
-      move(lane, job, 'queued', job.place)
-    end
+    else move(lane, job, job.place) end
   end
 end
 
+local function due() return { state = 'queued' } end
+
 local function take_due()
   for _, job in ipairs(jobs_in('ZRANGEBYSCORE', K.later(lane), '-inf', text(now), 'LIMIT', 0, 500)) do
-    move(lane, job, 'queued', job.place)
+    change_alike(job, 'due', due)
+    move(lane, job, job.place)
   end
 end
 
@@ -72,8 +76,6 @@ local function choose_account()
   return probe, true, soonest
 end
 
-local function used(name) return window_used(meter[name], now) end
-
 -- plan: which calls `count` jobs could fill: batch calls while 2 jobs and 2 slots are there, else single ones. After batch
 -- calls, only a lone job goes by itself: it is the other lanes' turn before sixty single calls for sixty orders.
 local function plan(count, permits, batch_size, single_free, batch_free)
@@ -99,26 +101,43 @@ local function gather(count)
   return jobs
 end
 
-local function job_json(job)
-  return '{"id":"' .. job.id .. '","account":' .. quoted(job.account) .. ',"attempts":' .. job.attempts ..
-    ',"generation":' .. job.generation .. ',"left":' .. text(job.deadline - now) .. ',"batches":' ..
-    quoted(job.batches) .. '}'
+local function alike_json(job)
+  return '{"account":' .. quoted(job.account) .. ',"attempts":' .. job.attempts .. ',"generation":' .. job.generation ..
+    ',"left":' .. text(job.deadline - now) .. ',"batches":' .. quoted(job.batches) .. ',"ids":['
 end
 
-local function hand_out(job, call)
-  job.attempts, job.call = job.attempts + 1, call
-  move(lane, job, 'sending', now + input.hold_us)
-  return job_json(job)
+-- Jobs in the order of the line; of neighbours that are alike it is said once what they are.
+local function jobs_json(jobs)
+  local parts, ids, common = {}, {}, nil
+  for _, job in ipairs(jobs) do
+    if job.common ~= common then
+      if common then parts[#parts] = parts[#parts] .. table.concat(ids, ',') .. ']}' end
+      parts[#parts + 1], common, ids = alike_json(job), job.common, {}
+    end
+    ids[#ids + 1] = '"' .. job.id .. '"'
+  end
+  return table.concat(parts, ',') .. table.concat(ids, ',') .. ']}'
+end
+
+local function sending(fields, call) return { state = 'sending', call = call, attempts = fields.attempts + 1 } end
+
+local function hand_out(jobs, call)
+  local ends = text(now + input.hold_us)
+  for _, job in ipairs(jobs) do
+    change_alike(job, call, sending, call)
+    move(lane, job, ends)
+  end
+  return jobs_json(jobs)
 end
 
 local function make_calls(sizes, jobs)
   local calls, taken = {}, 0
   for index, size in ipairs(sizes) do
-    local call, name, parts = input.claim .. ':' .. index, size > 1 and 'batch' or 'single', {}
+    local call, name = input.claim .. ':' .. index, size > 1 and 'batch' or 'single'
     window_set(meter[name], call, size, now + input.open_us + input.window_us, now)
-    for slot = 1, size do parts[slot] = hand_out(jobs[taken + slot], call) end
+    local handed = hand_out({ unpack(jobs, taken + 1, taken + size) }, call)
     taken = taken + size
-    calls[index] = '{"id":"' .. call .. '","meter":"' .. name .. '","jobs":[' .. table.concat(parts, ',') .. ']}'
+    calls[index] = '{"id":"' .. call .. '","meter":"' .. name .. '","jobs":[' .. handed .. ']}'
   end
   return calls
 end
@@ -166,7 +185,8 @@ if account_rests then probes[#probes + 1] = input.accounts[account] end
 local batch_size = input.batch_size
 if #probes > 0 then input.permits, batch_size = 1, 0 end
 
-local single_free, batch_free = input.limits.single - used('single'), input.limits.batch - used('batch')
+local single_free = input.limits.single - window_used(meter.single, now)
+local batch_free = input.limits.batch - batch_window_used(meter.batch, now)
 local _, count = plan(redis.call('ZCARD', K.ready(lane)), input.permits, batch_size, single_free, batch_free)
 local jobs = count > 0 and gather(count) or {}
 local calls = make_calls(plan(#jobs, input.permits, batch_size, single_free, batch_free), jobs)

@@ -16,38 +16,45 @@ local lanes, ended, again = {}, 0, 0
 
 -- A push may be faster than the answer to its cancel: the record then ends the job.
 local function keep_for_record(job, told)
-  job.told = cjson.encode({ status = told.status, message = told.message, filled = told.filled, ord = told.ord })
-  change(job)
+  change(job, { told = cjson.encode({ status = told.status, message = told.message, filled = told.filled, ord = told.ord }) })
 end
 
 -- A push names an order, and a client id may have been used for several: the job's own is known from the cancel's answer.
 local function meant(job, told)
   if not job or not job.live then return false end
-  if told.generation ~= 0 then return job.state == 'accepted' and tonumber(job.generation) == told.generation end
+  if told.generation ~= 0 then return job.state == 'accepted' and job.generation == told.generation end
   return by_order_id(job.id) or job.ord == told.ord
 end
 
-local function end_as(job, told)
+local endings = {}
+
+local function ending_of(job, told)
   local ending = { status = told.status, code = job.code or '', message = told.message, filled = told.filled }
   if ending.message == '' then ending.message = job.message or '' end
-  finish(told.lane, job, ending, wall, input.retention_s)
+  local alike = table.concat({ ending.status, ending.code, ending.filled, ending.message }, ' ')
+  endings[alike] = endings[alike] or ending
+  return endings[alike]
+end
+
+local function end_as(job, told)
+  finish(told.lane, job, ending_of(job, told), wall, input.retention_s)
   ended = ended + 1
 end
 
 local function cancel_again(job, told)
-  note(job, '{"at":' .. text(wall) .. ',"call":"","endpoint":"book","sCode":null,"sMsg":' .. cjson.encode(told.message) .. '}')
+  local attempt = '{"at":' .. text(wall) .. ',"call":"","endpoint":"book","sCode":null,"sMsg":' .. cjson.encode(told.message) .. '}'
+  change(job, { log = noted(job.log, attempt) })
   if job.believed == 'exhausted' or job.attempts >= input.max_attempts then
     return exhaust(told.lane, job, told.message .. '; attempts used up', wall, input.retention_s)
   end
-  job.believed = nil
-  move(told.lane, job, 'queued', job.place)
+  change(job, { state = 'queued', believed = false })
+  move(told.lane, job, job.place)
   redis.call('ZADD', K.lanes(), text(now), told.lane)
   again = again + 1
 end
 
 local function stay(job, told)
-  job.looks = text(told.looks)
-  change(job)
+  change(job, { looks = told.looks })
 end
 
 local function apply(told)

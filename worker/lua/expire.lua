@@ -15,10 +15,7 @@ local now, wall = clock()
 local lanes = {}
 
 local function abandoned(job)
-  if not job.unread then
-    job.unread = text(now)
-    change(job)
-  end
+  if not job.unread then change(job, { unread = text(now) }) end
   return now - tonumber(job.unread) > input.abandon_us
 end
 

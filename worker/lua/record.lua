@@ -31,12 +31,23 @@ local function ending(decided)
   return decided.ending
 end
 
+-- The attempt joins the job's history; `sent` is its first one.
+local function remembered(fields, done, decided)
+  if decided.act == 'return' then return {} end
+  return { sent = fields.sent or text(wall - done.elapsed_us), log = noted(fields.log, decided.line) }
+end
+
 -- The exchange's word is not the book's: the job waits for a look at it, with what is believed until then.
-local function await_confirmation(lane, job, decided, ord)
-  job.believed, job.code, job.message = decided.status, decided.code, decided.message
-  job.accepted = decided.status == 'accepted' and text(wall) or job.accepted
-  job.ord, job.looks, job.unread, job.call = ord ~= '' and ord or nil, nil, nil, nil
-  move(lane, job, 'accepted', now)
+local function believe(new, fields, decided)
+  new.state, new.call, new.looks, new.unread = 'accepted', false, false, false
+  new.believed, new.code, new.message = decided.status, decided.code, decided.message
+  new.accepted = decided.status == 'accepted' and text(wall) or fields.accepted
+  return new
+end
+
+local function await_confirmation(lane, job, ord)
+  if ord ~= '' and not by_order_id(job.id) then change(job, { ord = ord }) end
+  move(lane, job, text(now))
   users[uid_of(lane)] = true
 end
 
@@ -51,13 +62,6 @@ local function begin_rest(done, rest)
   if probe then done.behind_us = math.max(done.behind_us, rest_until(rest.scope) - now + BEHIND_US) end
 end
 
--- The attempt joins the job's history; `sent` is its first one.
-local function remember(done, job, decided)
-  if decided.act == 'return' then return end
-  job.sent = job.sent or text(wall - done.elapsed_us)
-  note(job, decided.line)
-end
-
 -- What a push told while the cancel was under way; of a client id the answer says whose order it is.
 local function pushed_of(job, decided, ord)
   local told = job.told and cjson.decode(job.told)
@@ -67,37 +71,41 @@ local function pushed_of(job, decided, ord)
     accepted = decided.status == 'accepted' and text(wall) or nil }
 end
 
--- The claim still holds the job: it moves as decided.
+-- held: what jobs become that the claim still holds: they move as decided.
+local function held(fields, done, decided)
+  local new = remembered(fields, done, decided)
+  new.state, new.call = decided.delay_us > 0 and 'retrying' or 'queued', false
+  new.attempts = fields.attempts - (decided.counts and 0 or 1)
+  return decided.act == 'confirm' and believe(new, fields, decided) or new
+end
+
 local function move_on(done, job, decided, ord)
-  local lane = done.lane
-  if not decided.counts then job.attempts = job.attempts - 1 end
-  local told = pushed_of(job, decided, ord)
-  if told then return finish(lane, job, told, wall, input.retention_s) end
-  if decided.act == 'finish' then return finish(lane, job, ending(decided), wall, input.retention_s) end
-  if decided.act == 'confirm' then return await_confirmation(lane, job, decided, ord) end
-  local delay_us = decided.act == 'retry' and math.max(decided.delay_us, done.behind_us) or 0
-  job.call = nil
-  if delay_us > 0 then move(lane, job, 'retrying', now + delay_us) else move(lane, job, 'queued', job.place) end
+  local lane, pushed = done.lane, pushed_of(job, decided, ord)
+  change_alike(job, decided, held, done, decided)
+  if pushed then finish(lane, job, pushed, wall, input.retention_s)
+  elseif decided.act == 'finish' then finish(lane, job, ending(decided), wall, input.retention_s)
+  elseif decided.act == 'confirm' then await_confirmation(lane, job, ord)
+  else move(lane, job, decided.delay_us > 0 and text(now + decided.delay_us) or job.place) end
 end
 
 -- The claim ran out: the job may be queued again, or another call's.
 local function apply_late(done, job, decided, ord)
-  local waits = job.state == 'queued' or job.state == 'retrying'
-  if decided.act == 'finish' and decided.status ~= 'exhausted' then
-    finish(done.lane, job, ending(decided), wall, input.retention_s)
-  elseif decided.act == 'confirm' and decided.status ~= 'exhausted' and waits then
-    await_confirmation(done.lane, job, decided, ord)
-  elseif decided.act ~= 'return' then
-    change(job)
+  if decided.act == 'return' then return end
+  local tells, waits = decided.status ~= 'exhausted', job.state == 'queued' or job.state == 'retrying'
+  local new = remembered(job, done, decided)
+  if decided.act == 'confirm' and tells and waits then
+    change(job, believe(new, job, decided))
+    return await_confirmation(done.lane, job, ord)
   end
+  change(job, new)
+  if decided.act == 'finish' and tells then finish(done.lane, job, ending(decided), wall, input.retention_s) end
 end
 
 local function apply(done, decided, id, generation, ord)
   local job = job_read(id)
-  local known = job and job.live and tonumber(job.generation) == generation
+  local known = job and job.live and job.generation == generation
   if not known or job.call ~= done.call then done.stale = done.stale + 1 end
   if not known then return end
-  remember(done, job, decided)
   if job.call == done.call then move_on(done, job, decided, ord) else apply_late(done, job, decided, ord) end
 end
 
@@ -113,6 +121,7 @@ end
 
 local function apply_to_all(done, decided)
   decided.line = '{"at":' .. text(wall) .. ',' .. string.sub(decided.attempt, 2)
+  decided.delay_us = decided.act == 'retry' and math.max(decided.delay_us, done.behind_us) or 0
   for _, job in ipairs(decided.jobs) do apply(done, decided, job[1], job[2], job[3]) end
 end
 

@@ -38,7 +38,7 @@ end
 
 local function end_row(job, generation)
   local unsent = { attempts = 0, generation = generation }
-  row_end(input.batch, job.id, ENDING.status, result_json(unsent, ENDING, wall))
+  row_end(input.batch, job.id, { status = ENDING.status, result = result_json(unsent, ENDING, wall) })
 end
 
 -- The batch waits for the generation after this one.
@@ -46,16 +46,14 @@ local function leave_next(job)
   local following = cjson.decode(job.next)
   local others = others_of(following.batches)
   following.batches, following.deadline = table.concat(others, ' '), deadline_of(others, following.deadline)
-  job.next = #others > 0 and cjson.encode(following) or nil
-  change(job)
+  change(job, { next = #others > 0 and cjson.encode(following) })
   end_row(job, job.generation + 1)
 end
 
 local function detach(lane, job)
   local others = others_of(job.batches)
   if #others == 0 then return finish(lane, job, ENDING, wall, input.retention_s) end
-  job.batches, job.deadline = table.concat(others, ' '), deadline_of(others, job.deadline)
-  change(job)
+  change(job, { batches = table.concat(others, ' '), deadline = deadline_of(others, job.deadline) })
   end_row(job, job.generation)
 end
 

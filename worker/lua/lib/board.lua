@@ -39,7 +39,7 @@ end
 local function slots_note(lane, limits, batch_size, now)
   local single, batch = K.window(lane .. ':single'), K.window(lane .. ':batch')
   local single_at = window_free_at(single, limits.single, 1, window_used(single, now))
-  local batch_at = batch_size < 2 and INF or window_free_at(batch, limits.batch, 2, window_used(batch, now))
+  local batch_at = batch_size < 2 and INF or batch_window_free_at(batch, limits.batch, 2, batch_window_used(batch, now))
   if single_at > 0 then single_at = single_at + COALESCE_US end
   redis.call('HSET', K.lane(lane), 'single_at', text(single_at), 'batch_at', text(batch_at))
 end

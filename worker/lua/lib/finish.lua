@@ -16,14 +16,14 @@ local function row_json(waiting, result)
   return '{"n":' .. n .. ',"enqueued":' .. enqueued .. ',"clOrdId":' .. quoted(client_id) .. ',' .. result .. '}'
 end
 
--- Rows that end are collected, too: batch → {jobs, endings [{status, result}]}.
+-- Rows that end are collected, too: batch → {jobs, told [{status, result}]}.
 local rows_ending = {}
 
-local function row_end(batch, job, status, result)
-  local rows = rows_ending[batch] or { jobs = {}, endings = {} }
+local function row_end(batch, job, told)
+  local rows = rows_ending[batch] or { jobs = {}, told = {} }
   rows_ending[batch] = rows
   rows.jobs[#rows.jobs + 1] = job
-  rows.endings[#rows.endings + 1] = { status, result }
+  rows.told[#rows.told + 1] = told
 end
 
 local function rows_write(batch, rows)
@@ -31,8 +31,8 @@ local function rows_write(batch, rows)
   for index, row in ipairs(waiting) do
     if row then
       ended[#ended + 1] = rows.jobs[index]
-      ended[#ended + 1] = row_json(row, rows.endings[index][2])
-      tally(key, 'status:' .. rows.endings[index][1], 1)
+      ended[#ended + 1] = row_json(row, rows.told[index].result)
+      tally(key, 'status:' .. rows.told[index].status, 1)
     end
   end
   if #ended == 0 then return end
@@ -71,25 +71,16 @@ local function memory_json(job, status, result)
     gave_up = status == 'exhausted' and job.batches or nil })
 end
 
--- Jobs that end together mostly end alike: they share one result and one memory.
-local ALIKE = { 'attempts', 'generation', 'sent', 'accepted', 'log', 'account', 'batches' }
-local last = {}
-
-local function is_like_last(job, ending)
-  if last.ending ~= ending then return false end
-  for _, field in ipairs(ALIKE) do
-    if last[field] ~= job[field] then return false end
-  end
-  return true
-end
-
+-- told: what is told of a job's end: {status, result, memory, batches [batch]}; jobs alike that end alike share it.
 local function told_of(job, ending, wall)
-  if not is_like_last(job, ending) then
-    last = { ending = ending, result = result_json(job, ending, wall) }
-    last.memory = memory_json(job, ending.status, last.result)
-    for _, field in ipairs(ALIKE) do last[field] = job[field] end
+  ending.told = ending.told or {}
+  local told = ending.told[job.common]
+  if not told then
+    told = { status = ending.status, result = result_json(job, ending, wall), batches = words(job.batches) }
+    told.memory = memory_json(job, ending.status, told.result)
+    ending.told[job.common] = told
   end
-  return last.result, last.memory
+  return told
 end
 
 local outcomes_trimmed = false
@@ -110,7 +101,8 @@ end
 -- next: a client id that was asked for again after its job's first send gets a generation of its own.
 local function open_next(lane, job)
   if not job.next then return end
-  open(lane, job.id, job, cjson.decode(job.next))
+  local following = cjson.decode(job.next)
+  open(lane, job.id, job, following, following.place)
 end
 
 -- An order whose cancel was given up is remembered as perhaps live, until a later generation has it off the book.
@@ -118,19 +110,20 @@ local function expose(job, status, wall, retention)
   if status == 'exhausted' then
     redis.call('ZADD', K.may_be_live(), text(wall), job.id)
     redis.call('ZREMRANGEBYSCORE', K.may_be_live(), '-inf', text(wall - retention * 1000000))
-  elseif number(job.generation) > 1 and (OFF_BOOK[status] or status == 'accepted') then
+  elseif job.generation > 1 and (OFF_BOOK[status] or status == 'accepted') then
     redis.call('ZREM', K.may_be_live(), job.id)
   end
 end
 
--- finish(lane, job, ending): ending = {status, code, message, accepted µs as text or nil, filled}; the job must be live.
+-- finish(lane, job, ending): ending = {status, code, message, accepted µs as text or nil, filled}, the same table for all
+-- that end alike; the job must be live.
 local function finish(lane, job, ending, wall, retention)
-  local result, memory = told_of(job, ending, wall)
-  for _, batch in ipairs(words(job.batches)) do row_end(batch, job.id, ending.status, result) end
+  local told = told_of(job, ending, wall)
+  for _, batch in ipairs(told.batches) do row_end(batch, job.id, told) end
   outcome_add(job, ending.status, ending.code, ending.message, wall, retention)
   tally(K.lane(lane), 'status:' .. ending.status, 1)
-  job_end(lane, job, ending.status, memory, retention)
   expose(job, ending.status, wall, retention)
+  job_end(lane, job, told.memory, retention)
   open_next(lane, job)
 end
 

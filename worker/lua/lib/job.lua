@@ -1,52 +1,63 @@
--- The one mover: a live job is in exactly one place of its lane, the one that its state names.
-
-local function unconfirmed(lane) return K.unconfirmed(uid_of(lane)) end
+-- What a job is: its place in line, and fields that it mostly has in common with its neighbours.
+-- Redis keeps of a live job the text '<place> <fields as JSON>'; of an ended one JSON alone: it has no place any more.
+--
+-- Jobs are read and changed by the dozen, and most of a dozen are alike. So alike jobs share one table of fields, which is
+-- read, changed and written once for all of them. A job's fields are read as its own (job.state); they are set by `change`
+-- or `change_alike`, never by assignment. Whoever changes a job fetches it by `job_read` in the same script.
 
 -- by_order_id: the job names its order by the exchange's id; a client id may be used again.
 local function by_order_id(job) return string.match(job, '/o%d+$') ~= nil end
 
-local PLACE = { queued = K.ready, retrying = K.later, sending = K.claimed, accepted = unconfirmed }
 local OFF_BOOK = { canceled = true, filled = true, gone = true }
 local LOG_KEPT = 10
 
-local places = { queued = {}, retrying = {}, sending = {}, accepted = {} }
+-- Jobs by id as this script has left them (false: there is none), and those that `write_out` has to write.
+local jobs, changed = {}, {}
 
--- place_of: the zset of the lane's jobs in that state, or nil: an ended job is in none.
-local function place_of(lane, state)
-  local known = places[state]
-  if known and not known[lane] then known[lane] = PLACE[state](lane) end
-  return known and known[lane]
+-- common: the fields of jobs that are alike; `after` has those that they changed into, by the cause.
+local function common_of(fields) return { fields = fields, after = {}, reads = { __index = fields } } end
+
+local function take_on(job, common)
+  job.common = common
+  setmetatable(job, common.reads)
 end
 
--- What this script knows of jobs, and what of it `write_out` has to write: one command for each place, counter and kind
--- of change costs a fraction of one for each job.
-local jobs, changed, moves, counts = {}, {}, {}, {}
+local known_texts = {}
 
--- Lua can unpack some thousands of values at once.
+local function common_in(told)
+  local common = known_texts[told]
+  if not common then
+    common = common_of(cjson.decode(told))
+    known_texts[told] = common
+  end
+  return common
+end
+
+local function common_text(common)
+  if not common.text then common.text = cjson.encode(common.fields) end
+  return common.text
+end
+
+-- new: was = the state in which Redis has the job, or nil.
+local function job_new(id, key, place, common)
+  local job = { id = id, key = key, place = place, live = place ~= nil, was = place and common.fields.state, common = common }
+  return setmetatable(job, common.reads)
+end
+
+local function job_of(id, key, written)
+  local place, told = string.match(written, '^(%d+) (.*)$')
+  return job_new(id, key, place, common_in(told or written))
+end
+
+local function job_text(job) return job.place .. ' ' .. common_text(job.common) end
+
+-- in_parts: Lua can unpack some thousands of values at once.
 local function in_parts(values, call)
   for from = 1, #values, 2000 do call(unpack(values, from, math.min(from + 1999, #values))) end
 end
 
--- A job's text is a JSON object of texts: cjson would round long numbers.
-local function job_of(id, key, written)
-  local job = cjson.decode(written)
-  job.id, job.key = id, key
-  job.attempts = number(job.attempts)
-  job.live = job.place ~= nil and PLACE[job.state] ~= nil -- an ended job has no place in line
-  return job
-end
-
-local function job_text(job)
-  local id, key, live, attempts = job.id, job.key, job.live, job.attempts
-  job.id, job.key, job.live, job.attempts = nil, nil, nil, text(attempts)
-  local written = cjson.encode(job)
-  job.id, job.key, job.live, job.attempts = id, key, live, attempts
-  return written
-end
-
--- read: the jobs are known from now on; many at once cost little more than one.
-local function jobs_read(ids)
-  local keys, unread = {}, {}
+local function unread_of(ids)
+  local unread, keys = {}, {}
   for _, id in ipairs(ids) do
     if jobs[id] == nil then
       jobs[id] = false
@@ -54,105 +65,47 @@ local function jobs_read(ids)
       keys[#keys + 1] = K.job(id)
     end
   end
-  local found = {}
-  in_parts(keys, function(...)
-    for _, written in ipairs(redis.call('MGET', ...)) do found[#found + 1] = written end
-  end)
-  for index, id in ipairs(unread) do
-    if found[index] then jobs[id] = job_of(id, keys[index], found[index]) end
-  end
+  return unread, keys
 end
 
--- job_read: the job as this script last left it, or nil.
+-- read: all at once, for many cost little more than one.
+local function jobs_read(ids)
+  local unread, keys = unread_of(ids)
+  local at = 0
+  in_parts(keys, function(...)
+    for _, written in ipairs(redis.call('MGET', ...)) do
+      at = at + 1
+      if written then jobs[unread[at]] = job_of(unread[at], keys[at], written) end
+    end
+  end)
+end
+
 local function job_read(id)
   if jobs[id] == nil then jobs_read({ id }) end
   return jobs[id] or nil
 end
 
--- change: whoever sets fields of a job says so.
-local function change(job) changed[job.id] = job end
-
-local function collected(into, key)
-  local list = into[key]
-  if not list then
-    list = {}
-    into[key] = list
-  end
-  return list
+-- with: the fields with those of `new` (false: without it).
+local function with(fields, new)
+  local all = {}
+  for field, value in pairs(fields) do all[field] = value end
+  for field, value in pairs(new) do all[field] = value or nil end
+  return all
 end
 
-local function tally(key, field, by)
-  local fields = collected(counts, key)
-  fields[field] = (fields[field] or 0) + by
-end
-
-local function move_to(lane, job, place, score)
-  local moved = moves[job.id]
-  if not moved then
-    moved = { from = place_of(lane, job.state) }
-    moves[job.id] = moved
-  end
-  moved.to, moved.score = place, score
+-- change: sets fields of one job; false takes one away.
+local function change(job, new)
+  take_on(job, common_of(with(job.common.fields, new)))
   changed[job.id] = job
 end
 
--- move: takes a live job out of its place and puts it into that of `state`, with `score` (a number, or its text).
-local function move(lane, job, state, score)
-  move_to(lane, job, place_of(lane, state), type(score) == 'number' and text(score) or score)
-  job.state = state
-end
-
--- job_end: takes a live job out of its place; `memory` (text) is kept of it for `retention` seconds.
-local function job_end(lane, job, state, memory, retention)
-  move_to(lane, job, nil)
-  job.state, job.live, job.memory, job.retention = state, false, memory, retention
-end
-
--- Redis keeps a small zset as a list and searches it for each member; a long one makes it a skip list for good.
-local LONG = string.rep('-', 65)
-local MANY = 32
-
-local function enter(place, scored)
-  if #scored >= MANY then redis.call('ZADD', place, 0, LONG) end
-  in_parts(scored, function(...) redis.call('ZADD', place, ...) end)
-  if #scored >= MANY then redis.call('ZREM', place, LONG) end
-end
-
-local function moves_write()
-  local leaving, entering = {}, {}
-  for id, moved in pairs(moves) do
-    if moved.from and moved.from ~= moved.to then
-      local list = collected(leaving, moved.from)
-      list[#list + 1] = id
-    end
-    if moved.to then
-      local list = collected(entering, moved.to)
-      list[#list + 1] = moved.score
-      list[#list + 1] = id
-    end
-  end
-  for place, ids in pairs(leaving) do in_parts(ids, function(...) redis.call('ZREM', place, ...) end) end
-  for place, scored in pairs(entering) do enter(place, scored) end
-  moves = {}
-end
-
-local function jobs_write()
-  local live = {}
-  for _, job in pairs(changed) do
-    if job.live then
-      live[#live + 1] = job.key
-      live[#live + 1] = job_text(job)
-    else redis.call('SET', job.key, job.memory, 'EX', job.retention) end
-  end
-  in_parts(live, function(...) redis.call('MSET', ...) end)
-  changed = {}
-end
-
-local function counts_write()
-  for key, fields in pairs(counts) do
-    for field, by in pairs(fields) do redis.call('HINCRBY', key, field, by) end
-  end
-  counts = {}
+-- change_alike: sets the fields that new(fields, ...) returns; what it returns is the same for every job that is alike, for
+-- one cause (any value).
+local function change_alike(job, cause, new, ...)
+  local after = job.common.after
+  if not after[cause] then after[cause] = common_of(with(job.common.fields, new(job.common.fields, ...))) end
+  take_on(job, after[cause])
+  changed[job.id] = job
 end
 
 local function words(value)
@@ -162,25 +115,12 @@ local function words(value)
   return list
 end
 
--- note: adds one attempt (JSON text, one line) to the job's history, of which the last ones are kept.
-local function note(job, attempt)
-  if not job.log then
-    job.log = attempt
-    return
-  end
+-- noted: a job's history with one more attempt (JSON text, one line); the last ones are kept.
+local function noted(log, attempt)
+  if not log then return attempt end
   local lines = {}
-  for line in string.gmatch(job.log, '[^\n]+') do lines[#lines + 1] = line end
+  for line in string.gmatch(log, '[^\n]+') do lines[#lines + 1] = line end
   lines[#lines + 1] = attempt
   while #lines > LOG_KEPT do table.remove(lines, 1) end
-  job.log = table.concat(lines, '\n')
-end
-
--- open: a new generation of the order's job; wanted = {account, place, batches, deadline}, all text. Returns it.
-local function open(lane, id, before, wanted)
-  local generation = (before and number(before.generation) or 0) + 1
-  local job = { id = id, key = K.job(id), live = true, state = 'queued', generation = text(generation), attempts = 0,
-    account = wanted.account, place = wanted.place, batches = wanted.batches, deadline = wanted.deadline }
-  jobs[id] = job
-  move_to(lane, job, place_of(lane, 'queued'), wanted.place)
-  return job
+  return table.concat(lines, '\n')
 end

@@ -9,39 +9,44 @@ local function memory(job, seen)
   return job.result
 end
 
-local function wanted_by(asker, place)
-  return { account = asker.account, place = place, batches = asker.batch, deadline = asker.deadline }
+-- wanted: what a job that is opened for the asker is to be; one table, so that all are alike.
+local function wanted_by(asker)
+  asker.wanted = asker.wanted or { account = asker.account, batches = asker.batch, deadline = asker.deadline }
+  return asker.wanted
 end
 
 -- A client id may be reused at the exchange: once its job was sent, whoever asks again gets a send of his own.
 local function join_next(asker, job, place)
-  local following = job.next and cjson.decode(job.next) or wanted_by(asker, place)
+  local following = job.next and cjson.decode(job.next) or with(wanted_by(asker), { place = place })
   if job.next then
     following.batches = following.batches .. ' ' .. asker.batch
     following.deadline = text(math.max(tonumber(following.deadline), tonumber(asker.deadline)))
     if tonumber(place) < tonumber(following.place) then following.place = place end
   end
-  job.next = cjson.encode(following)
+  change(job, { next = cjson.encode(following) })
+end
+
+local function joined_by(fields, asker)
+  return { batches = fields.batches .. ' ' .. asker.batch,
+    deadline = text(math.max(tonumber(fields.deadline), tonumber(asker.deadline))) }
 end
 
 local function hasten(asker, lane, job, place)
   if not asker.urgent or tonumber(job.place) < URGENT_BELOW then return end
   job.place = place
-  if job.state == 'queued' then move(lane, job, 'queued', place) end
+  if job.state == 'queued' then move(lane, job, place) end
 end
 
 local function join(asker, lane, job, place)
-  change(job)
   if not by_order_id(job.id) and (job.attempts > 0 or job.sent) then return join_next(asker, job, place) end
-  job.batches = job.batches .. ' ' .. asker.batch
-  job.deadline = text(math.max(tonumber(job.deadline), tonumber(asker.deadline)))
+  change_alike(job, asker, joined_by, asker)
   hasten(asker, lane, job, place)
 end
 
 -- ask: joins the job if it is live, else opens the generation after `job` (which may be nil). Returns whether it joined.
 local function ask(asker, lane, id, job, place)
   local live = job and job.live
-  if live then join(asker, lane, job, place) else open(lane, id, job, wanted_by(asker, place)) end
+  if live then join(asker, lane, job, place) else open(lane, id, job, wanted_by(asker), place) end
   return live
 end
 
@@ -59,11 +64,11 @@ local function ask_again(asker, lane, id, row, place, seen)
   tally(K.batch(asker.batch), 'status:' .. ended.status, -1)
   local known = memory(job, seen)
   if known then
-    row_end(asker.batch, id, job.state, known)
+    row_end(asker.batch, id, { status = job.state, result = known })
     return 'remembered'
   end
   -- the job may be forgotten while its row is kept
   if ask(asker, lane, id, job or { generation = ended.generation }, place) then return 'joined' end
-  job_read(id).log = history(row)
+  change(job_read(id), { log = history(row) })
   return 'opened'
 end

@@ -1,12 +1,16 @@
--- The exact sliding window: a zset of slots, each scored with the µs at which it is free again.
--- An open slot's score is its latest possible end; settling sets it to one window after the record.
+-- The exact sliding window: a zset of calls, '<call>/<its slots>', each scored with the µs at which its slots are free again.
+-- Open slots' score is their latest possible end; settling sets it to one window after the record.
 
 local purged = {}
 
--- used(key): slots not free now; forgets those that are.
-local function window_used(key, now)
+local function window_purge(key, now)
   if not purged[key] then redis.call('ZREMRANGEBYSCORE', key, '-inf', text(now)) end
   purged[key] = true
+end
+
+-- used(key): slots not free now, of a window whose calls take one each; forgets those that are.
+local function window_used(key, now)
+  window_purge(key, now)
   return redis.call('ZCARD', key)
 end
 
@@ -18,21 +22,32 @@ local function window_free_at(key, limit, need, used)
   return tonumber(redis.call('ZRANGE', key, index, index, 'WITHSCORES')[2])
 end
 
-local function window_set(key, call, count, free_us, now)
-  local args = {}
-  for slot = 1, count do
-    args[#args + 1] = text(free_us)
-    args[#args + 1] = call .. '/' .. slot
+local function slots_of(call) return tonumber(string.match(call, '/(%d+)$')) end
+
+-- The same of a window whose calls take several slots.
+local function batch_window_used(key, now)
+  window_purge(key, now)
+  local used = 0
+  for _, call in ipairs(redis.call('ZRANGE', key, 0, -1)) do used = used + slots_of(call) end
+  return used
+end
+
+local function batch_window_free_at(key, limit, need, used)
+  if used + need <= limit then return 0 end
+  local calls = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
+  for index = 1, #calls, 2 do
+    used = used - slots_of(calls[index])
+    if used + need <= limit then return tonumber(calls[index + 1]) end
   end
-  redis.call('ZADD', key, unpack(args))
+  return INF
+end
+
+local function window_set(key, call, count, free_us, now)
+  redis.call('ZADD', key, text(free_us), call .. '/' .. count)
   redis.call('PEXPIRE', key, math.max(600000, math.ceil((free_us - now) / 1000) + 1000))
 end
 
-local function window_release(key, call, count)
-  local slots = {}
-  for slot = 1, count do slots[slot] = call .. '/' .. slot end
-  redis.call('ZREM', key, unpack(slots))
-end
+local function window_release(key, call, count) redis.call('ZREM', key, call .. '/' .. count) end
 
 -- Slots may have been forgotten by another life of this Redis: nobody sends until they must have ended. Returns when that is.
 local function blocked_until(now, blackout_us)
