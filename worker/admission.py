@@ -185,7 +185,7 @@ def _orders(orders: Sequence[Order], uid: str) -> dict[str, dict[str, object]]:
     for order in orders:
         job = str(JobId(uid, order.instId, order.ordId, order.clOrdId))
         client = order.clOrdId or ""
-        found.setdefault(job, {"job": job, "lane": lane_of(uid, order.instId), "n": len(found), "cl": client})
+        found.setdefault(job, {"job": job, "lane": lane_of(uid, order.instId), "n": str(len(found)), "cl": client})
     return found
 
 

@@ -6,7 +6,7 @@ template is written once. Windows and the clock carry no runner's prefix: the ex
 
 import re
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from worker.instruments import lane_of
 from worker.okx.orders import OrderRef
@@ -230,11 +230,7 @@ def _lua_function(entry: Entry) -> str:
     return f"function K.{entry.name}({argument}) return {root} .. '{head}'{tail} end"
 
 
-_JOB = re.compile(r"(?P<uid>[^/]+)/(?P<inst_id>[^/]+)/(?P<kind>[oc])(?P<ident>.+)")
-
-
-@dataclass(frozen=True, slots=True)
-class JobId:
+class JobId(NamedTuple):
     """Which order a job cancels: User ID, instrument and one id. Its text is the job's id in Redis."""
 
     uid: str
@@ -259,9 +255,9 @@ class JobId:
     @classmethod
     def parse(cls, text: str) -> Self:
         """The inverse of `str`; raises ValueError for anything else."""
-        match = _JOB.fullmatch(text)
-        if match is None:
+        uid, _, rest = text.partition("/")
+        inst_id, _, named = rest.partition("/")
+        kind, ident = named[:1], named[1:]
+        if not (uid and inst_id and ident and kind in "oc"):
             raise ValueError(f"not a job id: {text!r}")
-        by_ord_id = match["kind"] == "o"
-        ident = match["ident"]
-        return cls(match["uid"], match["inst_id"], ident if by_ord_id else None, None if by_ord_id else ident)
+        return cls(uid, inst_id, ident, None) if kind == "o" else cls(uid, inst_id, None, ident)

@@ -12,6 +12,9 @@ from worker.okx.codes import Verdict
 
 log = structlog.get_logger(__name__)
 
+_DEAD: Final = ("rejected", "exhausted")
+_NEED_US: Final = (Verdict.BUG, Verdict.UNKNOWN)
+
 REFUSED: Final = "somebody else uses this meter, or our model of it is wrong"
 
 
@@ -32,7 +35,8 @@ def report(done: Done, recorded: Recorded | None) -> None:
     if recorded is None:
         return  # nothing of it holds; the sender has said so
     for decided in result.decided:
-        _dead(grant, decided, needs_us=decided.verdict in (Verdict.BUG, Verdict.UNKNOWN))
+        if decided.status in _DEAD and decided.act == "finish":
+            _dead(grant, decided)
         if decided.act == "retry" and decided.verdict is Verdict.UNKNOWN and not decided.whole:
             log.warning("code_unknown", **_about(grant, decided), hint="a row of the verdict table is missing")
     if result.refused:
@@ -50,13 +54,11 @@ def report_exhausted(jobs: Iterable[Exhausted]) -> None:
         _may_be_live(_facts(job, job.job, job.lane, code=job.code, why=job.message))
 
 
-def _dead(grant: Grant, decided: Decided, *, needs_us: bool) -> None:
-    if decided.act != "finish" or decided.status not in ("rejected", "exhausted"):
-        return
+def _dead(grant: Grant, decided: Decided) -> None:
     if decided.status == "exhausted":
         _may_be_live(_about(grant, decided))
     else:
-        log.error("order_rejected", **_about(grant, decided), needs_us=needs_us)
+        log.error("order_rejected", **_about(grant, decided), needs_us=decided.verdict in _NEED_US)
 
 
 def _may_be_live(facts: dict[str, object]) -> None:

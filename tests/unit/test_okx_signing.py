@@ -80,4 +80,4 @@ def test_order_sends_one_id() -> None:
     assert OrderRef("BTC-USDT", "1", "a").fields() == {"instId": "BTC-USDT", "ordId": "1"}
     assert OrderRef("BTC-USDT", None, "a").fields() == {"instId": "BTC-USDT", "clOrdId": "a"}
     with pytest.raises(ValueError, match="needs ordId or clOrdId"):
-        OrderRef("BTC-USDT", "", None)
+        OrderRef("BTC-USDT", "", None).fields()

@@ -8,7 +8,7 @@
 -- KEYS[1]  the runner's prefix
 -- ARGV[1]  JSON: batch {id, digest, size, urgent, account, deadline_s, retention_s, meta {field: text}}, or of a mass cancel
 --          {id, urgent, account, seen (wall µs after which the orders were open)},
---          orders [{job, lane, n, cl}], n = its place in the batch (of a mass cancel: none)
+--          orders [{job, lane, n, cl}], n = its place in the batch, as text (of a mass cancel: none)
 -- return   JSON: {status: "ok" | "conflict" | "ended" (a mass cancel that takes no more; nothing else is told), new, joined,
 --          remembered, known, again (of a mass cancel, ended rows that wait again), sealed, size, waiting, created (wall µs),
 --          now (wall µs), lanes {lane: [queued, single used, batch used, held for µs]}, paused [scope that an operator paused]}
@@ -121,7 +121,7 @@ local function take_all_seen()
     local row = known_rows[index]
     if row then see_again(order, row, index)
     else
-      order.n, size = size, size + 1
+      order.n, size = text(size), size + 1
       take(order, index)
     end
   end
@@ -136,7 +136,7 @@ local function take_all()
 end
 
 if batch.seen then take_all_seen() else take_all() end
-in_parts(rows, function(...) redis.call('HSET', K.rows(batch.id), ...) end)
+hset_all(K.rows(batch.id), rows)
 write_out(wall)
 for lane in pairs(lanes) do
   redis.call('ZADD', K.lanes(), text(now), lane)

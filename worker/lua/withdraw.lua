@@ -38,7 +38,7 @@ end
 
 local function end_row(job, generation)
   local unsent = { attempts = 0, generation = generation }
-  row_end(input.batch, job.id, { status = ENDING.status, result = result_json(unsent, ENDING, wall) })
+  row_end(input.batch, job.id, { counter = 'status:' .. ENDING.status, result = result_json(unsent, ENDING, wall) })
 end
 
 -- The batch waits for the generation after this one.

@@ -128,12 +128,7 @@ def _refusal_class(status: int, code: str) -> type[ExchangeError] | None:
 
 
 def _item(row: Mapping[str, object]) -> Item:
-    return Item(
-        ordId=_text(row.get("ordId")),
-        clOrdId=_text(row.get("clOrdId")),
-        sCode=_base(row.get("sCode")),
-        sMsg=_text(row.get("sMsg")),
-    )
+    return Item(_text(row.get("ordId")), _text(row.get("clOrdId")), _base(row.get("sCode")), _text(row.get("sMsg")))
 
 
 def _objects(data: object) -> tuple[Mapping[str, object], ...]:
@@ -151,7 +146,9 @@ def _is_plain(value: object) -> bool:
 
 
 def _text(value: object) -> str:
-    return str(value).strip() if _is_plain(value) else ""
+    if isinstance(value, str):
+        return value.strip()
+    return str(value) if _is_plain(value) else ""
 
 
 def _microseconds(value: object) -> int | None:

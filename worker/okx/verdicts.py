@@ -58,9 +58,10 @@ def _is_nameless(item: Item) -> bool:
 def _by_id(items: Sequence[Item]) -> Mapping[tuple[str, str], list[Item]]:
     found: dict[tuple[str, str], list[Item]] = {}
     for item in items:
-        for kind, value in (("ordId", item.ordId), ("clOrdId", item.clOrdId)):
-            if value:
-                found.setdefault((kind, value), []).append(item)
+        if item.ordId:
+            found.setdefault(("ordId", item.ordId), []).append(item)
+        if item.clOrdId:
+            found.setdefault(("clOrdId", item.clOrdId), []).append(item)
     return found
 
 
@@ -70,10 +71,10 @@ def _of_order(
     if not answer.items:
         return _of_envelope(answer)._replace(whole=several)
     name = ("ordId", order.ordId) if order.ordId else ("clOrdId", order.clOrdId or "")
-    items = by_id.get(name, [])
-    if len({item.sCode for item in items}) == 1:
-        return _of_item(items[0], answer)
-    return _missing(answer)  # not there, or there with two meanings
+    items = by_id.get(name, ())
+    if not items or any(item.sCode != items[0].sCode for item in items[1:]):
+        return _missing(answer)  # not there, or there with two meanings
+    return _of_item(items[0], answer)
 
 
 def _of_item(item: Item, answer: Answer) -> Judgement:

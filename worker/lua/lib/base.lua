@@ -57,3 +57,24 @@ end
 -- A full Redis refuses scripts until their first write, and takes all writes after it; this write is always taken and
 -- changes nothing. For verbs without which what was admitted could not end.
 local function despite_full_memory() redis.call('ZREM', K.board(), '') end
+
+-- in_parts: Lua can unpack some thousands of values at once.
+local function in_parts(values, call)
+  for from = 1, #values, 2000 do call(unpack(values, from, math.min(from + 1999, #values))) end
+end
+
+-- Redis keeps a small hash or zset as a list that it searches for each name; a long one makes it a table for good.
+local LONG = string.rep('-', 65)
+local MANY = 32
+
+local function zadd_all(zset, scored)
+  if #scored >= MANY then redis.call('ZADD', zset, 0, LONG) end
+  in_parts(scored, function(...) redis.call('ZADD', zset, ...) end)
+  if #scored >= MANY then redis.call('ZREM', zset, LONG) end
+end
+
+local function hset_all(hash, values)
+  if #values >= MANY then redis.call('HSET', hash, LONG, '') end
+  in_parts(values, function(...) redis.call('HSET', hash, ...) end)
+  if #values >= MANY then redis.call('HDEL', hash, LONG) end
+end

@@ -16,7 +16,7 @@ local function row_json(waiting, result)
   return '{"n":' .. n .. ',"enqueued":' .. enqueued .. ',"clOrdId":' .. quoted(client_id) .. ',' .. result .. '}'
 end
 
--- Rows that end are collected, too: batch → {jobs, told [{status, result}]}.
+-- Rows that end are collected, too: batch → {jobs, told [{counter, result}]}.
 local rows_ending = {}
 
 local function row_end(batch, job, told)
@@ -32,12 +32,12 @@ local function rows_write(batch, rows)
     if row then
       ended[#ended + 1] = rows.jobs[index]
       ended[#ended + 1] = row_json(row, rows.told[index].result)
-      tally(key, 'status:' .. rows.told[index].status, 1)
+      tally(key, rows.told[index].counter, 1)
     end
   end
   if #ended == 0 then return end
   tally(key, 'waiting', -#ended / 2)
-  in_parts(ended, function(...) redis.call('HSET', K.rows(batch), ...) end)
+  hset_all(K.rows(batch), ended)
 end
 
 -- write_out: what moves and ends have collected; before the board is looked at.
@@ -71,12 +71,12 @@ local function memory_json(job, status, result)
     gave_up = status == 'exhausted' and job.batches or nil })
 end
 
--- told: what is told of a job's end: {status, result, memory, batches [batch]}; jobs alike that end alike share it.
+-- told: what is told of a job's end: {counter, result, memory, batches [batch]}; jobs alike that end alike share it.
 local function told_of(job, ending, wall)
   ending.told = ending.told or {}
   local told = ending.told[job.common]
   if not told then
-    told = { status = ending.status, result = result_json(job, ending, wall), batches = words(job.batches) }
+    told = { counter = 'status:' .. ending.status, result = result_json(job, ending, wall), batches = words(job.batches) }
     told.memory = memory_json(job, ending.status, told.result)
     ending.told[job.common] = told
   end
@@ -93,8 +93,8 @@ end
 
 local function outcome_add(job, status, code, message, wall, retention)
   outcomes_trim(wall, retention)
-  redis.call('XADD', K.outcomes(), '*', 'order', job.id, 'account', job.account, 'generation', job.generation,
-    'status', status, 'sCode', code, 'sMsg', message, 'attempts', job.attempts, 'finished', text(wall),
+  redis.call('XADD', K.outcomes(), '*', 'order', job.id, 'account', job.account, 'generation', text(job.generation),
+    'status', status, 'sCode', code, 'sMsg', message, 'attempts', text(job.attempts), 'finished', text(wall),
     'batches', job.batches or '')
 end
 
@@ -121,7 +121,7 @@ local function finish(lane, job, ending, wall, retention)
   local told = told_of(job, ending, wall)
   for _, batch in ipairs(told.batches) do row_end(batch, job.id, told) end
   outcome_add(job, ending.status, ending.code, ending.message, wall, retention)
-  tally(K.lane(lane), 'status:' .. ending.status, 1)
+  tally(K.lane(lane), told.counter, 1)
   expose(job, ending.status, wall, retention)
   job_end(lane, job, told.memory, retention)
   open_next(lane, job)

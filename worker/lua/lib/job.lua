@@ -51,11 +51,6 @@ end
 
 local function job_text(job) return job.place .. ' ' .. common_text(job.common) end
 
--- in_parts: Lua can unpack some thousands of values at once.
-local function in_parts(values, call)
-  for from = 1, #values, 2000 do call(unpack(values, from, math.min(from + 1999, #values))) end
-end
-
 local function unread_of(ids)
   local unread, keys = {}, {}
   for _, id in ipairs(ids) do

@@ -64,7 +64,7 @@ local function ask_again(asker, lane, id, row, place, seen)
   tally(K.batch(asker.batch), 'status:' .. ended.status, -1)
   local known = memory(job, seen)
   if known then
-    row_end(asker.batch, id, { status = job.state, result = known })
+    row_end(asker.batch, id, { counter = 'status:' .. job.state, result = known })
     return 'remembered'
   end
   -- the job may be forgotten while its row is kept

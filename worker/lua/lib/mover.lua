@@ -55,16 +55,6 @@ local function collected(into, key)
   return list
 end
 
--- Redis keeps a small zset as a list and searches it for each member; a long one makes it a skip list for good.
-local LONG = string.rep('-', 65)
-local MANY = 32
-
-local function enter(place, scored)
-  if #scored >= MANY then redis.call('ZADD', place, 0, LONG) end
-  in_parts(scored, function(...) redis.call('ZADD', place, ...) end)
-  if #scored >= MANY then redis.call('ZREM', place, LONG) end
-end
-
 local function moves_write()
   local leaving, entering = {}, {}
   for id, job in pairs(changed) do
@@ -81,8 +71,8 @@ local function moves_write()
     end
     job.was, job.lane, job.score = job.live and job.state, nil, nil
   end
-  for place, ids in pairs(leaving) do in_parts(ids, function(...) redis.call('ZREM', place, ...) end) end
-  for place, scored in pairs(entering) do enter(place, scored) end
+  for zset, ids in pairs(leaving) do in_parts(ids, function(...) redis.call('ZREM', zset, ...) end) end
+  for zset, scored in pairs(entering) do zadd_all(zset, scored) end
 end
 
 local function jobs_write()
@@ -91,7 +81,7 @@ local function jobs_write()
     if job.live then
       live[#live + 1] = job.key
       live[#live + 1] = job_text(job)
-    else redis.call('SET', job.key, job.memory, 'EX', job.retention) end
+    else redis.call('SET', job.key, job.memory, 'EX', text(job.retention)) end
   end
   in_parts(live, function(...) redis.call('MSET', ...) end)
   changed = {}
