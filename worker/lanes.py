@@ -11,7 +11,7 @@ from worker.scripts import Scripts
 from worker.users import User, account_scope
 from worker.window import Timing
 
-_ALIKE: Final = ("act", "status", "code", "message", "delay_us", "counts", "attempt")
+_ALIKE: Final = ("act", "status", "code", "message", "delay_us", "counts", "attempt", "generation")
 
 STRIKES: Final = 5
 
@@ -147,8 +147,15 @@ def _rests(rests: Sequence[RestFor]) -> list[dict[str, object]]:
 
 def _decided(decided: Iterable[Decided]) -> list[dict[str, object]]:
     """What is the same for most jobs of a call is said once."""
-    found: dict[tuple[object, ...], list[tuple[str, int, str]]] = {}
-    for job, act, code, message, attempt, status, ord_id, delay_s, counts, _, _ in decided:
-        alike = (act, status, code, message, round(delay_s * 1e6), counts, attempt)
-        found.setdefault(alike, []).append((job.id, job.generation, ord_id))
-    return [dict(zip(_ALIKE, alike, strict=True)) | {"jobs": jobs} for alike, jobs in found.items()]
+    found: dict[tuple[object, ...], list[Decided]] = {}
+    for each in decided:
+        job, act, code, message, attempt, status, _, delay_s, counts, _, _ = each
+        alike = (act, status, code, message, round(delay_s * 1e6), counts, attempt, job.generation)
+        found.setdefault(alike, []).append(each)
+    return [dict(zip(_ALIKE, alike, strict=True)) | _jobs_of(each) for alike, each in found.items()]
+
+
+def _jobs_of(decided: Sequence[Decided]) -> dict[str, object]:
+    """The exchange's id is told of those that do not name their order by it."""
+    ords = {each.job.id: each.ord_id for each in decided if each.ord_id and not each.job.ref.ordId}
+    return {"jobs": [each.job.id for each in decided], "ords": ords}

@@ -10,7 +10,8 @@
 --          exchange (scope), strike {limit, base_us, cap_us, reason} (optional),
 --          rests [{scope, base_us, cap_us, reason}], mended [probed scopes whose rest ends],
 --          decided [{act: "finish" | "confirm" | "retry" | "return", status, code, message, delay_us, counts,
---          attempt (JSON text without `at`), jobs [[id, generation, ordId at the exchange]]}]}]
+--          attempt (JSON text without `at`), generation, jobs [id], ords {id of a job that names a client id: its ordId at
+--          the exchange}}]}]
 -- return   JSON: {due {lane: µs from now, -1: no work}, calls [{stale (jobs no longer held), rested [scopes whose rest began
 --          or goes on], repeated}]}
 
@@ -45,8 +46,8 @@ local function believe(new, fields, decided)
   return new
 end
 
-local function await_confirmation(lane, job, ord)
-  if ord ~= '' and not by_order_id(job.id) then change(job, { ord = ord }) end
+local function await_confirmation(lane, job, decided)
+  if decided.ords[job.id] then change(job, { ord = decided.ords[job.id] }) end
   move(lane, job, text(now))
   users[uid_of(lane)] = true
 end
@@ -63,9 +64,9 @@ local function begin_rest(done, rest)
 end
 
 -- What a push told while the cancel was under way; of a client id the answer says whose order it is.
-local function pushed_of(job, decided, ord)
+local function pushed_of(job, decided)
   local told = job.told and cjson.decode(job.told)
-  if not told or not (by_order_id(job.id) or ord == told.ord) then return nil end
+  if not told or not (by_order_id(job.id) or decided.ords[job.id] == told.ord) then return nil end
   local message = told.message ~= '' and told.message or decided.message
   return { status = told.status, code = decided.code, message = message, filled = told.filled,
     accepted = decided.status == 'accepted' and text(wall) or nil }
@@ -79,41 +80,41 @@ local function held(fields, done, decided)
   return decided.act == 'confirm' and believe(new, fields, decided) or new
 end
 
-local function move_on(done, job, decided, ord)
-  local lane, pushed = done.lane, pushed_of(job, decided, ord)
+local function move_on(done, job, decided)
+  local lane, pushed = done.lane, pushed_of(job, decided)
   change_alike(job, decided, held, done, decided)
   if pushed then finish(lane, job, pushed, wall, input.retention_s)
   elseif decided.act == 'finish' then finish(lane, job, ending(decided), wall, input.retention_s)
-  elseif decided.act == 'confirm' then await_confirmation(lane, job, ord)
+  elseif decided.act == 'confirm' then await_confirmation(lane, job, decided)
   else move(lane, job, decided.delay_us > 0 and text(now + decided.delay_us) or job.place) end
 end
 
 -- The claim ran out: the job may be queued again, or another call's.
-local function apply_late(done, job, decided, ord)
+local function apply_late(done, job, decided)
   if decided.act == 'return' then return end
   local tells, waits = decided.status ~= 'exhausted', job.state == 'queued' or job.state == 'retrying'
   local new = remembered(job, done, decided)
   if decided.act == 'confirm' and tells and waits then
     change(job, believe(new, job, decided))
-    return await_confirmation(done.lane, job, ord)
+    return await_confirmation(done.lane, job, decided)
   end
   change(job, new)
   if decided.act == 'finish' and tells then finish(done.lane, job, ending(decided), wall, input.retention_s) end
 end
 
-local function apply(done, decided, id, generation, ord)
+local function apply(done, decided, id)
   local job = job_read(id)
-  local known = job and job.live and job.generation == generation
+  local known = job and job.live and job.generation == decided.generation
   if not known or job.call ~= done.call then done.stale = done.stale + 1 end
   if not known then return end
-  if job.call == done.call then move_on(done, job, decided, ord) else apply_late(done, job, decided, ord) end
+  if job.call == done.call then move_on(done, job, decided) else apply_late(done, job, decided) end
 end
 
 local function decided_ids()
   local ids = {}
   for _, done in ipairs(input.calls) do
     for _, decided in ipairs(done.decided) do
-      for _, job in ipairs(decided.jobs) do ids[#ids + 1] = job[1] end
+      for _, id in ipairs(decided.jobs) do ids[#ids + 1] = id end
     end
   end
   return ids
@@ -122,7 +123,7 @@ end
 local function apply_to_all(done, decided)
   decided.line = '{"at":' .. text(wall) .. ',' .. string.sub(decided.attempt, 2)
   decided.delay_us = decided.act == 'retry' and math.max(decided.delay_us, done.behind_us) or 0
-  for _, job in ipairs(decided.jobs) do apply(done, decided, job[1], job[2], job[3]) end
+  for _, id in ipairs(decided.jobs) do apply(done, decided, id) end
 end
 
 -- Calls in a row without an answer: only so many, then the exchange's address rests.

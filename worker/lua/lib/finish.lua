@@ -42,7 +42,6 @@ end
 
 -- write_out: what moves and ends have collected; before the board is looked at.
 local function write_out(wall)
-  moves_write()
   jobs_write()
   local touched = rows_ending
   for batch, rows in pairs(touched) do rows_write(batch, rows) end
@@ -71,12 +70,13 @@ local function memory_json(job, status, result)
     gave_up = status == 'exhausted' and job.batches or nil })
 end
 
--- told: what is told of a job's end: {counter, result, memory, batches [batch]}; jobs alike that end alike share it.
-local function told_of(job, ending, wall)
+-- told: what is told of a job's end: {counter, result, memory, batches [batch], retention}; jobs alike that end alike share it.
+local function told_of(job, ending, wall, retention)
   ending.told = ending.told or {}
   local told = ending.told[job.common]
   if not told then
-    told = { counter = 'status:' .. ending.status, result = result_json(job, ending, wall), batches = words(job.batches) }
+    told = { counter = 'status:' .. ending.status, result = result_json(job, ending, wall), batches = words(job.batches),
+      retention = retention }
     told.memory = memory_json(job, ending.status, told.result)
     ending.told[job.common] = told
   end
@@ -118,12 +118,12 @@ end
 -- finish(lane, job, ending): ending = {status, code, message, accepted µs as text or nil, filled}, the same table for all
 -- that end alike; the job must be live.
 local function finish(lane, job, ending, wall, retention)
-  local told = told_of(job, ending, wall)
+  local told = told_of(job, ending, wall, retention)
   for _, batch in ipairs(told.batches) do row_end(batch, job.id, told) end
   outcome_add(job, ending.status, ending.code, ending.message, wall, retention)
   tally(K.lane(lane), told.counter, 1)
   expose(job, ending.status, wall, retention)
-  job_end(lane, job, told.memory, retention)
+  job_end(lane, job, told)
   open_next(lane, job)
 end
 

@@ -11,8 +11,8 @@ local function by_order_id(job) return string.match(job, '/o%d+$') ~= nil end
 local OFF_BOOK = { canceled = true, filled = true, gone = true }
 local LOG_KEPT = 10
 
--- Jobs by id as this script has left them (false: there is none), and those that `write_out` has to write.
-local jobs, changed = {}, {}
+-- Jobs by id as this script has left them; false: there is none.
+local jobs = {}
 
 -- common: the fields of jobs that are alike; `after` has those that they changed into, by the cause.
 local function common_of(fields) return { fields = fields, after = {}, reads = { __index = fields } } end
@@ -38,15 +38,15 @@ local function common_text(common)
   return common.text
 end
 
--- new: was = the state in which Redis has the job, or nil.
-local function job_new(id, key, place, common)
-  local job = { id = id, key = key, place = place, live = place ~= nil, was = place and common.fields.state, common = common }
-  return setmetatable(job, common.reads)
+-- new: kept = what Redis has of the job, or nil.
+local function job_new(id, key, place, common, kept)
+  return setmetatable({ id = id, key = key, place = place, live = place ~= nil, common = common, kept = kept }, common.reads)
 end
 
 local function job_of(id, key, written)
   local place, told = string.match(written, '^(%d+) (.*)$')
-  return job_new(id, key, place, common_in(told or written))
+  local common = common_in(told or written)
+  return job_new(id, key, place, common, common)
 end
 
 local function job_text(job) return job.place .. ' ' .. common_text(job.common) end
@@ -89,10 +89,7 @@ local function with(fields, new)
 end
 
 -- change: sets fields of one job; false takes one away.
-local function change(job, new)
-  take_on(job, common_of(with(job.common.fields, new)))
-  changed[job.id] = job
-end
+local function change(job, new) take_on(job, common_of(with(job.common.fields, new))) end
 
 -- change_alike: sets the fields that new(fields, ...) returns; what it returns is the same for every job that is alike, for
 -- one cause (any value).
@@ -100,7 +97,6 @@ local function change_alike(job, cause, new, ...)
   local after = job.common.after
   if not after[cause] then after[cause] = common_of(with(job.common.fields, new(job.common.fields, ...))) end
   take_on(job, after[cause])
-  changed[job.id] = job
 end
 
 local function words(value)

@@ -9,21 +9,15 @@ local zsets = { queued = {}, retrying = {}, sending = {}, accepted = {} }
 
 local function zset_of(lane, state)
   local known = zsets[state]
-  if not known[lane] then known[lane] = PLACE[state](lane) end
-  return known[lane]
+  if known and not known[lane] then known[lane] = PLACE[state](lane) end
+  return known and known[lane]
 end
 
 -- move: puts a live job into the place of the lane that its state names now, with `score` (text).
-local function move(lane, job, score)
-  job.lane, job.score = lane, score
-  changed[job.id] = job
-end
+local function move(lane, job, score) job.lane, job.score = lane, score end
 
--- job_end: takes a job out of its place; `memory` (text) is kept of it for `retention` seconds.
-local function job_end(lane, job, memory, retention)
-  job.lane, job.live, job.memory, job.retention = lane, false, memory, retention
-  changed[job.id] = job
-end
+-- job_end: takes a job out of its place; of it is kept told.memory (text), for told.retention seconds.
+local function job_end(lane, job, told) job.lane, job.live, job.ended = lane, false, told end
 
 local opened = {}
 
@@ -39,8 +33,8 @@ end
 -- all text, the same table for all jobs that shall be alike.
 local function open(lane, id, before, wanted, place)
   local generation = (before and before.generation or 0) + 1
-  local job = job_new(id, K.job(id), place, opened_for(wanted, generation))
-  job.was = jobs[id] and jobs[id].was
+  local kept = jobs[id] and jobs[id].kept
+  local job = job_new(id, K.job(id), place, opened_for(wanted, generation), kept)
   jobs[id] = job
   move(lane, job, place)
   return job
@@ -55,36 +49,39 @@ local function collected(into, key)
   return list
 end
 
-local function moves_write()
-  local leaving, entering = {}, {}
-  for id, job in pairs(changed) do
-    local from = job.lane and job.was and zset_of(job.lane, job.was)
-    local to = job.score and job.live and zset_of(job.lane, job.state)
-    if from and from ~= to then
-      local list = collected(leaving, from)
-      list[#list + 1] = id
-    end
-    if to then
-      local list = collected(entering, to)
-      list[#list + 1] = job.score
-      list[#list + 1] = id
-    end
-    job.was, job.lane, job.score = job.live and job.state, nil, nil
+local function moves_of(job, leaving, entering)
+  local from = job.kept and zset_of(job.lane, job.kept.fields.state)
+  local to = job.live and zset_of(job.lane, job.state)
+  if from and from ~= to then
+    local ids = collected(leaving, from)
+    ids[#ids + 1] = job.id
   end
+  if to then
+    local scored = collected(entering, to)
+    scored[#scored + 1] = job.score
+    scored[#scored + 1] = job.id
+  end
+end
+
+local function moves_write(leaving, entering)
   for zset, ids in pairs(leaving) do in_parts(ids, function(...) redis.call('ZREM', zset, ...) end) end
   for zset, scored in pairs(entering) do zadd_all(zset, scored) end
 end
 
 local function jobs_write()
-  local live = {}
-  for _, job in pairs(changed) do
-    if job.live then
-      live[#live + 1] = job.key
-      live[#live + 1] = job_text(job)
-    else redis.call('SET', job.key, job.memory, 'EX', text(job.retention)) end
+  local texts, ended, leaving, entering = {}, {}, {}, {}
+  for _, job in pairs(jobs) do
+    if job and (job.lane or job.common ~= job.kept) then
+      if job.lane then moves_of(job, leaving, entering) end
+      texts[#texts + 1] = job.key
+      texts[#texts + 1] = job.live and job_text(job) or job.ended.memory
+      if not job.live then ended[#ended + 1] = job end
+      job.kept, job.lane, job.score = job.common, nil, nil
+    end
   end
-  in_parts(live, function(...) redis.call('MSET', ...) end)
-  changed = {}
+  moves_write(leaving, entering)
+  in_parts(texts, function(...) redis.call('MSET', ...) end)
+  for _, job in ipairs(ended) do redis.call('EXPIRE', job.key, text(job.ended.retention)) end
 end
 
 -- Counters that change, by key and field.
