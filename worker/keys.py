@@ -99,8 +99,9 @@ CATALOGUE: Final[tuple[Entry, ...]] = (
     Entry(
         "job",
         "job:{}",
-        "hash",
-        "state, generation, attempts, place in line, batches; ended: result or account, gave_up (batches)",
+        "string",
+        "live: 'place JSON' (state, generation, attempts, account, batches, deadline, …); "
+        "ended: JSON (state, generation; result, or account and gave_up)",
         "RETENTION_S",
         "the mover",
     ),

@@ -17,6 +17,7 @@ from websockets.exceptions import WebSocketException
 from worker.okx.answers import Row
 from worker.okx.credentials import Credentials
 from worker.okx.session import PATIENCE, LoginRefused, Patience, Session, SessionOver, open_session
+from worker.okx.shared import SharedTLSSocket
 from worker.okx.sockets import tls_context
 
 log = structlog.get_logger(__name__)
@@ -155,5 +156,5 @@ class Channel(Thread):
 
 def _context(verify: str | None) -> ssl.SSLContext:
     context = tls_context(verify or DEFAULT_CA_BUNDLE_PATH)
-    context.sslsocket_class = ssl.SSLSocket  # the library waits in its own way
+    context.sslsocket_class = SharedTLSSocket  # the library reads in a thread of its own
     return context

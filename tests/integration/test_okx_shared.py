@@ -1,0 +1,93 @@
+"""Can one thread read a TLS connection while others write and close it?"""
+
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from threading import Event, Thread
+
+import pytest
+
+from tests.certificate import self_signed
+from worker.okx.shared import SharedTLSSocket
+from worker.okx.sockets import tls_context
+
+SOON_S = 10.0
+LARGE = bytes(range(256)) * 40_000  # more than the sockets take at once
+
+
+@pytest.fixture
+def ends(tmp_path: Path) -> Iterator[tuple[SharedTLSSocket, ssl.SSLSocket]]:
+    """Our end of a TLS 1.3 connection, and the other one."""
+    certificate = self_signed(tmp_path / "server.pem")
+    theirs, ours = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), tls_context(str(certificate))
+    theirs.load_cert_chain(certificate)
+    ours.sslsocket_class = SharedTLSSocket
+    accepted: list[ssl.SSLSocket] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        taking = Thread(target=lambda: accepted.append(theirs.wrap_socket(listener.accept()[0], server_side=True)))
+        taking.start()
+        mine = ours.wrap_socket(socket.create_connection(listener.getsockname()), server_hostname="127.0.0.1")
+        taking.join(SOON_S)
+    assert isinstance(mine, SharedTLSSocket)
+    mine.settimeout(SOON_S)
+    accepted[0].settimeout(SOON_S)
+    with mine, accepted[0]:
+        yield mine, accepted[0]
+
+
+def reading(mine: SharedTLSSocket) -> tuple[Thread, list[bytes]]:
+    """A thread that reads what comes until the end or an error."""
+    read, began = [], Event()
+
+    def run() -> None:
+        began.set()
+        with suppress(OSError):
+            while data := mine.recv(1 << 16):
+                read.append(data)
+
+    thread = Thread(target=run, daemon=True)
+    thread.start()
+    assert began.wait(SOON_S)
+    return thread, read
+
+
+def test_a_reader_that_waits_ends_with_the_connection(ends: tuple[SharedTLSSocket, ssl.SSLSocket]) -> None:
+    """What was written beside it arrives; of a plain TLS socket the reader would wait for ever."""
+    mine, theirs = ends
+    mine.settimeout(None)
+    thread, read = reading(mine)
+    mine.sendall(b"a")
+    assert theirs.recv(9) == b"a"
+    mine.close()
+    thread.join(SOON_S)
+    assert not thread.is_alive()
+    assert not read
+
+
+def test_both_ways_at_once(ends: tuple[SharedTLSSocket, ssl.SSLSocket]) -> None:
+    """More than fits into either direction, whole and in order."""
+    mine, theirs = ends
+    thread, read = reading(mine)
+    sending = Thread(target=mine.sendall, args=[LARGE])
+    sending.start()
+    theirs.sendall(LARGE)
+    got = b""
+    while len(got) < len(LARGE):
+        got += theirs.recv(1 << 16)
+    sending.join(SOON_S)
+    theirs.close()
+    thread.join(SOON_S)
+    assert got == LARGE
+    assert b"".join(read) == LARGE
+
+
+def test_waiting_has_an_end(ends: tuple[SharedTLSSocket, ssl.SSLSocket]) -> None:
+    """Of reading what never comes, and of writing what nobody takes."""
+    mine, _ = ends
+    mine.settimeout(0.05)
+    with pytest.raises(TimeoutError):
+        mine.recv(1)
+    with pytest.raises(TimeoutError):
+        mine.sendall(LARGE)
