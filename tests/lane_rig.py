@@ -144,17 +144,17 @@ def orders(count: int, *, first: int = 1, inst_id: str = "BTC-USDT") -> list[dic
 
 def finished(job: Job, status: str = "accepted", code: str = "0") -> Decided:
     """The job ends."""
-    return Decided(job, "finish", code, "", json.dumps({"sCode": code}), status=status)
+    return Decided((job,), "finish", code, "", json.dumps({"sCode": code}), status=status)
 
 
 def retried(job: Job, delay_s: float, *, counts: bool = True) -> Decided:
     """The job goes again."""
-    return Decided(job, "retry", "51410", "being canceled", '{"sCode":"51410"}', delay_s=delay_s, counts=counts)
+    return Decided((job,), "retry", "51410", "being canceled", '{"sCode":"51410"}', delay_s=delay_s, counts=counts)
 
 
 def returned(job: Job) -> Decided:
     """The job was not sent."""
-    return Decided(job, "return", "", "", "{}", counts=False)
+    return Decided((job,), "return", "", "", "{}", counts=False)
 
 
 def rest(scope: str, base_s: float = 0.5, cap_s: float = 10.0) -> RestFor:
@@ -164,4 +164,5 @@ def rest(scope: str, base_s: float = 0.5, cap_s: float = 10.0) -> RestFor:
 
 def believed(job: Job, status: str = "accepted", code: str = "0", *, ord_id: str = "") -> Decided:
     """The exchange said so, and the book is to confirm it."""
-    return Decided(job, "confirm", code, "", json.dumps({"sCode": code}), status=status, ord_id=ord_id)
+    ords = {job.id: ord_id} if ord_id else {}
+    return Decided((job,), "confirm", code, "", json.dumps({"sCode": code}), status=status, ords=ords)

@@ -1,9 +1,12 @@
 """What do a claim and a record say? The values that pass between the lanes, the turn and the sender.
 
-Of each order there is one `Job` and one `Decided`: named tuples, which cost a third of a frozen dataclass.
+Of each order there is one `Job`: a named tuple, which costs a third of a frozen dataclass. Jobs of which the same is
+said share one `Decided`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from worker.okx.codes import Verdict
@@ -71,19 +74,19 @@ class Grant:
 
 
 class Decided(NamedTuple):
-    """What becomes of one job: ended with `status`, sent again after `delay_s`, or given back unsent.
+    """What becomes of jobs: ended with `status`, sent again after `delay_s`, or given back unsent.
 
-    `confirm`: it is believed to end with `status`, and the book will tell; `ord_id` is the exchange's id of the order.
-    `attempt`: what its history is to say of the call, JSON.
+    `confirm`: they are believed to end with `status`, and the book will tell. `ords`: the exchange's id of the order,
+    by the id of a job that names it by a client id. `attempt`: what their history is to say of the call, JSON.
     """
 
-    job: Job
+    jobs: tuple[Job, ...]
     act: Act
     code: str
     message: str
     attempt: str
     status: str = ""
-    ord_id: str = ""
+    ords: Mapping[str, str] = MappingProxyType({})
     delay_s: float = 0.0
     counts: bool = True
     verdict: Verdict | None = None

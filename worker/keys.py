@@ -248,17 +248,20 @@ class JobId(NamedTuple):
         """The lane in which the job waits."""
         return lane_of(self.uid, self.inst_id)
 
-    @property
-    def ref(self) -> OrderRef:
-        """The order as the exchange is told of it."""
-        return OrderRef(self.inst_id, self.ord_id, self.cl_ord_id)
-
     @classmethod
     def parse(cls, text: str) -> Self:
         """The inverse of `str`; raises ValueError for anything else."""
-        uid, _, rest = text.partition("/")
-        inst_id, _, named = rest.partition("/")
-        kind, ident = named[:1], named[1:]
-        if not (uid and inst_id and ident and kind in "oc"):
-            raise ValueError(f"not a job id: {text!r}")
-        return cls(uid, inst_id, ident, None) if kind == "o" else cls(uid, inst_id, None, ident)
+        return cls(text.partition("/")[0], *order_of(text))
+
+
+def order_of(job: str) -> OrderRef:
+    """The order that a job cancels, as the exchange is told of it; raises ValueError for what is no job's id."""
+    uid, _, order = job.partition("/")
+    inst_id, _, named = order.partition("/")
+    ident = named[1:]
+    if uid and inst_id and ident:
+        if named[0] == "o":
+            return OrderRef(inst_id, ident)
+        if named[0] == "c":
+            return OrderRef(inst_id, None, ident)
+    raise ValueError(f"not a job id: {job!r}")

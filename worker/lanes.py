@@ -3,15 +3,15 @@
 import time
 import uuid
 from collections.abc import Iterable, Sequence
+from itertools import groupby
+from operator import attrgetter
 from typing import Any, Final
 
 from worker.grants import Call, Decided, Done, Exhausted, Grant, Job, Recorded, RestFor
-from worker.keys import JobId
+from worker.keys import order_of
 from worker.scripts import Scripts
 from worker.users import User, account_scope
 from worker.window import Timing
-
-_ALIKE: Final = ("act", "status", "code", "message", "delay_us", "counts", "attempt", "generation")
 
 STRIKES: Final = 5
 
@@ -95,7 +95,7 @@ def _done(done: Done) -> dict[str, object]:
         "exchange": grant.user.exchange,
         "rests": _rests(result.rests),
         "mended": result.mended,
-        "decided": _decided(result.decided),
+        "decided": list(_decided(result.decided)),
     }
     if result.strike:
         said["strike"] = _rests([result.strike])[0] | {"limit": STRIKES}
@@ -130,7 +130,7 @@ def _jobs(alike: dict[str, Any]) -> Iterable[Job]:
     """Of neighbours that are alike it is said once what they are."""
     left_s, batches = alike["left"] / 1e6, tuple(alike["batches"].split())
     account, attempts, generation = alike["account"], alike["attempts"], alike["generation"]
-    return (Job(job, JobId.parse(job).ref, account, attempts, generation, left_s, batches) for job in alike["ids"])
+    return (Job(job, order_of(job), account, attempts, generation, left_s, batches) for job in alike["ids"])
 
 
 def _rests(rests: Sequence[RestFor]) -> list[dict[str, object]]:
@@ -145,17 +145,18 @@ def _rests(rests: Sequence[RestFor]) -> list[dict[str, object]]:
     ]
 
 
-def _decided(decided: Iterable[Decided]) -> list[dict[str, object]]:
-    """What is the same for most jobs of a call is said once."""
-    found: dict[tuple[object, ...], list[Decided]] = {}
+def _decided(decided: Iterable[Decided]) -> Iterable[dict[str, object]]:
     for each in decided:
-        job, act, code, message, attempt, status, _, delay_s, counts, _, _ = each
-        alike = (act, status, code, message, round(delay_s * 1e6), counts, attempt, job.generation)
-        found.setdefault(alike, []).append(each)
-    return [dict(zip(_ALIKE, alike, strict=True)) | _jobs_of(each) for alike, each in found.items()]
-
-
-def _jobs_of(decided: Sequence[Decided]) -> dict[str, object]:
-    """The exchange's id is told of those that do not name their order by it."""
-    ords = {each.job.id: each.ord_id for each in decided if each.ord_id and not each.job.ref.ordId}
-    return {"jobs": [each.job.id for each in decided], "ords": ords}
+        for generation, jobs in groupby(each.jobs, key=attrgetter("generation")):
+            yield {
+                "act": each.act,
+                "status": each.status,
+                "code": each.code,
+                "message": each.message,
+                "delay_us": round(each.delay_s * 1e6),
+                "counts": each.counts,
+                "attempt": each.attempt,
+                "generation": generation,
+                "jobs": [job.id for job in jobs],
+                "ords": dict(each.ords),
+            }

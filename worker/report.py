@@ -38,7 +38,8 @@ def report(done: Done, recorded: Recorded | None) -> None:
         if decided.status in _DEAD and decided.act == "finish":
             _dead(grant, decided)
         if decided.act == "retry" and decided.verdict is Verdict.UNKNOWN and not decided.whole:
-            log.warning("code_unknown", **_about(grant, decided), hint="a row of the verdict table is missing")
+            for about in _about(grant, decided):
+                log.warning("code_unknown", **about, hint="a row of the verdict table is missing")
     if result.refused:
         alert(Condition.LANE_REFUSED, grant.lane, {"lane": grant.lane, "meter": call.meter, "hint": REFUSED})
     for rest in (*result.rests, *([result.strike] if result.strike else [])):
@@ -55,10 +56,11 @@ def report_exhausted(jobs: Iterable[Exhausted]) -> None:
 
 
 def _dead(grant: Grant, decided: Decided) -> None:
-    if decided.status == "exhausted":
-        _may_be_live(_about(grant, decided))
-    else:
-        log.error("order_rejected", **_about(grant, decided), needs_us=decided.verdict in _NEED_US)
+    for about in _about(grant, decided):
+        if decided.status == "exhausted":
+            _may_be_live(about)
+        else:
+            log.error("order_rejected", **about, needs_us=decided.verdict in _NEED_US)
 
 
 def _may_be_live(facts: dict[str, object]) -> None:
@@ -68,8 +70,8 @@ def _may_be_live(facts: dict[str, object]) -> None:
     alert(Condition.ORDER_MAY_BE_LIVE, subject or str(facts["lane"]), facts)
 
 
-def _about(grant: Grant, decided: Decided) -> dict[str, object]:
-    return _facts(decided.job, decided.job.id, grant.lane, code=decided.code, why=decided.message)
+def _about(grant: Grant, decided: Decided) -> Iterable[dict[str, object]]:
+    return (_facts(job, job.id, grant.lane, code=decided.code, why=decided.message) for job in decided.jobs)
 
 
 def _facts(job: Job | Exhausted, order: str, lane: str, *, code: str, why: str) -> dict[str, object]:

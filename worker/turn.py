@@ -1,15 +1,17 @@
 """What does one call's answer do to its jobs, slots and scopes? Pure: judgements in, one `Result` out."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import groupby
 from typing import Final
 
 from worker.grants import Act, Call, Decided, Grant, Job, RestFor, Result, Slots
 from worker.okx.answers import Answer
 from worker.okx.codes import Scope, Verdict
 from worker.okx.errors import DeadlinePassed, ExchangeError, NeverSent, OutcomeUnknown, Throttled
-from worker.okx.verdicts import Judgement, judge
-from worker.retry import Finish, Policy, Retry, decide, rest_for
+from worker.okx.orders import OrderRef
+from worker.okx.verdicts import Judgement, exchange_ids, judge
+from worker.retry import Finish, Policy, decide, rest_for
 from worker.users import account_scope
 
 _encode: Final = json.JSONEncoder(separators=(",", ":")).encode
@@ -32,15 +34,17 @@ class Turns:
 
     def conclude(self, grant: Grant, call: Call, outcome: Answer | ExchangeError, elapsed_s: float) -> Result:
         """What to record of a call that took `elapsed_s` seconds from its first byte on."""
-        judged = judge([job.ref for job in call.jobs], outcome)
-        served = any(each.verdict in _SERVED for each in judged)
-        judgements = tuple(_scoped(each, probe=bool(grant.probes), served=served) for each in judged)
+        orders = [job.ref for job in call.jobs]
+        groups = _alike(call.jobs, judge(orders, outcome), probe=bool(grant.probes))
+        judgements = [judged for judged, _ in groups]
         if isinstance(outcome, NeverSent):
             return self._unsent(grant, call, judgements)
+        ords = _named(call.jobs, exchange_ids(orders, outcome)) if isinstance(outcome, Answer) else {}
         attempts = self._attempts(grant, call, judgements, elapsed_s)
         decided = tuple(
-            self._decide(job, judged, elapsed_s, attempts[judged.code, judged.msg])
-            for job, judged in zip(call.jobs, judgements, strict=True)
+            each
+            for judged, jobs in groups
+            for each in self._decide(jobs, judged, elapsed_s, attempts[judged.code, judged.msg], ords)
         )
         answered = not isinstance(outcome, OutcomeUnknown)
         rests = self._rests(grant, judgements)
@@ -57,27 +61,34 @@ class Turns:
 
     def given_back(self, call: Call, reason: str) -> Result:
         """Nothing was sent: jobs and slots go back as if never claimed."""
-        decided = tuple(Decided(job, "return", "", reason, "{}", counts=False) for job in call.jobs)
-        return Result("release", decided, 0.0, answered=False)
+        return Result("release", (Decided(call.jobs, "return", "", reason, "{}", counts=False),), 0.0, answered=False)
 
     def _unsent(self, grant: Grant, call: Call, judgements: Sequence[Judgement]) -> Result:
         given_back = self.given_back(call, judgements[0].msg)
         return Result("release", given_back.decided, 0.0, answered=False, rests=self._rests(grant, judgements))
 
-    def _decide(self, job: Job, judged: Judgement, elapsed_s: float, attempt: str) -> Decided:
+    def _decide(
+        self, jobs: tuple[Job, ...], judged: Judgement, elapsed_s: float, attempt: str, ords: Mapping[str, str]
+    ) -> Iterable[Decided]:
+        """Jobs that are alike end alike; each goes again after a time of its own."""
+        first = jobs[0]
         decision = decide(
-            judged, attempts=job.attempts, left_s=job.left_s - elapsed_s, policy=self._policy, rand=self._rand
+            judged, attempts=first.attempts, left_s=first.left_s - elapsed_s, policy=self._policy, rand=self._rand
         )
-        if isinstance(decision, Retry):
-            return Decided(
-                job, "retry", judged.code, judged.msg, attempt,
-                delay_s=decision.delay_s, counts=decision.counts, verdict=judged.verdict, whole=judged.whole,
+        if isinstance(decision, Finish):
+            act: Act = "confirm" if self._confirm and _may_be_off(decision, judged) else "finish"
+            yield Decided(
+                jobs, act, judged.code, judged.msg, attempt,
+                status=decision.status, ords=ords, verdict=judged.verdict, whole=judged.whole,
             )  # fmt: skip
-        act: Act = "confirm" if self._confirm and _may_be_off(decision, judged) else "finish"
-        return Decided(
-            job, act, judged.code, judged.msg, attempt,
-            status=decision.status, ord_id=judged.ord_id, verdict=judged.verdict, whole=judged.whole,
+            return
+        alone = decision.delay_s > 0
+        yield Decided(
+            jobs[:1] if alone else jobs, "retry", judged.code, judged.msg, attempt,
+            delay_s=decision.delay_s, counts=decision.counts, verdict=judged.verdict, whole=judged.whole,
         )  # fmt: skip
+        if alone and jobs[1:]:
+            yield from self._decide(jobs[1:], judged, elapsed_s, attempt, ords)
 
     def _attempts(
         self, grant: Grant, call: Call, judgements: Sequence[Judgement], elapsed_s: float
@@ -101,6 +112,21 @@ class Turns:
                 scope = _scope(grant, rest.scope)
                 found[scope] = RestFor(scope, rest.base_s, rest.cap_s, _reason(judged))
         return tuple(found.values())
+
+
+def _alike(
+    jobs: Sequence[Job], judged: Sequence[Judgement], *, probe: bool
+) -> Sequence[tuple[Judgement, tuple[Job, ...]]]:
+    """Neighbours of which the same was said, and for which the same follows."""
+    served = any(each.verdict in _SERVED for each in judged)
+    pairs = groupby(zip(judged, jobs, strict=True), key=lambda pair: (pair[0], pair[1].attempts, pair[1].left_s))
+    return [
+        (_scoped(said, probe=probe, served=served), tuple(job for _, job in alike)) for (said, _, _), alike in pairs
+    ]
+
+
+def _named(jobs: Sequence[Job], ids: Mapping[OrderRef, str]) -> Mapping[str, str]:
+    return {job.id: ids[job.ref] for job in jobs if job.ref in ids} if ids else {}
 
 
 def _scoped(judged: Judgement, *, probe: bool, served: bool) -> Judgement:

@@ -64,7 +64,7 @@ class Desk:
         grant = self._lanes.claim(f"desk1/{meter}", self._user, permits=60)
         for call in grant.calls:
             decided = tuple(
-                Decided(job, "finish", code, "", json.dumps({"sCode": code}), status=status) for job in call.jobs
+                Decided((job,), "finish", code, "", json.dumps({"sCode": code}), status=status) for job in call.jobs
             )
             result = Result(slots="settle", decided=decided, elapsed_s=0.01, answered=True)
             self._lanes.record([Done(grant, call, result)])

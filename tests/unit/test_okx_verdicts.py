@@ -16,7 +16,7 @@ from worker.okx.errors import (
     Unavailable,
 )
 from worker.okx.orders import OrderRef
-from worker.okx.verdicts import Judgement, judge
+from worker.okx.verdicts import Judgement, exchange_ids, judge
 
 ONE = OrderRef("BTC-USDT", "1")
 TWO = OrderRef("BTC-USDT", "2")
@@ -37,7 +37,7 @@ def test_every_row_judges_its_item() -> None:
     """An item's sCode gives its row's verdict, scope and slowness, whatever the envelope says."""
     for row in CODES.values():
         (judged,) = judge([ONE], answer(Item("1", "", row.code, "why"), code="1"))
-        assert judged == Judgement(row.verdict, row.scope, row.slow, row.code, "why", ord_id="1")
+        assert judged == Judgement(row.verdict, row.scope, row.slow, row.code, "why")
 
 
 def test_every_row_judges_its_envelope() -> None:
@@ -104,6 +104,21 @@ def test_item_without_sCode_takes_the_envelopes_code() -> None:  # noqa: N802
     assert verdicts(judge([ONE], answer(silent))) == [Verdict.AMBIGUOUS]
 
 
+def test_the_exchange_id_is_told_of_orders_named_by_a_client_id() -> None:
+    """Of no other, and not where the answer names none."""
+    said = answer(Item("1", "", "0", ""), Item("9", "mine", "0", ""))
+    assert exchange_ids([ONE, NAMED], said) == {NAMED: "9"}
+    assert exchange_ids([ONE, TWO], said) == {}
+    assert exchange_ids([NAMED], answer(Item("", "mine", "0", ""))) == {}
+
+
+def test_what_is_said_alike_is_one_judgement() -> None:
+    """Whatever the order of the items."""
+    for items in ((Item("1", "", "0", ""), Item("2", "", "0", "")), (Item("2", "", "0", ""), Item("1", "", "0", ""))):
+        one, two = judge([ONE, TWO], answer(*items))
+        assert one is two
+
+
 @pytest.mark.parametrize(
     ("text", "verdict"),
     [("Cancellation timed out, retry", Verdict.AMBIGUOUS), ("Order Triggered.", Verdict.REJECTED)],
@@ -117,7 +132,7 @@ def test_both_meanings_of_51412(text: str, verdict: Verdict) -> None:
 def test_unknown_code_is_kept() -> None:
     """A code without a row is judged unknown, code and text kept."""
     (judged,) = judge([ONE], answer(Item("1", "", "59999", "new"), code="1"))
-    assert judged == Judgement(Verdict.UNKNOWN, Scope.ORDER, slow=False, code="59999", msg="new", ord_id="1")
+    assert judged == Judgement(Verdict.UNKNOWN, Scope.ORDER, slow=False, code="59999", msg="new")
 
 
 @pytest.mark.parametrize(

@@ -163,3 +163,30 @@ def test_every_attempt_says_who_when_and_what() -> None:
         "call": "c:1", "worker": "w1", "account": "a1", "endpoint": "single", "sCode": "51400", "sMsg": "said",
         "latency_ms": 100.0,
     }  # fmt: skip
+
+
+def test_orders_of_which_the_same_is_said_are_decided_together() -> None:
+    """In the order of the call; one with another code stands between."""
+    result = conclude(answer("0", "0", "51400", "0", code="2"), call(4))
+    assert [[job.ref.ordId for job in each.jobs] for each in result.decided] == [["1", "2"], ["3"], ["4"]]
+
+
+def test_orders_that_go_again_are_spread() -> None:
+    """Each waits a time of its own, whatever they have in common."""
+    asked = call(3)
+    grant = Grant(LANE, "c", USER, 0, (), 0.0, "", (asked,), 0.0)
+    turns = Turns(Policy(), "w1", iter((0.1, 0.2, 0.3)).__next__)
+    result = turns.conclude(grant, asked, answer("51149", "51149", "51149", code="1"), 0.1)
+    assert [len(each.jobs) for each in result.decided] == [1, 1, 1]
+    assert len({each.delay_s for each in result.decided}) == 3
+
+
+def test_a_client_id_is_recorded_with_the_order_that_the_answer_names() -> None:
+    """The id may be used again; an order named by the exchange's own id needs no other."""
+    jobs = (
+        Job("u1/BTC-USDT/cmine", OrderRef("BTC-USDT", None, "mine"), "a1", 1, 1, 900.0, ("b",)),
+        Job("u1/BTC-USDT/o2", OrderRef("BTC-USDT", "2"), "a1", 1, 1, 900.0, ("b",)),
+    )
+    said = Answer(200, "0", "", (Item("2", "", "0", ""), Item("9", "mine", "0", "")))
+    result = conclude(said, Call("c:1", "batch", jobs))
+    assert [dict(each.ords) for each in result.decided] == [{"u1/BTC-USDT/cmine": "9"}]

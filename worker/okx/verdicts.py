@@ -26,8 +26,7 @@ class Judgement(NamedTuple):
     """What one order's result means.
 
     `never_sent`: no byte left, its slot may be released. `transport`: the connection failed, not
-    the exchange. `whole`: the code was said of a request for several orders, so another may be its cause. `ord_id`:
-    the exchange's id of the order, "" if the answer does not tell.
+    the exchange. `whole`: the code was said of a request for several orders, so another may be its cause.
     """
 
     verdict: Verdict
@@ -38,17 +37,42 @@ class Judgement(NamedTuple):
     never_sent: bool = False
     transport: bool = False
     whole: bool = False
-    ord_id: str = ""
 
 
 def judge(orders: Sequence[OrderRef], result: Answer | ExchangeError) -> tuple[Judgement, ...]:
-    """One judgement per order, in the order given."""
+    """One judgement per order, in the order given; the same object for all of which the same was said."""
     if isinstance(result, ExchangeError):
         return (_of_error(result),) * len(orders)
-    if len(orders) == 1 and len(result.items) == 1 and _is_nameless(result.items[0]):
-        return (_of_item(result.items[0], result),)
-    by_id = _by_id(result.items)
-    return tuple(_of_order(order, by_id, result, several=len(orders) > 1) for order in orders)
+    if not result.items:
+        return (_of_envelope(result)._replace(whole=len(orders) > 1),) * len(orders)
+    judged: dict[tuple[str, str] | None, Judgement] = {}
+    return tuple(_of_item(item, result, judged) for item in _items_of(orders, result.items))
+
+
+def exchange_ids(orders: Sequence[OrderRef], answer: Answer) -> Mapping[OrderRef, str]:
+    """What the answer tells of orders that were named by a client id: the exchange's own id."""
+    if all(order.ordId for order in orders):
+        return {}
+    found = zip(orders, _items_of(orders, answer.items), strict=True)
+    return {order: item.ordId for order, item in found if item and item.ordId and not order.ordId}
+
+
+def _items_of(orders: Sequence[OrderRef], items: Sequence[Item]) -> Sequence[Item | None]:
+    """The item of each order; None where there is none, or several with different codes."""
+    if len(orders) == 1 and len(items) == 1 and _is_nameless(items[0]):
+        return items
+    if len(orders) == len(items) and all(order.ordId == item.ordId for order, item in zip(orders, items, strict=True)):
+        return items  # mostly they come as they were asked for
+    by_id = _by_id(items)
+    return [_agreed(by_id.get(_name(order), ())) for order in orders]
+
+
+def _name(order: OrderRef) -> tuple[str, str]:
+    return ("ordId", order.ordId) if order.ordId else ("clOrdId", order.clOrdId or "")
+
+
+def _agreed(items: Sequence[Item]) -> Item | None:
+    return items[0] if len({item.sCode for item in items}) == 1 else None
 
 
 def _is_nameless(item: Item) -> bool:
@@ -58,29 +82,23 @@ def _is_nameless(item: Item) -> bool:
 def _by_id(items: Sequence[Item]) -> Mapping[tuple[str, str], list[Item]]:
     found: dict[tuple[str, str], list[Item]] = {}
     for item in items:
-        if item.ordId:
-            found.setdefault(("ordId", item.ordId), []).append(item)
-        if item.clOrdId:
-            found.setdefault(("clOrdId", item.clOrdId), []).append(item)
+        for kind, value in (("ordId", item.ordId), ("clOrdId", item.clOrdId)):
+            if value:
+                found.setdefault((kind, value), []).append(item)
     return found
 
 
-def _of_order(
-    order: OrderRef, by_id: Mapping[tuple[str, str], list[Item]], answer: Answer, *, several: bool
-) -> Judgement:
-    if not answer.items:
-        return _of_envelope(answer)._replace(whole=several)
-    name = ("ordId", order.ordId) if order.ordId else ("clOrdId", order.clOrdId or "")
-    items = by_id.get(name, ())
-    if not items or any(item.sCode != items[0].sCode for item in items[1:]):
-        return _missing(answer)  # not there, or there with two meanings
-    return _of_item(items[0], answer)
+def _of_item(item: Item | None, answer: Answer, judged: dict[tuple[str, str] | None, Judgement]) -> Judgement:
+    said = (item.sCode, item.sMsg) if item else None
+    if said not in judged:
+        judged[said] = _of_said(said, answer)
+    return judged[said]
 
 
-def _of_item(item: Item, answer: Answer) -> Judgement:
-    if item.sCode:
-        return _of_code(item.sCode, item.sMsg, item.ordId)
-    return _of_envelope(answer)._replace(ord_id=item.ordId)
+def _of_said(said: tuple[str, str] | None, answer: Answer) -> Judgement:
+    if said is None:
+        return _missing(answer)
+    return _of_code(*said) if said[0] else _of_envelope(answer)
 
 
 def _of_envelope(answer: Answer) -> Judgement:
@@ -94,10 +112,10 @@ def _missing(answer: Answer) -> Judgement:
     return Judgement(Verdict.AMBIGUOUS, Scope.ORDER, slow=False, code=answer.code, msg=msg)
 
 
-def _of_code(code: str, msg: str, ord_id: str = "") -> Judgement:
+def _of_code(code: str, msg: str) -> Judgement:
     triggered = code == "51412" and "triggered" in msg.lower()
     row = lookup(_TRIGGERED if triggered else code)
-    return Judgement(row.verdict, row.scope, row.slow, code, msg, ord_id=ord_id)
+    return Judgement(row.verdict, row.scope, row.slow, code, msg)
 
 
 def _of_error(error: ExchangeError) -> Judgement:
