@@ -46,9 +46,8 @@ class _Breaking(Wire):
         super().__init__("http://127.0.0.1:9", context=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), timeout_s=1)
         self.error, self.writes = error, written
 
-    def send(self, request: requests.PreparedRequest, *_: object, **__: object) -> requests.Response:
-        """Break."""
-        del request
+    def _exchange(self, request: requests.PreparedRequest, write_by: float) -> tuple[int, bytes]:
+        del request, write_by
         self._written = self.writes
         raise self.error
 

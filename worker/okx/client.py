@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
+from typing import Final
 from urllib.parse import urlencode
 
 import requests
@@ -35,6 +36,8 @@ ORDERS_HISTORY = "/api/v5/trade/orders-history"
 CANCEL_ALL_AFTER = "/api/v5/trade/cancel-all-after"
 ACCOUNT_CONFIG = "/api/v5/account/config"
 TIME = "/api/v5/public/time"
+
+_encode: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 _HEADERS = {"Content-Type": "application/json", "Accept-Encoding": "identity", "User-Agent": "bulk-cancel"}
 _NO_SUCH_ORDER = "51603"
@@ -115,7 +118,7 @@ class OkxClient:
 
     def cancel_all_after(self, creds: Credentials, timeout_s: int, *, write_by: float = _WHENEVER) -> bool:
         """Have the exchange cancel all orders of the user in 10 to 120 s; 0 takes it back. Whether it is armed now."""
-        body = json.dumps({"timeOut": str(timeout_s)}, separators=(",", ":")).encode()
+        body = _encode({"timeOut": str(timeout_s)}).encode()
         request = self._signed(creds, "POST", CANCEL_ALL_AFTER, body)
         with self._pool.wire(creds.base_url) as wire:
             rows = read_rows(*wire.call(request, write_by=write_by))
@@ -195,7 +198,7 @@ class OkxClient:
     def _post(
         self, creds: Credentials, path: str, said: Mapping[str, str] | list[dict[str, str]], write_by: float
     ) -> Answer:
-        request = self._signed(creds, "POST", path, json.dumps(said, separators=(",", ":")).encode())
+        request = self._signed(creds, "POST", path, _encode(said).encode())
         with self._pool.wire(creds.base_url) as wire:
             return read_answer(*wire.call(request, write_by=write_by))
 

@@ -1,17 +1,15 @@
 """How does one request cross one connection, at most once and within one deadline?
 
-A `Wire` is a transport adapter of `requests` over one connection, used without a session: redirects, cookies,
-proxies and retries have no place here, and looking for them costs a twelfth of a call. Whether the first byte was
-written is the only thing that decides between `NeverSent` and `OutcomeUnknown`, whatever the exception.
+A `Wire` takes a request of `requests` over one connection, without a session: redirects, cookies, proxies and retries
+have no place here, and looking for them costs a twelfth of a call. Whether the first byte was written is the only
+thing that decides between `NeverSent` and `OutcomeUnknown`, whatever the exception.
 """
 
-import io
 import ssl
 import time
 from urllib.parse import urlsplit
 
 import requests
-from requests.adapters import BaseAdapter
 
 from worker.okx.errors import DeadlinePassed, ExchangeError, NeverSent, OutcomeUnknown
 from worker.okx.framing import AnswerReader, request_bytes
@@ -22,14 +20,13 @@ IDLE_S = 25.0
 RECEIVED_AT_ONCE = 1 << 16
 
 
-class Wire(BaseAdapter):
+class Wire:
     """One connection to one address, used by one thread at a time; opened when first needed.
 
     `context` is used for an https address. `timeout_s` bounds each call from its first byte to its last.
     """
 
     def __init__(self, base_url: str, *, context: ssl.SSLContext, timeout_s: float) -> None:
-        super().__init__()
         parts = urlsplit(base_url)
         secure = parts.scheme == "https"
         self.host, self.port = parts.hostname or "", parts.port or (443 if secure else 80)
@@ -38,7 +35,6 @@ class Wire(BaseAdapter):
         self._host_header = _host_header(self.host, self.port, default_port=443 if secure else 80)
         self._sock: DeadlineSocket | None = None
         self._reader = AnswerReader()
-        self._write_by = 0.0
         self._written = False
         self._used_at = 0.0
 
@@ -49,16 +45,15 @@ class Wire(BaseAdapter):
             NeverSent: no connection; TooLate: none before the monotonic instant `write_by`.
             OutcomeUnknown: anything that went wrong from the first byte on.
         """
-        self._write_by, self._written = write_by, False
+        self._written = False
         try:
-            response = self.send(request)
+            return self._exchange(request, write_by)
         except Exception as error:
             self.close()
             raise failure(error, written=self._written) from error
         except BaseException:
             self.close()
             raise
-        return response.status_code, response.content
 
     def open(self, *, by: float) -> None:
         """Connect, unless connected, by the monotonic instant `by` and within CONNECT_S.
@@ -76,21 +71,21 @@ class Wire(BaseAdapter):
         """Whether it idled so long, or will have `within_s` from now, that the other side may be about to close it."""
         return time.monotonic() + within_s - self._used_at > IDLE_S
 
-    def send(self, request: requests.PreparedRequest, *_: object, **__: object) -> requests.Response:
-        """`requests`' door: write the request and read the whole answer."""
-        sock, data = self._connected(self._write_by), request_bytes(request, self._host_header)
-        self._written = True
-        sock.ends_at = time.monotonic() + self._timeout_s
-        sock.sendall_by(data, by=self._write_by)
-        status, body = self._read(sock)
-        self._used_at = time.monotonic()
-        return _response(request, status, body)
-
     def close(self) -> None:
         """Reset the connection, if there is one."""
         sock, self._sock = self._sock, None
         if sock:
             sock.close()
+
+    def _exchange(self, request: requests.PreparedRequest, write_by: float) -> tuple[int, bytes]:
+        """Write the request and read the whole answer."""
+        sock, data = self._connected(write_by), request_bytes(request, self._host_header)
+        self._written = True
+        sock.ends_at = time.monotonic() + self._timeout_s
+        sock.sendall_by(data, by=write_by)
+        answer = self._read(sock)
+        self._used_at = time.monotonic()
+        return answer
 
     def _connected(self, by: float) -> DeadlineSocket:
         if self._sock is None:
@@ -123,15 +118,6 @@ def _words(error: Exception) -> str:
     """Class and system error only: other texts may quote headers."""
     cause = error.strerror if isinstance(error, OSError) else None
     return f"{type(error).__name__}: {cause}" if cause else type(error).__name__
-
-
-def _response(request: requests.PreparedRequest, status: int, body: bytes) -> requests.Response:
-    """No header is passed on: nobody reads one, and without `Location` no redirect can be followed."""
-    response = requests.Response()
-    response.request = request
-    response.status_code = status
-    response.raw = io.BytesIO(body)
-    return response
 
 
 def _host_header(host: str, port: int, *, default_port: int) -> str:
