@@ -77,18 +77,20 @@ class Turns:
         )
         if isinstance(decision, Finish):
             act: Act = "confirm" if self._confirm and _may_be_off(decision, judged) else "finish"
-            yield Decided(
-                jobs, act, judged.code, judged.msg, attempt,
-                status=decision.status, ords=ords, verdict=judged.verdict, whole=judged.whole,
-            )  # fmt: skip
-            return
-        alone = decision.delay_s > 0
-        yield Decided(
-            jobs[:1] if alone else jobs, "retry", judged.code, judged.msg, attempt,
-            delay_s=decision.delay_s, counts=decision.counts, verdict=judged.verdict, whole=judged.whole,
-        )  # fmt: skip
-        if alone and jobs[1:]:
-            yield from self._decide(jobs[1:], judged, elapsed_s, attempt, ords)
+            return [
+                Decided(
+                    jobs, act, judged.code, judged.msg, attempt,
+                    status=decision.status, ords=ords, verdict=judged.verdict, whole=judged.whole,
+                )
+            ]  # fmt: skip
+        if decision.delay_s and len(jobs) > 1:
+            return [each for job in jobs for each in self._decide((job,), judged, elapsed_s, attempt, ords)]
+        return [
+            Decided(
+                jobs, "retry", judged.code, judged.msg, attempt,
+                delay_s=decision.delay_s, counts=decision.counts, verdict=judged.verdict, whole=judged.whole,
+            )
+        ]  # fmt: skip
 
     def _attempts(
         self, grant: Grant, call: Call, judgements: Sequence[Judgement], elapsed_s: float

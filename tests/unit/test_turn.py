@@ -175,7 +175,7 @@ def test_orders_that_go_again_are_spread() -> None:
     """Each waits a time of its own, whatever they have in common."""
     asked = call(3)
     grant = Grant(LANE, "c", USER, 0, (), 0.0, "", (asked,), 0.0)
-    turns = Turns(Policy(), "w1", iter((0.1, 0.2, 0.3)).__next__)
+    turns = Turns(Policy(), "w1", iter((0.1, 0.2, 0.3, 0.4)).__next__)
     result = turns.conclude(grant, asked, answer("51149", "51149", "51149", code="1"), 0.1)
     assert [len(each.jobs) for each in result.decided] == [1, 1, 1]
     assert len({each.delay_s for each in result.decided}) == 3
