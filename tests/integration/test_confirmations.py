@@ -4,7 +4,7 @@ import pytest
 
 from tests.lane_rig import LaneRig, believed, finished, orders, retried
 from worker.confirm.confirmations import Look
-from worker.confirm.proof import Finding, seen_as, seen_open
+from worker.confirm.proof import SEND_AGAIN_AFTER_S, Finding, seen_as, seen_open
 from worker.grants import Grant
 
 OPEN = {"state": "live"}
@@ -273,6 +273,18 @@ class TestPushes:
         told(rig, {"ordId": ord_id, "clOrdId": "mine"})
         rig.record(grant, decided=(believed(grant.calls[0].jobs[0], ord_id="77"),))
         assert rig.row("b").status == status
+
+    def test_the_last_answer_says_whose_order_it_is(self, rig: LaneRig) -> None:
+        """What an earlier attempt was told of a client id does not count any more."""
+        rig.submit("b", [{"instId": "BTC-USDT", "clOrdId": "mine"}])
+        grant = rig.claim()
+        rig.record(grant, decided=(believed(grant.calls[0].jobs[0], ord_id="77"),))
+        rig.advance(SEND_AGAIN_AFTER_S)
+        assert rig.confirmations.write([seen_open(look(rig).jobs[0])]).again == 1
+        grant = rig.claim()
+        rig.record(grant, decided=(believed(grant.calls[0].jobs[0], "gone", "51400"),))
+        told(rig, {"ordId": "77", "clOrdId": "mine"})
+        assert rig.row("b").status == "accepted"
 
     def test_strangers_and_open_orders_change_nothing(self, rig: LaneRig) -> None:
         """Most pushes are not about us."""

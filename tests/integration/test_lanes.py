@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from redis import Redis
+from redis.exceptions import ResponseError
 
 from tests.lane_rig import LANE, TIMING, LaneRig, finished, orders, rest, retried, returned
 from worker.admission import BatchConflictError
@@ -254,6 +255,13 @@ class TestClaims:
         kept = rig.redis.hget(rig.keys.of("claim", grant.claim), "grant")
         assert f"{LANE}/o1" in str(kept).replace("\\/", "/")
         assert rig.claim().exhausted == ()
+
+    def test_a_job_that_redis_lost_is_named(self, rig: LaneRig) -> None:
+        """Nothing is passed over in silence: whoever deleted it has to see to its order."""
+        rig.submit("b", orders(2))
+        rig.redis.delete(rig.keys.of("job", "u1/BTC-USDT/o1"))
+        with pytest.raises(ResponseError, match="holds the job u1/BTC-USDT/o1, of which Redis knows nothing"):
+            rig.claim()
 
 
 class TestBatches:

@@ -83,11 +83,39 @@ def test_both_ways_at_once(ends: tuple[SharedTLSSocket, ssl.SSLSocket]) -> None:
     assert b"".join(read) == LARGE
 
 
-def test_waiting_has_an_end(ends: tuple[SharedTLSSocket, ssl.SSLSocket]) -> None:
-    """Of reading what never comes, and of writing what nobody takes."""
-    mine, _ = ends
+def test_a_write_that_nobody_takes_has_an_end_and_a_read_has_none(
+    ends: tuple[SharedTLSSocket, ssl.SSLSocket],
+) -> None:
+    """A channel may be silent for longer than a write may take."""
+    mine, theirs = ends
     mine.settimeout(0.05)
-    with pytest.raises(TimeoutError):
-        mine.recv(1)
+    thread, read = reading(mine)
     with pytest.raises(TimeoutError):
         mine.sendall(LARGE)
+    theirs.sendall(b"a")
+    theirs.close()
+    thread.join(SOON_S)
+    assert b"".join(read) == b"a"
+
+
+def test_writers_wait_for_each_other(ends: tuple[SharedTLSSocket, ssl.SSLSocket]) -> None:
+    """What one writes is not cut by another, however slowly it is taken."""
+    mine, theirs = ends
+    parts = [bytes([letter]) * len(LARGE) for letter in b"ab"]
+    writers = [Thread(target=mine.sendall, args=[part]) for part in parts]
+    for writer in writers:
+        writer.start()
+    got = b""
+    while len(got) < 2 * len(LARGE):
+        got += theirs.recv(1 << 16)
+    for writer in writers:
+        writer.join(SOON_S)
+    assert got in (b"".join(parts), b"".join(reversed(parts)))
+
+
+def test_what_comes_after_a_shutdown_is_read_as_well(ends: tuple[SharedTLSSocket, ssl.SSLSocket]) -> None:
+    """A plain TLS socket hands out the enciphered bytes."""
+    mine, theirs = ends
+    mine.shutdown(socket.SHUT_WR)
+    theirs.sendall(b"late")
+    assert mine.recv(9) == b"late"

@@ -24,7 +24,10 @@ if given then return given end
 local function jobs_in(...)
   local ids, found = redis.call(...), {}
   jobs_read(ids)
-  for index, id in ipairs(ids) do found[index] = job_read(id) end
+  for index, id in ipairs(ids) do
+    found[index] = job_read(id) or error('lane ' .. lane .. ' holds the job ' .. id ..
+      ', of which Redis knows nothing: deleted by hand, or written by another version of this program?')
+  end
   return found
 end
 

@@ -39,8 +39,8 @@ local function remembered(fields, done, decided)
 end
 
 -- The exchange's word is not the book's: the job waits for a look at it, with what is believed until then.
-local function believe(new, fields, decided)
-  new.state, new.call, new.looks, new.unread = 'accepted', false, false, false
+local function add_belief(new, fields, decided)
+  new.state, new.call, new.looks, new.unread, new.ord = 'accepted', false, false, false, false
   new.believed, new.code, new.message = decided.status, decided.code, decided.message
   new.accepted = decided.status == 'accepted' and text(wall) or fields.accepted
   return new
@@ -72,21 +72,36 @@ local function pushed_of(job, decided)
     accepted = decided.status == 'accepted' and text(wall) or nil }
 end
 
--- held: what jobs become that the claim still holds: they move as decided.
+-- held: what becomes of jobs that the call still holds.
 local function held(fields, done, decided)
   local new = remembered(fields, done, decided)
-  new.state, new.call = decided.delay_us > 0 and 'retrying' or 'queued', false
-  new.attempts = fields.attempts - (decided.counts and 0 or 1)
-  return decided.act == 'confirm' and believe(new, fields, decided) or new
+  new.call, new.attempts = false, fields.attempts - (decided.counts and 0 or 1)
+  return new
+end
+
+local function held_believed(fields, done, decided) return add_belief(held(fields, done, decided), fields, decided) end
+
+local function held_again(fields, done, decided)
+  local new = held(fields, done, decided)
+  new.state = decided.delay_us > 0 and 'retrying' or 'queued'
+  return new
 end
 
 local function move_on(done, job, decided)
   local lane, pushed = done.lane, pushed_of(job, decided)
-  change_alike(job, decided, held, done, decided)
-  if pushed then finish(lane, job, pushed, wall, input.retention_s)
-  elseif decided.act == 'finish' then finish(lane, job, ending(decided), wall, input.retention_s)
-  elseif decided.act == 'confirm' then await_confirmation(lane, job, decided)
-  else move(lane, job, decided.delay_us > 0 and text(now + decided.delay_us) or job.place) end
+  if pushed then
+    change(job, held(job, done, decided))
+    finish(lane, job, pushed, wall, input.retention_s)
+  elseif decided.act == 'finish' then
+    change_alike(job, decided, held, done, decided)
+    finish(lane, job, ending(decided), wall, input.retention_s)
+  elseif decided.act == 'confirm' then
+    change_alike(job, decided, held_believed, done, decided)
+    await_confirmation(lane, job, decided)
+  else
+    change_alike(job, decided, held_again, done, decided)
+    move(lane, job, decided.delay_us > 0 and text(now + decided.delay_us) or job.place)
+  end
 end
 
 -- The claim ran out: the job may be queued again, or another call's.
@@ -95,7 +110,7 @@ local function apply_late(done, job, decided)
   local tells, waits = decided.status ~= 'exhausted', job.state == 'queued' or job.state == 'retrying'
   local new = remembered(job, done, decided)
   if decided.act == 'confirm' and tells and waits then
-    change(job, believe(new, job, decided))
+    change(job, add_belief(new, job, decided))
     return await_confirmation(done.lane, job, decided)
   end
   change(job, new)

@@ -63,7 +63,8 @@ local function in_parts(values, call)
   for from = 1, #values, 2000 do call(unpack(values, from, math.min(from + 1999, #values))) end
 end
 
--- Redis keeps a small hash or zset as a list that it searches for each name; a long one makes it a table for good.
+-- Redis keeps a small hash or zset as a list that it searches for each name (…-max-ziplist-entries, 512 and 128). A name
+-- above …-max-ziplist-value (64) makes it a table for good: worth its while from some dozen names on.
 local LONG = string.rep('-', 65)
 local MANY = 32
 

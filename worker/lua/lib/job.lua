@@ -3,7 +3,11 @@
 --
 -- Jobs are read and changed by the dozen, and most of a dozen are alike. So alike jobs share one table of fields, which is
 -- read, changed and written once for all of them. A job's fields are read as its own (job.state); they are set by `change`
--- or `change_alike`, never by assignment. Whoever changes a job fetches it by `job_read` in the same script.
+-- or `change_alike`, never by assignment. A job's own are:
+--   id, key, place, live   which one it is; `place` may be assigned, and is written with the next change
+--   common, kept           its fields, and those that Redis has (nil: none); they differ until `write_out`
+--   lane, score            set by `move`, until `write_out`: it goes where its state belongs
+--   lane, ended            set by `job_end`: it goes nowhere, and `ended.memory` is what is kept of it
 
 -- by_order_id: the job names its order by the exchange's id; a client id may be used again.
 local function by_order_id(job) return string.match(job, '/o%d+$') ~= nil end
@@ -12,7 +16,7 @@ local OFF_BOOK = { canceled = true, filled = true, gone = true }
 local LOG_KEPT = 10
 
 -- Jobs by id as this script has left them; false: there is none.
-local jobs = {}
+local known_jobs = {}
 
 -- common: the fields of jobs that are alike; `after` has those that they changed into, by the cause.
 local function common_of(fields) return { fields = fields, after = {}, reads = { __index = fields } } end
@@ -24,11 +28,11 @@ end
 
 local known_texts = {}
 
-local function common_in(told)
-  local common = known_texts[told]
+local function common_in(fields)
+  local common = known_texts[fields]
   if not common then
-    common = common_of(cjson.decode(told))
-    known_texts[told] = common
+    common = common_of(cjson.decode(fields))
+    known_texts[fields] = common
   end
   return common
 end
@@ -44,8 +48,8 @@ local function job_new(id, key, place, common, kept)
 end
 
 local function job_of(id, key, written)
-  local place, told = string.match(written, '^(%d+) (.*)$')
-  local common = common_in(told or written)
+  local place, fields = string.match(written, '^(%d+) (.*)$')
+  local common = common_in(fields or written)
   return job_new(id, key, place, common, common)
 end
 
@@ -54,8 +58,8 @@ local function job_text(job) return job.place .. ' ' .. common_text(job.common) 
 local function unread_of(ids)
   local unread, keys = {}, {}
   for _, id in ipairs(ids) do
-    if jobs[id] == nil then
-      jobs[id] = false
+    if known_jobs[id] == nil then
+      known_jobs[id] = false
       unread[#unread + 1] = id
       keys[#keys + 1] = K.job(id)
     end
@@ -70,14 +74,14 @@ local function jobs_read(ids)
   in_parts(keys, function(...)
     for _, written in ipairs(redis.call('MGET', ...)) do
       at = at + 1
-      if written then jobs[unread[at]] = job_of(unread[at], keys[at], written) end
+      if written then known_jobs[unread[at]] = job_of(unread[at], keys[at], written) end
     end
   end)
 end
 
 local function job_read(id)
-  if jobs[id] == nil then jobs_read({ id }) end
-  return jobs[id] or nil
+  if known_jobs[id] == nil then jobs_read({ id }) end
+  return known_jobs[id] or nil
 end
 
 -- with: the fields with those of `new` (false: without it).
@@ -91,8 +95,8 @@ end
 -- change: sets fields of one job; false takes one away.
 local function change(job, new) take_on(job, common_of(with(job.common.fields, new))) end
 
--- change_alike: sets the fields that new(fields, ...) returns; what it returns is the same for every job that is alike, for
--- one cause (any value).
+-- change_alike: sets the fields that new(fields, ...) returns, which is called once for all jobs that are alike and change
+-- for the same cause. So the cause (any value, such as the call's id) has to stand for `new` and all that it is given.
 local function change_alike(job, cause, new, ...)
   local after = job.common.after
   if not after[cause] then after[cause] = common_of(with(job.common.fields, new(job.common.fields, ...))) end

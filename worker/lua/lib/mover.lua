@@ -33,9 +33,9 @@ end
 -- all text, the same table for all jobs that shall be alike.
 local function open(lane, id, before, wanted, place)
   local generation = (before and before.generation or 0) + 1
-  local kept = jobs[id] and jobs[id].kept
+  local kept = known_jobs[id] and known_jobs[id].kept
   local job = job_new(id, K.job(id), place, opened_for(wanted, generation), kept)
-  jobs[id] = job
+  known_jobs[id] = job
   move(lane, job, place)
   return job
 end
@@ -68,10 +68,12 @@ local function moves_write(leaving, entering)
   for zset, scored in pairs(entering) do zadd_all(zset, scored) end
 end
 
+local function is_changed(job) return job and (job.lane or job.common ~= job.kept) end
+
 local function jobs_write()
   local texts, ended, leaving, entering = {}, {}, {}, {}
-  for _, job in pairs(jobs) do
-    if job and (job.lane or job.common ~= job.kept) then
+  for _, job in pairs(known_jobs) do
+    if is_changed(job) then
       if job.lane then moves_of(job, leaving, entering) end
       texts[#texts + 1] = job.key
       texts[#texts + 1] = job.live and job_text(job) or job.ended.memory
