@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from tasks.messages import parse_cancel_orders
 from tests.system.rig import ROOT, Rig
@@ -72,9 +72,24 @@ def cli(rig: Rig, *arguments: str, **settings: str) -> subprocess.CompletedProce
     )  # fmt: skip
 
 
+_LET_PASS: Final = """
+for index = 2, #KEYS do
+  if redis.call('ZCARD', KEYS[index]) > 0 then return 0 end
+end
+redis.call('HINCRBY', KEYS[1], 'skew', ARGV[1])
+return 1
+"""
+
+
 def let_pass(rig: Rig, seconds: float) -> None:
-    """Redis's clock, as the verbs see it, goes forward, as it would while nobody sends anything for so long."""
-    rig.store.redis.hincrby(rig.store.keys.of("clock"), "skew", round(seconds * 1e6))
+    """Redis's clock, as the verbs see it, goes forward while nobody sends: a call on its way would be late."""
+    keys, redis = rig.store.keys, rig.store.redis
+
+    def passed() -> bool:
+        claimed = [keys.of("claimed", str(lane)) for lane, _ in redis.zscan_iter(keys.of("lanes"))]
+        return bool(redis.eval(_LET_PASS, 1 + len(claimed), keys.of("clock"), *claimed, str(round(seconds * 1e6))))
+
+    rig.wait_for(passed)
 
 
 def rest(rig: Rig, scope: str) -> dict[str, str]:
