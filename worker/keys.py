@@ -259,7 +259,7 @@ def order_of(job: str) -> OrderRef:
     uid, _, order = job.partition("/")
     inst_id, _, named = order.partition("/")
     ident = named[1:]
-    if uid and inst_id and ident:
+    if uid and inst_id and ident and "\n" not in ident:
         if named[0] == "o":
             return OrderRef(inst_id, ident)
         if named[0] == "c":

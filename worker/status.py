@@ -142,8 +142,8 @@ def _lanes(
         for name in names:
             for place in ("ready", "claimed", "later"):
                 pipe.zcard(store.keys.of(place, name))
-            for meter in ("single", "batch"):
-                pipe.zrangebyscore(store.keys.of("window", f"{name}:{meter}"), f"({clock.now}", "+inf")
+            pipe.zcount(store.keys.of("window", f"{name}:single"), f"({clock.now}", "+inf")
+            pipe.zrangebyscore(store.keys.of("window", f"{name}:batch"), f"({clock.now}", "+inf")
             pipe.hgetall(store.keys.of("lane", name))
         read = iter(pipe.execute())
     for name, *figures, raw in zip(names, read, read, read, read, read, read, strict=True):
@@ -154,7 +154,7 @@ def _lanes(
 
 
 def _slots(calls: Iterable[str]) -> int:
-    """How many slots these calls of a window have: each says it at the end of its name."""
+    """How many slots these calls of a batch window have: each says it at the end of its name."""
     return sum(int(call.rpartition("/")[2]) for call in calls)
 
 
@@ -165,7 +165,7 @@ def _lane(name: str, figures: Sequence[Any], raw: Mapping[str, str], limits: Lim
         queued=queued,
         sending=sending,
         retrying=retrying,
-        single_used=_slots(single),
+        single_used=single,
         batch_used=_slots(batch),
         limits=limits,
         sent=int(raw.get("sent", 0)),

@@ -31,7 +31,7 @@ def test_a_job_id_reads_back(text: str) -> None:
     assert str(JobId.parse(text)) == text
 
 
-@pytest.mark.parametrize("text", ["", "446/BTC-USDT", "446/BTC-USDT/x1", "446/BTC-USDT/o"])
+@pytest.mark.parametrize("text", ["", "446/BTC-USDT", "446/BTC-USDT/x1", "446/BTC-USDT/o", "446/BTC-USDT/o1\n"])
 def test_what_is_no_job_id_is_refused(text: str) -> None:
     """With the text in the message."""
     with pytest.raises(ValueError, match="not a job id"):

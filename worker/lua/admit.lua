@@ -108,8 +108,7 @@ end
 
 -- Which orders of the chunk are in the batch already, from an earlier call.
 local function known()
-  local ids = {}
-  for index, order in ipairs(input.orders) do ids[index] = order.job end
+  local ids = column(input.orders, 'job')
   jobs_read(ids)
   return redis.call('HMGET', K.rows(batch.id), unpack(ids))
 end

@@ -105,21 +105,22 @@ local function gather(count)
 end
 
 local function alike_json(job)
-  return '{"account":' .. quoted(job.account) .. ',"attempts":' .. job.attempts .. ',"generation":' .. job.generation ..
-    ',"left":' .. text(job.deadline - now) .. ',"batches":' .. quoted(job.batches) .. ',"ids":['
+  return '"account":' .. quoted(job.account) .. ',"attempts":' .. job.attempts .. ',"generation":' .. job.generation ..
+    ',"left":' .. text(job.deadline - now) .. ',"batches":' .. quoted(job.batches)
 end
 
 -- Jobs in the order of the line; of neighbours that are alike it is said once what they are.
 local function jobs_json(jobs)
-  local parts, ids, common = {}, {}, nil
+  local groups, last, parts = {}, nil, {}
   for _, job in ipairs(jobs) do
-    if job.common ~= common then
-      if common then parts[#parts] = parts[#parts] .. table.concat(ids, ',') .. ']}' end
-      parts[#parts + 1], common, ids = alike_json(job), job.common, {}
+    if not last or job.common ~= last.common then
+      last = { common = job.common, alike = alike_json(job), ids = {} }
+      groups[#groups + 1] = last
     end
-    ids[#ids + 1] = '"' .. job.id .. '"'
+    last.ids[#last.ids + 1] = '"' .. job.id .. '"'
   end
-  return table.concat(parts, ',') .. table.concat(ids, ',') .. ']}'
+  for index, group in ipairs(groups) do parts[index] = '{' .. group.alike .. ',"ids":[' .. table.concat(group.ids, ',') .. ']}' end
+  return table.concat(parts, ',')
 end
 
 local function sending(fields, call) return { state = 'sending', call = call, attempts = fields.attempts + 1 } end

@@ -68,9 +68,7 @@ local function apply(told)
   else end_as(job, told) end
 end
 
-local ids = {}
-for index, told in ipairs(input.jobs) do ids[index] = told.id end
-jobs_read(ids)
+jobs_read(column(input.jobs, 'id'))
 for _, told in ipairs(input.jobs) do apply(told) end
 write_out(wall)
 for lane in pairs(lanes) do board(lane, now) end

@@ -19,9 +19,7 @@ local function abandoned(job)
   return now - tonumber(job.unread) > input.abandon_us
 end
 
-local ids = {}
-for index, asked in ipairs(input.jobs) do ids[index] = asked.id end
-jobs_read(ids)
+jobs_read(column(input.jobs, 'id'))
 for _, asked in ipairs(input.jobs) do
   local job = job_read(asked.id)
   if job and job.live and job.state ~= 'sending' and job.state ~= 'accepted' and tonumber(job.deadline) <= now then

@@ -58,6 +58,23 @@ end
 -- changes nothing. For verbs without which what was admitted could not end.
 local function despite_full_memory() redis.call('ZREM', K.board(), '') end
 
+-- column: one field of each.
+local function column(list, field)
+  local values = {}
+  for index, each in ipairs(list) do values[index] = each[field] end
+  return values
+end
+
+-- collected: the list in `into` for this key, made when it is first asked for.
+local function collected(into, key)
+  local list = into[key]
+  if not list then
+    list = {}
+    into[key] = list
+  end
+  return list
+end
+
 -- in_parts: Lua can unpack some thousands of values at once.
 local function in_parts(values, call)
   for from = 1, #values, 2000 do call(unpack(values, from, math.min(from + 1999, #values))) end

@@ -22,8 +22,7 @@ local function job_end(lane, job, told) job.lane, job.live, job.ended = lane, fa
 local opened = {}
 
 local function opened_for(wanted, generation)
-  local known = opened[wanted] or {}
-  opened[wanted] = known
+  local known = collected(opened, wanted)
   known[generation] = known[generation] or common_of({ state = 'queued', generation = generation, attempts = 0,
     account = wanted.account, batches = wanted.batches, deadline = wanted.deadline })
   return known[generation]
@@ -38,15 +37,6 @@ local function open(lane, id, before, wanted, place)
   known_jobs[id] = job
   move(lane, job, place)
   return job
-end
-
-local function collected(into, key)
-  local list = into[key]
-  if not list then
-    list = {}
-    into[key] = list
-  end
-  return list
 end
 
 local function moves_of(job, leaving, entering)
