@@ -2,6 +2,9 @@
 
 import json
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,11 +14,13 @@ import pytest
 from tests.system.rig import Rig
 from tests.system.test_mass import Placing
 from worker.cli import run
+from worker.drill.rules import ASKED
 from worker.hand.hand import Asked
 from worker.simulator.book import Behaviour
 from worker.simulator.config import Config
 from worker.simulator.messages import PlaceOrders
 
+ROOT = Path(__file__).resolve().parents[2]
 UID = "1001"
 Answer = tuple[int, str, str]
 Command = Callable[..., Answer]
@@ -188,14 +193,10 @@ def test_it_says_that_no_worker_is_alive() -> None:
 
 def _as_process(rig: Rig, *arguments: str) -> Answer:
     """The command in a process of its own, which has no account's credentials."""
-    import subprocess  # noqa: PLC0415
-    import sys  # noqa: PLC0415
-
     told = {"BULK_CANCEL_REDIS_URL": rig.redis.url}
     command = [sys.executable, "-m", "worker.cli", *arguments]
-    root = Path(__file__).resolve().parents[2]
     done = subprocess.run(
-        command, env={**os.environ, **told}, cwd=root, capture_output=True, text=True, timeout=60, check=False
+        command, env={**os.environ, **told}, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
     )
     return done.returncode, done.stdout, done.stderr
 
@@ -225,6 +226,27 @@ def test_a_drill_that_fails_cleans_up(rig: Rig, command: Command) -> None:
     assert (status, said["passed"]) == (1, False)
     assert said["faults"][0].startswith("not over after 2 s")
     assert said["steps"][-1]["step"] == "cleaned up: none of the drill's orders is on the book"
+    assert live(rig) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_drill_that_is_told_to_end_cleans_up(rig: Rig, number: signal.Signals) -> None:
+    """Between placing and cancelling: exit 130, and none of its orders is left at the exchange."""
+    rig.store.hand.pause("desk1", Asked("test"))
+    arguments = [sys.executable, "-m", "worker.cli", "drill", "--account", "desk1", "--orders", "25", "--yes"]
+    try:
+        with subprocess.Popen(
+            arguments, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True
+        ) as drill:
+            assert drill.stderr is not None
+            while drill.stderr.readline() != f"{ASKED}\n":
+                assert drill.poll() is None
+            assert live(rig) == 25
+            drill.send_signal(number)
+            _, err = drill.communicate(timeout=30)
+    finally:
+        rig.store.hand.resume("desk1", Asked("test"))
+    assert (drill.returncode, "Traceback" in err) == (130, False), err
     assert live(rig) == 0
 
 

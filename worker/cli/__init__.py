@@ -3,7 +3,7 @@
 import json
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 import typer
@@ -12,6 +12,7 @@ from worker.cli import context, decide, demo, drill, everything, exchange, show,
 from worker.cli.audit import audit
 from worker.cli.checking import check
 from worker.cli.errors import Exit, joined, lines_of, quiet_stdout, usage_lines
+from worker.cli.interrupts import interrupts
 
 NAME = "bulk-cancel"
 
@@ -55,6 +56,11 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Runs one command; returns its exit status, whatever happens."""
+    with interrupts() as interrupted:
+        return _run(arguments, interrupted)
+
+
+def _run(arguments: Sequence[str], interrupted: Callable[[], bool]) -> int:
     try:
         status = app(list(arguments) or ["--help"], prog_name=NAME, standalone_mode=False)
         sys.stdout.flush()
@@ -64,6 +70,8 @@ def run(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return Exit.INTERRUPTED
     except Exception as error:  # noqa: BLE001 (a person is told in plain words, whatever it was)
+        if interrupted():
+            return Exit.INTERRUPTED
         _tell(_lines(error), as_json="--json" in arguments)
         return Exit.BAD
     return status if isinstance(status, int) else Exit.OK

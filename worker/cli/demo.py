@@ -1,12 +1,8 @@
 """How is all of it seen at work in a few seconds? One bulk cancel with everything simulated but the runner itself."""
 
-import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
-from types import FrameType
 from typing import Annotated, Final, Self
 
 import typer
@@ -50,7 +46,7 @@ def demo(
         plan = make_plan(orders, instruments)
     except ValueError as error:
         raise CommandError(f"--instruments {instruments} with --orders {orders}: {error}") from None
-    with _terminable(), _Screen(plan, workers) as screen, stage(plan, workers=workers, delay_ms=delay_ms) as on:
+    with _Screen(plan, workers) as screen, stage(plan, workers=workers, delay_ms=delay_ms) as on:
         screen.ready(own_redis=on.own_redis)
         report = run_demo(plan, on, screen.update)
     if as_json:
@@ -64,22 +60,6 @@ def _status(report: Report) -> Exit:
     if not report.complete:
         return Exit.TIMEOUT
     return Exit.DEAD if report.dead or report.refusals else Exit.OK
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """SIGTERM and a closed terminal end the demo as Ctrl-C does: everything that it started goes first."""
-    signals = (signal.SIGTERM, signal.SIGHUP)
-    before = [signal.signal(number, _interrupt) for number in signals]
-    try:
-        yield
-    finally:
-        for number, handler in zip(signals, before, strict=True):
-            signal.signal(number, handler)
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 class _Screen:

@@ -1,7 +1,7 @@
 """Which words and which exit status does an error get? Plain lines: what, where, how to mend; never a traceback.
 
 Exit status: 0 all orders off the book (or nothing dead so far), 1 some rejected or exhausted, 2 bad usage, input or
-configuration, or something that we need is away, 3 waiting timed out, 130 Ctrl-C. With `--json` an error is one
+configuration, or something that we need is away, 3 waiting timed out, 130 interrupted. With `--json` an error is one
 object on stderr, `{"error": [line, …], "exit": 2}`; stdout holds results only.
 """
 
