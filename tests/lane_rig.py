@@ -60,6 +60,7 @@ class LaneRig:
         accounts: Iterable[str] = ("a1",),
         max_attempts: int = 3,
         retention_s: int = 600,
+        confirm: bool = False,
     ) -> None:
         self.redis = redis
         self.keys = Keys("t")
@@ -76,7 +77,7 @@ class LaneRig:
         self.masses = Masses(
             redis, self.keys, self.scripts, self.admission, directory, deadline_s=900, retention_s=retention_s
         )
-        self.lanes = Lanes(self.scripts, TIMING, max_attempts=max_attempts, retention_s=retention_s)
+        self.lanes = Lanes(self.scripts, TIMING, max_attempts=max_attempts, retention_s=retention_s, confirm=confirm)
         self.board = Board(
             redis, self.scripts, self.keys, retention_s=retention_s, blackout_us=TIMING.blackout_us, abandon_s=600
         )

@@ -5,11 +5,15 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Generic, TypeVar
 
+import structlog
+
+log = structlog.get_logger(__name__)
+
 T = TypeVar("T")
 
 
 class Crew(Generic[T]):
-    """`size` threads that do `work`, which must not raise, with whatever is handed to them, in that order."""
+    """`size` threads that do `work` with whatever is handed to them, in that order; what it raises ends no thread."""
 
     def __init__(self, size: int, work: Callable[[T], None], *, name: str) -> None:
         self._work = work
@@ -29,4 +33,7 @@ class Crew(Generic[T]):
 
     def _run(self) -> None:
         while (each := self._waiting.get()) is not None:
-            self._work(each)
+            try:
+                self._work(each)
+            except Exception:
+                log.exception("work_broke")

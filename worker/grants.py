@@ -58,7 +58,7 @@ class Grant:
 
     `due_s` is the time until the lane needs its next turn (None: no work). `asked_at` is the `time.monotonic()`
     from just before the claim was asked for: every first byte must be written within 1 s of it. `exhausted`
-    are the jobs that the claim ended instead.
+    are the jobs that the claim ended instead, `lost` the ids of jobs that stood in the lane and are not known any more.
     """
 
     lane: str
@@ -71,6 +71,7 @@ class Grant:
     calls: tuple[Call, ...]
     asked_at: float
     exhausted: tuple[Exhausted, ...] = ()
+    lost: tuple[str, ...] = ()
 
 
 class Decided(NamedTuple):

@@ -20,13 +20,19 @@ CONFIRM_AFTER_US: Final = 100_000
 
 
 class Lanes:
-    """Claims and records for all lanes of one runner; `retention_s` is how long ended jobs are remembered."""
+    """Claims and records for all lanes of one runner; `retention_s` is how long ended jobs are remembered.
 
-    def __init__(self, scripts: Scripts, timing: Timing, *, max_attempts: int, retention_s: int) -> None:
+    `confirm`: what became of an order whose last attempt has no answer is asked of the book before it is given up.
+    """
+
+    def __init__(
+        self, scripts: Scripts, timing: Timing, *, max_attempts: int, retention_s: int, confirm: bool = False
+    ) -> None:
         self._scripts = scripts
         self._timing = timing
         self._max_attempts = max_attempts
         self._retention_s = retention_s
+        self._confirming = {"confirm_us": CONFIRM_AFTER_US} if confirm else {}
 
     def claim(self, lane: str, user: User, *, permits: int) -> Grant:
         """At most `permits` calls of the lane, with their jobs and slots; raises redis-py's errors."""
@@ -44,6 +50,7 @@ class Lanes:
             "open_us": self._timing.open_us,
             "blackout_us": self._timing.blackout_us,
             "max_attempts": self._max_attempts,
+            **self._confirming,
         }
         reply = self._scripts.run("claim", argument)
         return Grant(
@@ -57,6 +64,7 @@ class Lanes:
             tuple(_call(call) for call in reply["calls"]),
             asked_at,
             exhausted_in(reply),
+            tuple(reply["lost"]),
         )
 
     def record(self, calls: Sequence[Done]) -> list[Recorded]:

@@ -34,7 +34,10 @@ def configure_logs(level: str) -> None:
 def _formatter(shared: list[structlog.typing.Processor]) -> logging.Formatter:
     terminal = sys.stderr.isatty()
     renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer()
+        # its own choice would show the variables of each frame, and with them secrets
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        if terminal
+        else structlog.processors.JSONRenderer()
     )
     exceptions: list[structlog.typing.Processor] = [] if terminal else [structlog.processors.format_exc_info]
     return structlog.stdlib.ProcessorFormatter(

@@ -68,10 +68,11 @@ class Recorder:
         try:
             return self._patiently(calls)
         except Exception as error:
-            if len(calls) > 1:
+            if len(calls) > 1 and not isinstance(error, PASSING):
                 return [recorded for done in calls for recorded in self._record([done])]
-            log.exception("result_lost", lane=calls[0].grant.lane, call=calls[0].call.id, error=str(error))
-            return [None]
+            for done in calls:
+                log.exception("result_lost", lane=done.grant.lane, call=done.call.id, error=str(error))
+            return [None] * len(calls)
 
     def _patiently(self, calls: Sequence[Done]) -> Sequence[Recorded]:
         gives_up = time.monotonic() + RECORD_FOR_S

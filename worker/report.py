@@ -55,6 +55,12 @@ def report_exhausted(jobs: Iterable[Exhausted]) -> None:
         _may_be_live(_facts(job, job.job, job.lane, code=job.code, why=job.message))
 
 
+def report_lost(grant: Grant) -> None:
+    """A line for each job that stood in a lane without anything known of it: its order may still be live."""
+    for job in grant.lost:
+        log.error("job_lost", order=job, lane=grant.lane, hint="deleted by hand, or written by another version?")
+
+
 def _dead(grant: Grant, decided: Decided) -> None:
     for about in _about(grant, decided):
         if decided.status == "exhausted":

@@ -13,7 +13,7 @@ Status = Literal["accepted", "gone", "rejected", "exhausted"]
 _WINDOW_S = 2.0
 _CREDENTIALS_S = 30.0
 _ACCOUNT_BASE_S, _ACCOUNT_CAP_S = 2.0, 30.0
-_EXCHANGE_BASE_S, _EXCHANGE_CAP_S = 0.5, 10.0
+EXCHANGE_BASE_S, EXCHANGE_CAP_S = 0.5, 10.0
 # 2 ** 30 times any base is beyond any cap, and still a float
 _MAX_DOUBLINGS = 30
 
@@ -93,7 +93,7 @@ def rest_for(judgement: Judgement, policy: Policy) -> Rest | None:
         return Rest(scope, policy.slow_base_s, policy.slow_cap_s)
     if scope is Scope.LANE:
         return Rest(scope, _WINDOW_S, _WINDOW_S)
-    return Rest(scope, _EXCHANGE_BASE_S, _EXCHANGE_CAP_S)
+    return Rest(scope, EXCHANGE_BASE_S, EXCHANGE_CAP_S)
 
 
 def _delay_s(judgement: Judgement, attempts: int, policy: Policy, rand: Callable[[], float]) -> float:

@@ -23,6 +23,7 @@ from worker.identity import Identity
 from worker.lanes import Lanes
 from worker.mass.canceller import MassCanceller
 from worker.okx.client import OkxClient
+from worker.reach import Reach
 from worker.retry import Policy
 from worker.sender import Sender
 from worker.settings import Settings
@@ -52,15 +53,23 @@ class Runtime:
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         store, users = self.store, users_of(settings)
         timing = Timing(settings.window_s, settings.http_timeout_s)
-        lanes = Lanes(store.scripts, timing, max_attempts=settings.max_attempts, retention_s=settings.retention_s)
-        policy = Policy(max_attempts=settings.max_attempts)
-        turns = Turns(policy, self.name, random.random, confirm=settings.confirm != "off")
+        confirm = settings.confirm != "off"
+        lanes = Lanes(
+            store.scripts,
+            timing,
+            max_attempts=settings.max_attempts,
+            retention_s=settings.retention_s,
+            confirm=confirm,
+        )
+        turns = Turns(Policy(max_attempts=settings.max_attempts), self.name, random.random, confirm=confirm)
         self._client = OkxClient(timeout_s=settings.http_timeout_s, pool=settings.http_concurrency)
+        self._users, self._reach = users, Reach()
         self.sender = Sender(
             lanes,
             self._client,
             turns,
             users,
+            self._reach,
             concurrency=settings.http_concurrency,
             freed=self._rouse,
         )
@@ -105,11 +114,17 @@ class Runtime:
             self.sender,
             self.name,
             facts=self._facts,
-            look=self.confirmer.look,
+            look=self._look,
             mass=self._masses.take_up,
         )
-        urls = [user.base_url for user in users.values()]
-        self._warmer = Warmer(store.redis, self._client, urls, concurrency=settings.http_concurrency)
+        self._warmer = Warmer(
+            store.redis,
+            self._client,
+            [user.base_url for user in users.values()],
+            self._reach,
+            concurrency=settings.http_concurrency,
+            regained=self._rouse,
+        )
         self._alerts = _alerts(settings, self.name)
         accounts = {account.name: user.uid for user in users.values() for account in user.accounts}
         self._accounts = sorted(accounts)
@@ -133,6 +148,7 @@ class Runtime:
 
     def close(self) -> None:
         """No new claims from now on."""
+        self.sender.close()
         self._warmer.stop()
         self._identity.stop()
         self._waker.stop()
@@ -168,6 +184,12 @@ class Runtime:
     def _rouse(self) -> None:
         self._waker.rouse()
 
+    def _look(self, uid: str) -> None:
+        """A book out of our reach is left to other workers: it is due again in a second."""
+        user = self._users.get(uid)
+        if user is None or self._reach.has(user.base_url):
+            self.confirmer.look(uid)
+
     def _switch(self, user: User) -> DeadMansSwitch:
         store, timeout_s = self.store, self.store.settings.dead_mans_switch_s
         return DeadMansSwitch(
@@ -191,6 +213,7 @@ class Runtime:
         for switch in self._switches.values():
             found |= switch.problems
         found |= {f"channel of {uid}": why for uid, why in self._witness.problems.items() if why != NO_ADDRESS}
+        found |= {f"exchange {base_url}": f"no connection: {why}" for base_url, why in self._reach.lost().items()}
         return found | (self._alerts.problems if self._alerts else {})
 
 

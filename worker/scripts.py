@@ -57,7 +57,10 @@ PASSING: Final = (
     exceptions.BusyLoadingError,
     exceptions.ReadOnlyError,
 )
-"""What Redis answers, or does not, while it is away, loading or failing over."""
+"""What Redis answers, or does not, while it is away, loading, failing over, busy or without a disk."""
+
+_LATER: Final = ("MISCONF ", "BUSY ", "MASTERDOWN ")
+"""Refusals before anything was written, which pass."""
 
 
 @cache
@@ -118,6 +121,8 @@ class Scripts:
         try:
             return _parse(self._evaluate(verb, text))
         except exceptions.ResponseError as error:
+            if any(word in str(error) for word in _LATER):
+                raise exceptions.BusyLoadingError(str(error)) from error
             if not _must_leave(error):
                 raise
             self._disconnect()

@@ -6,6 +6,7 @@ hands it to the next lane, so a lane keeps going without another message, and a 
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from threading import Condition, Event
 
 import structlog
@@ -18,9 +19,10 @@ from worker.lanes import Lanes
 from worker.okx.answers import Answer
 from worker.okx.client import OkxClient
 from worker.okx.codes import Verdict
-from worker.okx.errors import ExchangeError, OutcomeUnknown
+from worker.okx.errors import ExchangeError, NeverSent, OutcomeUnknown, TooLate
+from worker.reach import Reach
 from worker.recorder import Recorder
-from worker.report import report, report_exhausted
+from worker.report import report, report_exhausted, report_lost
 from worker.turn import Turns
 from worker.users import User
 from worker.window import WRITE_WITHIN_S
@@ -32,7 +34,8 @@ class Sender:
     """Drains lanes with `concurrency` calls in flight at most; `users` are those whose lanes it may send for.
 
     `freed` is told whenever there may be more `room` than before. While `others_wait`, lanes that are on the board and
-    find no room, a lane here gets its next turn from the board as well, in its order.
+    find no room, a lane here gets its next turn from the board as well, in its order. Lanes whose address is out of
+    `reach` are left to other workers.
     """
 
     others_wait = False
@@ -43,6 +46,7 @@ class Sender:
         client: OkxClient,
         turns: Turns,
         users: Mapping[str, User],
+        reach: Reach,
         *,
         concurrency: int,
         freed: Callable[[], None] = lambda: None,
@@ -51,6 +55,8 @@ class Sender:
         self._client = client
         self._turns = turns
         self._users = users
+        self._addresses = {user.base_url for user in users.values()}
+        self._reach = reach
         self._freed = freed
         self._permits = concurrency
         self._concurrency = concurrency
@@ -71,11 +77,11 @@ class Sender:
 
     def room(self) -> int:
         """How many lanes more would be given a turn at once that is worth a claim."""
-        return max(0, self._permits // self._handful - len(self._wanting)) if self._ready else 0
+        return max(0, self._permits // self._handful - len(self._wanting)) if self._may_send() else 0
 
     def room_for_one(self) -> bool:
         """Whether a lane would be given a turn at once, be it for a single call."""
-        return bool(self._ready and self._permits and not self._wanting)
+        return bool(self._may_send() and self._permits and not self._wanting)
 
     def admit_user(self, uid: str) -> None:
         """From now on the lanes of this user may be sent; before, they wait."""
@@ -92,24 +98,34 @@ class Sender:
             self._want(lane)
         self._pump(at_least=1)
 
-    def stop(self, timeout_s: float) -> bool:
-        """No new claims; waits until the calls in flight are recorded. False if some were not in time."""
+    def close(self) -> None:
+        """No new claims; what is claimed and not sent yet goes back."""
         self._stopping.set()
+
+    def stop(self, timeout_s: float) -> bool:
+        """Waits until the calls in flight are recorded. False if some were not in time."""
+        self.close()
         with self._changed:
             self._wanting.clear()
             done = self._changed.wait_for(lambda: self._permits == self._concurrency, timeout_s)
         self._crew.dismiss()
         return done
 
+    def _may_send(self) -> bool:
+        return self._ready and any(map(self._reach.has, self._addresses))
+
     def _want(self, lane: str) -> None:
         uid = uid_of(lane)
         with self._changed:
             if uid in self._unready:
                 self._unready[uid].add(lane)
-            elif uid in self._users:
-                self._wanting.setdefault(lane)
-            else:
+            elif uid not in self._users:
                 log.warning("lane_of_unknown_user", lane=lane, hint="every worker needs every account")
+            elif self._is_reached(lane):
+                self._wanting.setdefault(lane)
+
+    def _is_reached(self, lane: str) -> bool:
+        return self._reach.has(self._users[uid_of(lane)].base_url)
 
     def _want_again(self, lane: str) -> None:
         if not self.others_wait:
@@ -128,6 +144,8 @@ class Sender:
     def _next_turn(self, at_least: int) -> tuple[str, int] | None:
         """The next lane and a fair part of the free permits, taken; None if nobody wants or nothing is free."""
         with self._changed:
+            if self._reach.lost():
+                self._wanting = {lane: None for lane in self._wanting if self._is_reached(lane)}
             if self._stopping.is_set() or not self._wanting or self._permits < at_least:
                 return None
             permits = min(self._permits, max(self._handful, self._permits // len(self._wanting)))
@@ -152,6 +170,7 @@ class Sender:
             log.exception("claim_broke", lane=lane)
             return 0
         report_exhausted(grant.exhausted)
+        report_lost(grant)
         for call in grant.calls:
             self._crew.hand((grant, call))
         if grant.calls and grant.due_s == 0:
@@ -166,30 +185,38 @@ class Sender:
         except Exception:
             log.exception("call_failed", lane=grant.lane, call=call.id)
             self._give(1)
-            self._go_on()
         else:
             self._recorder.add(done)
+        self._go_on()
 
     def _call(self, grant: Grant, call: Call) -> Done:
         if self._stopping.is_set():
             return Done(grant, call, self._turns.given_back(call, "worker stopping"))
+        if not self._reach.has(grant.user.base_url):
+            return Done(grant, call, self._turns.given_back(call, "no connection to the exchange"))
         began = time.monotonic()
         outcome = self._ask(grant, call)
         result = self._turns.conclude(grant, call, outcome, time.monotonic() - began)
+        if isinstance(outcome, NeverSent) and not isinstance(outcome, TooLate):
+            result = self._cut_off(grant, result, str(outcome))
         self._resync(grant, result, signed_at=began)
         return Done(grant, call, result)
 
+    def _cut_off(self, grant: Grant, result: Result, why: str) -> Result:
+        """No connection: that may be ours alone, so a burst of such calls is one strike against the address."""
+        if not self._reach.lose(grant.user.base_url, why):
+            return replace(result, strike=None)
+        log.warning("exchange_out_of_reach", exchange=grant.user.base_url, why=why)
+        return result
+
     def _recorded(self, calls: Sequence[tuple[Done, Recorded | None]]) -> None:
-        """What follows for the lanes: the permits are free again, and a lane that is due now gets its turn."""
+        """The permits are free again, and a lane that is due now wants its turn: whoever ends a call next gives it."""
         for done, recorded in calls:
             if recorded and recorded.due_s == 0:
                 self._want_again(done.grant.lane)
         self._give(len(calls))
-        try:
-            for done, recorded in calls:
-                report(done, recorded)
-        finally:
-            self._go_on()
+        for done, recorded in calls:
+            report(done, recorded)
 
     def _go_on(self) -> None:
         self._pump(at_least=self._handful)

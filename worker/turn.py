@@ -2,16 +2,17 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import Final
 
 from worker.grants import Act, Call, Decided, Grant, Job, RestFor, Result, Slots
 from worker.okx.answers import Answer
 from worker.okx.codes import Scope, Verdict
-from worker.okx.errors import DeadlinePassed, ExchangeError, NeverSent, OutcomeUnknown, Throttled
+from worker.okx.errors import DeadlinePassed, ExchangeError, NeverSent, Throttled
 from worker.okx.orders import OrderRef
 from worker.okx.verdicts import Judgement, exchange_ids, judge
-from worker.retry import Finish, Policy, decide, rest_for
+from worker.retry import EXCHANGE_BASE_S, EXCHANGE_CAP_S, Finish, Policy, decide, rest_for
 from worker.users import account_scope
 
 _encode: Final = json.JSONEncoder(separators=(",", ":")).encode
@@ -37,8 +38,9 @@ class Turns:
         orders = [job.ref for job in call.jobs]
         groups = _alike(call.jobs, judge(orders, outcome), probe=bool(grant.probes))
         judgements = [judged for judged, _ in groups]
+        strike = _strike(grant, judgements)
         if isinstance(outcome, NeverSent):
-            return self._unsent(grant, call, judgements)
+            return self._unsent(grant, call, judgements, strike)
         ords = _named(call.jobs, exchange_ids(orders, outcome)) if isinstance(outcome, Answer) else {}
         attempts = self._attempts(grant, call, judgements, elapsed_s)
         decided = tuple(
@@ -46,7 +48,7 @@ class Turns:
             for judged, jobs in groups
             for each in self._decide(jobs, judged, elapsed_s, attempts[judged.code, judged.msg], ords)
         )
-        answered = not isinstance(outcome, OutcomeUnknown)
+        answered = not _silent(judgements)
         rests = self._rests(grant, judgements)
         return Result(
             slots=_slots(outcome),
@@ -56,16 +58,16 @@ class Turns:
             rests=rests,
             refused=isinstance(outcome, Throttled) or any(judged.code in RATE_CODES for judged in judgements),
             mended=_mended(grant, rests) if answered else (),
-            strike=None if answered or grant.probes else _silence(grant, outcome),
+            strike=strike,
         )
 
     def given_back(self, call: Call, reason: str) -> Result:
         """Nothing was sent: jobs and slots go back as if never claimed."""
         return Result("release", (Decided(call.jobs, "return", "", reason, "{}", counts=False),), 0.0, answered=False)
 
-    def _unsent(self, grant: Grant, call: Call, judgements: Sequence[Judgement]) -> Result:
-        given_back = self.given_back(call, judgements[0].msg)
-        return Result("release", given_back.decided, 0.0, answered=False, rests=self._rests(grant, judgements))
+    def _unsent(self, grant: Grant, call: Call, judgements: Sequence[Judgement], strike: RestFor | None) -> Result:
+        given_back, rests = self.given_back(call, judgements[0].msg), self._rests(grant, judgements)
+        return replace(given_back, rests=rests, strike=strike)
 
     def _decide(
         self, jobs: tuple[Job, ...], judged: Judgement, elapsed_s: float, attempt: str, ords: Mapping[str, str]
@@ -142,7 +144,7 @@ def _scoped(judged: Judgement, *, probe: bool, served: bool) -> Judgement:
         return judged._replace(verdict=Verdict.UNKNOWN)
     if served and judged.scope is not Scope.ORDER and judged.code not in RATE_CODES:
         return judged._replace(scope=Scope.ORDER)
-    if probe and judged.transport:
+    if probe and judged.silent:
         return judged._replace(scope=Scope.EXCHANGE)
     return judged
 
@@ -175,8 +177,15 @@ def _mended(grant: Grant, rests: Sequence[RestFor]) -> tuple[str, ...]:
     return tuple(scope for scope in grant.probes if scope not in blamed)
 
 
-def _silence(grant: Grant, outcome: Answer | ExchangeError) -> RestFor:
-    return RestFor(grant.user.exchange, 0.5, 10.0, f"no answer: {outcome}"[:300])
+def _silent(judgements: Sequence[Judgement]) -> bool:
+    return all(judged.silent for judged in judgements)
+
+
+def _strike(grant: Grant, judgements: Sequence[Judgement]) -> RestFor | None:
+    """Enough calls in a row of which the exchange says nothing rest its address; a failed probe rests it at once."""
+    if grant.probes or not _silent(judgements):
+        return None
+    return RestFor(grant.user.exchange, EXCHANGE_BASE_S, EXCHANGE_CAP_S, f"no answer: {_reason(judgements[0])}")
 
 
 def _reason(judged: Judgement) -> str:

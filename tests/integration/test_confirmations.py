@@ -1,12 +1,14 @@
 """Does a job wait for the book's word, and end with nothing else? The verbs of confirmation on a real Redis."""
 
 import pytest
+from redis import Redis
 
-from tests.lane_rig import LaneRig, believed, finished, orders, retried
+from tests.lane_rig import TIMING, LaneRig, believed, finished, orders, retried
 from worker.confirm.confirmations import Look
 from worker.confirm.proof import SEND_AGAIN_AFTER_S, Finding, seen_as, seen_open
-from worker.grants import Grant
+from worker.grants import Decided, Grant
 
+HOLD_S = TIMING.hold_us / 1e6
 OPEN = {"state": "live"}
 CANCELED = {"state": "canceled", "accFillSz": "0"}
 FILLED = {"state": "filled", "accFillSz": "3"}
@@ -202,6 +204,24 @@ class TestFindings:
         rig.confirmations.end(begun, again_in_s=0)
         assert look(rig).jobs[0].looks == 1
 
+    @pytest.mark.parametrize(("row", "status"), [(CANCELED, "canceled"), (OPEN, "exhausted")])
+    def test_the_book_is_asked_before_an_order_whose_last_claim_ran_out_is_given_up(
+        self, redis: Redis, row: dict[str, str], status: str
+    ) -> None:
+        """Its worker died, perhaps after the exchange had taken the cancel."""
+        rig = LaneRig(redis, max_attempts=1, confirm=True)
+        rig.submit("b", orders(1))
+        rig.claim()
+        rig.advance(HOLD_S)
+        assert rig.claim().exhausted == ()
+        assert rig.row("b").status == "accepted"
+        rig.advance(0.1)
+        assert rig.board.wake(9).users == ("u1",)
+        rig.advance(SEND_AGAIN_AFTER_S)
+        found = look(rig)
+        rig.confirmations.write([seen_as(job, row) for job in found.jobs])
+        assert (rig.row("b").status, rig.batches.state("b").complete) == (status, True)
+
     def test_the_deadline_of_the_batch_does_not_end_what_is_believed_off(self, rig: LaneRig) -> None:
         """Confirmation has a deadline of its own."""
         accepted(rig)
@@ -285,6 +305,31 @@ class TestPushes:
         rig.record(grant, decided=(believed(grant.calls[0].jobs[0], "gone", "51400"),))
         told(rig, {"ordId": "77", "clOrdId": "mine"})
         assert rig.row("b").status == "accepted"
+
+    @pytest.mark.parametrize("max_attempts", [1, 3])
+    @pytest.mark.parametrize("state", ["canceled", "filled"])
+    def test_a_push_outlives_the_worker_that_sent_the_cancel(self, redis: Redis, max_attempts: int, state: str) -> None:
+        """The claim ran out, be it the last one: what was told is how the order ended, and nothing goes again."""
+        rig = LaneRig(redis, max_attempts=max_attempts)
+        rig.submit("b", orders(1))
+        rig.claim()
+        told(rig, {"ordId": "1"}, state=state)
+        rig.advance(HOLD_S)
+        grant = rig.claim()
+        assert (grant.calls, grant.exhausted) == ((), ())
+        assert (rig.row("b").status, rig.batches.state("b").complete) == (state, True)
+
+    def test_a_deadline_does_not_undo_what_was_told(self, rig: LaneRig) -> None:
+        """Neither at the claim nor in the sweep."""
+        rig.submit("b", orders(1), deadline_s=2)
+        grant = rig.claim()
+        told(rig, {"ordId": "1"})
+        rig.record(
+            grant, slots="release", decided=(Decided(grant.calls[0].jobs, "return", "", "", "{}", counts=False),)
+        )
+        rig.advance(3)
+        assert rig.board.sweep() == []
+        assert rig.row("b").status == "canceled"
 
     def test_strangers_and_open_orders_change_nothing(self, rig: LaneRig) -> None:
         """Most pushes are not about us."""

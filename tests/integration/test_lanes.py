@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from redis import Redis
-from redis.exceptions import ResponseError
 
 from tests.lane_rig import LANE, TIMING, LaneRig, finished, orders, rest, retried, returned
 from worker.admission import BatchConflictError
@@ -15,6 +14,8 @@ from worker.window import Limits
 
 WINDOW_S = TIMING.window_us / 1e6
 HOLD_S = TIMING.hold_us / 1e6
+SLOT_S = (TIMING.open_us + TIMING.window_us) / 1e6
+"""Until a slot whose call had no answer is free again."""
 
 
 class TestWindow:
@@ -256,12 +257,18 @@ class TestClaims:
         assert f"{LANE}/o1" in str(kept).replace("\\/", "/")
         assert rig.claim().exhausted == ()
 
-    def test_a_job_that_redis_lost_is_named(self, rig: LaneRig) -> None:
-        """Nothing is passed over in silence: whoever deleted it has to see to its order."""
+    @pytest.mark.parametrize("place", ["ready", "claimed"])
+    def test_a_job_that_redis_lost_is_named_and_stops_nobody(self, rig: LaneRig, place: str) -> None:
+        """Whoever deleted it has to see to its order; those behind it are sent."""
         rig.submit("b", orders(2))
-        rig.redis.delete(rig.keys.of("job", "u1/BTC-USDT/o1"))
-        with pytest.raises(ResponseError, match="holds the job u1/BTC-USDT/o1, of which Redis knows nothing"):
+        if place == "claimed":
             rig.claim()
+            rig.advance(HOLD_S)
+        rig.redis.delete(rig.keys.of("job", "u1/BTC-USDT/o1"))
+        grant = rig.claim(permits=2)
+        assert grant.lost == ("u1/BTC-USDT/o1",)
+        assert [job.id for call in grant.calls for job in call.jobs] == ["u1/BTC-USDT/o2"]
+        assert rig.places() == {"ready": [], "later": [], "claimed": ["o2"]}
 
 
 class TestBatches:
@@ -489,21 +496,26 @@ class TestRests:
         ttl = int(str(rig.redis.ttl(rig.keys.of("rest", rig.user.exchange))))
         assert 60 <= ttl <= 61
 
-    def test_a_probe_that_finds_no_single_slot_waits_for_one(self, redis: Redis) -> None:
-        """The free batch meter is of no use to it: the lane must not be due again and again."""
+    def test_a_probe_that_finds_no_single_slot_is_a_batch_call_of_two(self, redis: Redis) -> None:
+        """The address would rest for as long as the lane's single meter is full. One order alone has to wait for it."""
         rig = LaneRig(redis, batch_size=20, limits=Limits(1, 300))
-        rig.submit("b", orders(42))
-        grant = rig.claim(permits=3)
-        assert [call.meter for call in grant.calls] == ["batch", "batch", "batch"]
-        rig.submit("c", orders(1, first=100))
-        (single,) = rig.claim(permits=1).calls
-        assert single.meter == "single"
-        rig.submit("d", orders(5, first=200))
-        rig.record(grant, rests=(rest(rig.user.exchange),))
+        rig.submit("b", orders(1))
+        alone = rig.claim()
+        assert alone.calls[0].meter == "single"
+        rig.submit("c", orders(3, first=100))
+        rig.record(
+            alone, slots="keep", decided=(retried(alone.calls[0].jobs[0], 60),), rests=(rest(rig.user.exchange),)
+        )
         rig.claim()
+        assert rig.due() == pytest.approx(0.5)
         rig.advance(0.5)
+        probe = rig.claim(permits=9)
+        assert probe.probes == (rig.user.exchange,)
+        assert [(call.meter, len(call.jobs)) for call in probe.calls] == [("batch", 2)]
+        rig.record(probe, rests=(rest(rig.user.exchange),))
+        rig.advance(1.0)
         assert rig.claim().calls == ()
-        assert (rig.due() or 0) > 1
+        assert rig.due() == pytest.approx((TIMING.open_us + TIMING.window_us) / 1e6 - 1.5 + 0.005)
 
     def test_every_lane_of_the_address_goes_on_after_the_probe(self, rig: LaneRig) -> None:
         """Those that waited are due at once, not at the end of a long rest."""
@@ -573,6 +585,34 @@ class TestRests:
 
 class TestBoard:
     """Which lane gets a turn."""
+
+    @pytest.mark.parametrize(
+        ("in_line", "retries_s", "due_s"),
+        [
+            (2, (), 0.0),
+            (1, (0.2,), 0.2),
+            (0, (0.2, 0.3), 0.3),
+            (1, (), SLOT_S),
+            (0, (0.2,), SLOT_S),
+        ],
+    )
+    def test_a_lane_whose_single_slots_are_used_up_is_due_when_two_orders_can_go_together(
+        self, redis: Redis, in_line: int, retries_s: tuple[float, ...], due_s: float
+    ) -> None:
+        """Batch slots are free: only an order that stays alone waits for a single one."""
+        rig = LaneRig(redis, batch_size=20, limits=Limits(max(1, len(retries_s)), 300))
+        for number in range(max(1, len(retries_s))):
+            rig.submit(f"b{number}", orders(1, first=number + 1))
+            grant = rig.claim()
+            again = (
+                retried(grant.calls[0].jobs[0], retries_s[number]) if retries_s else finished(grant.calls[0].jobs[0])
+            )
+            rig.record(grant, slots="keep", decided=(again,))
+        if in_line:
+            rig.submit("c", orders(in_line, first=100))
+        assert rig.due() == pytest.approx(due_s, abs=0.021)  # 20 ms: its worker claims by itself
+        rig.advance(due_s)
+        assert rig.claim().calls[0].meter == ("single" if due_s == SLOT_S else "batch")
 
     def test_one_waker_gets_each_lane_urgent_ones_first(self, rig: LaneRig) -> None:
         """One that got no turn is offered again a second later."""

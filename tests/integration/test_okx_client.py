@@ -2,10 +2,12 @@
 
 import json
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -24,7 +26,7 @@ from tests.integration.okx_server import (
     says_then_closes,
     soon,
 )
-from worker.okx import connection
+from worker.okx import connection, pool, sockets
 from worker.okx.client import CANCEL, AccountConfig, OkxClient
 from worker.okx.errors import (
     ExchangeError,
@@ -35,6 +37,7 @@ from worker.okx.errors import (
 )
 from worker.okx.orders import OrderRef
 from worker.okx.signing import signature
+from worker.okx.sockets import DeadlineSocket
 
 
 @pytest.fixture
@@ -122,13 +125,14 @@ def test_old_connections_are_dropped(client: OkxClient, monkeypatch: pytest.Monk
         (http_answer(b'{"msg":"Invalid key","code":"50111"}', status="401 No"), NotAuthorised),
     ],
 )
-def test_refused_envelope_raises_and_closes(client: OkxClient, said: bytes, error: type[ExchangeError]) -> None:
-    """A refusal raises its class; no connection is reused after any error."""
+def test_refused_envelope_raises_and_keeps_the_connection(
+    client: OkxClient, said: bytes, error: type[ExchangeError]
+) -> None:
+    """What the exchange says is no reason to pay for another handshake."""
     with Server(says(said)) as server:
         fails(client, server.url, error)
-        assert server.ends.get(timeout=5) == "reset"
         fails(client, server.url, error)
-        assert len(server.accepted) == 2
+        assert (len(server.accepted), len(server.arrivals)) == (1, 2)
 
 
 def test_last_used_connection_is_used_first(client: OkxClient) -> None:
@@ -140,6 +144,75 @@ def test_last_used_connection_is_used_first(client: OkxClient) -> None:
             cancel(client, server.url)
         assert len(set(server.peers)) == 1
         assert client.warm(server.url, 8) == 0
+
+
+def test_connections_that_the_other_side_closed_are_opened_anew(client: OkxClient) -> None:
+    """Before a call needs them."""
+    with Server(says(ACCEPTED)) as server:
+        assert client.warm(server.url, 3) == 3
+        for wire in server.wires[:2]:
+            wire.shutdown(socket.SHUT_RDWR)
+        assert [server.ends.get(timeout=5) for _ in range(2)] == ["closed"] * 2
+        assert client.warm(server.url, 3) == 2
+        cancel(client, server.url)
+        assert len(server.accepted) == 5
+
+
+def test_what_grows_old_is_replaced_before_it_goes(client: OkxClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no moment without a connection that a call could use."""
+    usable: list[int] = []
+    with Server(says(ACCEPTED)) as server:
+        assert client.warm(server.url, 8) == 8
+        monkeypatch.setattr(pool, "WARM_AHEAD_S", connection.IDLE_S + 1)
+
+        def dial(*arguments: Any, **named: Any) -> DeadlineSocket:  # noqa: ANN401 (handed on as they are)
+            usable.append(sum(wire.is_usable() for wire in client._pool._idle[server.url]))
+            return sockets.dial(*arguments, **named)
+
+        monkeypatch.setattr(connection, "dial", dial)
+        assert client.warm(server.url, 8) == 8
+        assert set(usable) == {8}
+        assert [server.ends.get(timeout=5) for _ in range(8)] == ["reset"] * 8
+
+
+def test_connections_in_use_are_no_reason_for_more(client: OkxClient) -> None:
+    """Those of a burst come back."""
+    asked, may_answer = threading.Event(), threading.Event()
+
+    def wait(sock: socket.socket, _: bytes) -> None:
+        asked.set()
+        assert may_answer.wait(5)
+        sock.sendall(ACCEPTED)
+
+    with Server(wait) as server, ThreadPoolExecutor(1) as caller:
+        called = caller.submit(cancel, client, server.url)
+        assert asked.wait(5)
+        assert client.warm(server.url, 2) == 1
+        may_answer.set()
+        called.result(5)
+        assert client.warm(server.url, 2) == 0
+
+
+def test_an_address_that_is_away_is_asked_once(client: OkxClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not once for each connection that is missing."""
+    dials: list[int] = []
+
+    def refuse(*_: object, **__: object) -> DeadlineSocket:
+        dials.append(1)
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(connection, "dial", refuse)
+    assert client.warm("http://127.0.0.1:1", 8) == 0
+    assert not client.connect("http://127.0.0.1:1")
+    assert len(dials) == 2
+
+
+def test_a_clock_that_cannot_be_true_is_not_taken_over(client: OkxClient) -> None:
+    """Every call would be signed with it."""
+    with Server(says(rows({"ts": "95617584000000"}))) as server:
+        with pytest.raises(OutcomeUnknown, match="would be off by"):
+            client.measure_clock(server.url)
+        assert client.clock_offset_s(server.url) == 0.0
 
 
 def test_threads_never_share_a_connection(client: OkxClient) -> None:

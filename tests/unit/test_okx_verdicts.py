@@ -3,7 +3,7 @@
 import pytest
 
 from worker.okx.answers import Answer, Item
-from worker.okx.codes import CODES, Scope, Verdict
+from worker.okx.codes import CODES, TIMED_OUT, Code, Scope, Verdict
 from worker.okx.errors import (
     ClockSkew,
     DeadlinePassed,
@@ -13,6 +13,7 @@ from worker.okx.errors import (
     OutcomeUnknown,
     Refused,
     Throttled,
+    TooLate,
     Unavailable,
 )
 from worker.okx.orders import OrderRef
@@ -33,18 +34,31 @@ def verdicts(judgements: tuple[Judgement, ...]) -> list[Verdict]:
     return [judgement.verdict for judgement in judgements]
 
 
+def meant(row: Code, *, whole: bool = False) -> Judgement:
+    """What a row of the table says of an order."""
+    return Judgement(row.verdict, row.scope, row.slow, row.code, "why", silent=row.code in TIMED_OUT, whole=whole)
+
+
 def test_every_row_judges_its_item() -> None:
     """An item's sCode gives its row's verdict, scope and slowness, whatever the envelope says."""
     for row in CODES.values():
         (judged,) = judge([ONE], answer(Item("1", "", row.code, "why"), code="1"))
-        assert judged == Judgement(row.verdict, row.scope, row.slow, row.code, "why")
+        assert judged == meant(row)
 
 
 def test_every_row_judges_its_envelope() -> None:
     """Without items the envelope's code is every order's, marked as said of the whole."""
     for row in (row for row in CODES.values() if row.code != "0"):
         judged = judge([ONE, TWO], answer(code=row.code, msg="why"))
-        assert judged == (Judgement(row.verdict, row.scope, row.slow, row.code, "why", whole=True),) * 2
+        assert judged == (meant(row, whole=True),) * 2
+
+
+@pytest.mark.parametrize("said", ["51400", "50014"])
+def test_an_item_without_a_code_is_told_what_was_said_of_all(said: str) -> None:
+    """It may be another order's fault, be there an empty code or none, and beside one that was served."""
+    items = (Item("1", "", "", ""), Item("2", "", "0", ""))
+    judged = judge([ONE, TWO], answer(*items, code=said))
+    assert [(each.code, each.whole) for each in judged] == [(said, True), ("0", False)]
 
 
 def test_envelope_of_a_single_order_is_about_it() -> None:
@@ -112,6 +126,14 @@ def test_the_exchange_id_is_told_of_orders_named_by_a_client_id() -> None:
     assert exchange_ids([NAMED], answer(Item("", "mine", "0", ""))) == {}
 
 
+def test_two_orders_of_one_name_are_not_told_apart() -> None:
+    """A client id may be used on two options of one family; which of them an item means, nobody knows."""
+    other = OrderRef("ETH-USDT", None, "mine")
+    said = answer(Item("8", "mine", "0", ""), Item("9", "mine", "0", ""))
+    assert verdicts(judge([NAMED, other], said)) == [Verdict.AMBIGUOUS] * 2
+    assert exchange_ids([NAMED, other], said) == {}
+
+
 def test_what_is_said_alike_is_one_judgement() -> None:
     """Whatever the order of the items."""
     for items in ((Item("1", "", "0", ""), Item("2", "", "0", "")), (Item("2", "", "0", ""), Item("1", "", "0", ""))):
@@ -138,7 +160,8 @@ def test_unknown_code_is_kept() -> None:
 @pytest.mark.parametrize(
     ("error", "verdict", "scope"),
     [
-        (NeverSent("refused"), Verdict.RETRY, Scope.EXCHANGE),
+        (NeverSent("refused"), Verdict.RETRY, Scope.ORDER),
+        (TooLate("write_by passed"), Verdict.RETRY, Scope.ORDER),
         (OutcomeUnknown("reset"), Verdict.AMBIGUOUS, Scope.ORDER),
         (OutcomeUnknown("bad", code="50026", http_status=500), Verdict.AMBIGUOUS, Scope.ORDER),
         (DeadlinePassed("late"), Verdict.AMBIGUOUS, Scope.ORDER),
@@ -157,12 +180,21 @@ def test_unknown_code_is_kept() -> None:
     ids=str,
 )
 def test_errors_judge_every_order_alike(error: ExchangeError, verdict: Verdict, scope: Scope) -> None:
-    """An error is about the whole call; only never-sent and transport errors are marked so."""
+    """An error is about the whole call; that we were late ourselves says nothing of the exchange."""
     judged = judge([ONE, TWO, NAMED], error)
     assert len(judged) == 3
     assert {(j.verdict, j.scope, j.code, j.msg) for j in judged} == {(verdict, scope, error.code, error.msg)}
     assert {j.never_sent for j in judged} == {isinstance(error, NeverSent)}
-    assert {j.transport for j in judged} == {isinstance(error, OutcomeUnknown)}
+    silent = isinstance(error, NeverSent | OutcomeUnknown) and not isinstance(error, TooLate)
+    assert {j.silent for j in judged} == {silent}
+
+
+@pytest.mark.parametrize("code", ["50004", "51054", "51149"])
+def test_a_timeout_of_the_exchange_is_as_good_as_no_answer(code: str) -> None:
+    """Said of the request or of its order."""
+    said = (Answer(400, code, "timed out", ()), answer(Item("1", "", code, "timed out"), code="1"))
+    assert [judge([ONE], each)[0].silent for each in said] == [True, True]
+    assert not judge([ONE], answer(Item("1", "", "51410", "being cancelled"), code="1"))[0].silent
 
 
 def test_slow_outage_is_slow() -> None:

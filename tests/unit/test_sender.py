@@ -11,7 +11,9 @@ from redis.exceptions import ResponseError
 from tests.lane_rig import credentials
 from worker.grants import Call, Done, Grant, Job, Recorded, Result
 from worker.okx.answers import Answer, Item
+from worker.okx.errors import NeverSent, TooLate
 from worker.okx.orders import OrderRef
+from worker.reach import Reach
 from worker.retry import Policy
 from worker.sender import Sender
 from worker.turn import Turns
@@ -64,12 +66,15 @@ class FakeClient:
         self.may_answer.set()
         self.asked = Semaphore(0)
         self.orders: list[str] = []
+        self.error: Exception | None = None
 
     def cancel(self, _account: object, order: OrderRef, *, write_by: float) -> Answer:  # noqa: ARG002
-        """Accepted, as soon as answers are let through."""
+        """Accepted, as soon as answers are let through, or the error that is set."""
         self.orders.append(order.ordId or "")
         self.asked.release()
         assert self.may_answer.wait(SOON_S)
+        if self.error:
+            raise self.error
         return Answer(200, "0", "", (Item(order.ordId or "", "", "0", ""),))
 
 
@@ -95,7 +100,12 @@ def make(client: FakeClient) -> Iterator[Callable[..., Sender]]:
     made: list[Sender] = []
 
     def build(
-        lanes: FakeLanes, *, concurrency: int = 8, ready: bool = True, freed: Callable[[], None] = lambda: None
+        lanes: FakeLanes,
+        *,
+        concurrency: int = 8,
+        ready: bool = True,
+        freed: Callable[[], None] = lambda: None,
+        reach: Reach | None = None,
     ) -> Sender:
         turns = Turns(Policy(), "w", lambda: 0.5)
         sender = Sender(
@@ -103,6 +113,7 @@ def make(client: FakeClient) -> Iterator[Callable[..., Sender]]:
             cast("OkxClient", client),
             turns,
             {"u1": USER},
+            reach or Reach(),
             concurrency=concurrency,
             freed=freed,
         )
@@ -183,6 +194,45 @@ def test_freed_permits_are_handed_on_by_the_handful(make: Callable[..., Sender])
     sender.drain(["u1/ETH-USDT"])
     assert all_of(lanes.done, 800)
     assert len(lanes.claimed) <= 800 / 8 + 4  # the two drains, and each lane's last claim, may be for fewer
+
+
+def test_lanes_out_of_reach_are_left_to_others(make: Callable[..., Sender], client: FakeClient) -> None:
+    """A burst without a connection is one strike, and this worker takes no lane until a connection stands."""
+    lanes, reach = FakeLanes(BTC=100, ETH=1), Reach()
+    client.error = NeverSent("refused")
+    client.may_answer.clear()
+    sender = make(lanes, concurrency=8, reach=reach)
+    sender.drain([LANE])
+    assert all_of(client.asked, 8)
+    client.may_answer.set()
+    assert all_of(lanes.done, 8)
+    assert [result.slots for result in lanes.recorded] == ["release"] * 8
+    assert sum(result.strike is not None for result in lanes.recorded) == 1
+    assert reach.lost() == {"http://x": "refused"}
+    sender.drain(["u1/ETH-USDT"])
+    assert (sender.room(), sender.room_for_one(), len(lanes.claimed)) == (0, False, 1)
+    client.error = None
+    reach.regain("http://x")
+    sender.drain([LANE])
+    assert all_of(lanes.done, 92)
+
+
+def test_a_call_that_is_late_by_itself_is_no_lost_address(make: Callable[..., Sender], client: FakeClient) -> None:
+    """Redis, or this machine, was slow: the exchange is as near as before."""
+    lanes, reach = FakeLanes(BTC=1), Reach()
+    client.error = TooLate("write_by passed")
+    make(lanes, reach=reach).drain([LANE])
+    assert all_of(lanes.done, 1)
+    assert reach.lost() == {}
+
+
+def test_closing_claims_nothing_more(make: Callable[..., Sender]) -> None:
+    """SIGTERM, before anybody waits for what is in flight."""
+    lanes = FakeLanes(BTC=1)
+    sender = make(lanes)
+    sender.close()
+    sender.drain([LANE])
+    assert lanes.claimed == []
 
 
 def test_lanes_of_a_user_who_is_not_ready_wait(make: Callable[..., Sender]) -> None:

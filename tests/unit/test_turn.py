@@ -68,11 +68,37 @@ def test_partial_success_is_judged_item_by_item() -> None:
 
 
 def test_never_sent_gives_slots_and_attempts_back() -> None:
-    """The exchange's address rests."""
+    """That no connection came about may be this worker's own trouble: a strike against the address, no rest."""
     result = conclude(NeverSent("refused"))
-    assert (result.slots, result.answered) == ("release", False)
+    assert (result.slots, result.answered, result.rests) == ("release", False, ())
     assert [(each.act, each.counts) for each in result.decided] == [("return", False)]
+    assert result.strike is not None
+    assert (result.strike.scope, result.strike.reason) == ("exchange:http://x", "no answer: refused")
+
+
+def test_a_probe_that_finds_no_connection_lets_the_address_rest_on() -> None:
+    """It was to tell whether the address is back."""
+    result = conclude(NeverSent("refused"), probes=("exchange:http://x",))
     assert [rest.scope for rest in result.rests] == ["exchange:http://x"]
+    assert (result.strike, result.mended) == (None, ())
+
+
+def test_a_call_that_came_too_late_says_nothing_of_the_address() -> None:
+    """Our side was late: no strike, no rest."""
+    result = conclude(TooLate("write_by passed"))
+    assert (result.slots, result.strike, result.rests) == ("release", None, ())
+
+
+def test_an_exchange_that_does_not_manage_in_time_is_silent() -> None:
+    """Its code is as good as no answer: enough of them in a row rest the address, a probe's at once."""
+    result = conclude(answer("50004"))
+    assert (result.slots, result.answered, result.rests) == ("settle", False, ())
+    assert result.strike is not None
+    probe = conclude(answer("50004"), call(attempts=3), probes=("exchange:http://x",))
+    assert ([rest.scope for rest in probe.rests], probe.mended) == (["exchange:http://x"], ())
+    assert [(each.act, each.counts) for each in probe.decided] == [("retry", False)]
+    beside_another = conclude(answer("50004", "0"), call(2))
+    assert (beside_another.answered, beside_another.strike) == (True, None)
 
 
 @pytest.mark.parametrize(("error", "slots"), [(OutcomeUnknown("reset"), "settle"), (DeadlinePassed("late"), "keep")])

@@ -11,7 +11,7 @@ from enum import IntEnum
 from typing import Final
 from urllib.parse import urlsplit
 
-from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
+from redis.exceptions import AuthenticationError, BusyLoadingError, NoPermissionError, RedisError, ResponseError
 
 from tasks.messages import InvalidOrders
 from worker.admission import AdmissionError
@@ -73,7 +73,7 @@ def _redis_line(error: RedisError, redis_url: str) -> str:
     where, name = redacted(redis_url), f"{PREFIX}REDIS_URL"
     if isinstance(error, AuthenticationError | NoPermissionError):
         return f"Redis at {where} does not let us in: {error}; correct user and password in {name}"
-    if isinstance(error, ResponseError):
+    if isinstance(error, ResponseError | BusyLoadingError):
         return f"Redis at {where} refused a command: {error}"
     return f"no answer from Redis at {where}: {_first_line(error)}; is it running? {name} says where it is"
 

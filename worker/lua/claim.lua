@@ -2,15 +2,18 @@
 --
 -- Guarantee: a job leaves its place only with its slot; of limit + 1 slots of a meter one is always granted later than
 -- one window after another's arrival; the same claim id gets the same grant. Nothing is granted while the lane, its
--- accounts or the exchange's address rest, nor until slots forgotten by a restarted Redis must have ended.
+-- accounts or the exchange's address rest, nor until slots forgotten by a restarted Redis must have ended. Of a job whose
+-- claim ran out, what a push told meanwhile is believed; after its last attempt the book is asked.
 --
 -- KEYS[1]  the runner's prefix
 -- ARGV[1]  JSON: lane, claim (id, chosen by the caller), permits (calls), accounts [scope, best first], exchange (scope),
 --          batch_size (0: single endpoint only), limits {single, batch}, window_us, hold_us (a claim ends by itself),
---          open_us (an open slot ends), blackout_us, max_attempts, retention_s
+--          open_us (an open slot ends), blackout_us, max_attempts, retention_s, confirm_us (after which a book is looked at;
+--          none: nobody confirms)
 -- return   JSON: {account (index from 0) or null, probes [scope], due (µs from now, -1: no work), reason,
 --          calls [{id, meter, jobs [{account, attempts, generation, left (µs to deadline), batches, ids [id]}]}],
---          exhausted [{job, lane, account, batches, attempts, code, message}] (jobs that ended here instead of being sent)}
+--          exhausted [{job, lane, account, batches, attempts, code, message}] (jobs that ended here instead of being sent),
+--          lost [id of a job that stood in the lane, and of which Redis knows nothing more]}
 
 despite_full_memory()
 local input = cjson.decode(ARGV[1])
@@ -21,12 +24,20 @@ local meter = { single = K.window(lane .. ':single'), batch = K.window(lane .. '
 local given = redis.call('HGET', K.claim(input.claim), 'grant')
 if given then return given end
 
-local function jobs_in(...)
-  local ids, found = redis.call(...), {}
+local lost, looked = {}, false
+
+-- A job without its text (deleted by hand?) must not keep those behind it: it goes, its batch's deadline ends its row.
+local function lose(place, id)
+  redis.call('ZREM', place, id)
+  lost[#lost + 1] = id
+end
+
+local function jobs_in(command, place, ...)
+  local ids, found = redis.call(command, place, ...), {}
   jobs_read(ids)
-  for index, id in ipairs(ids) do
-    found[index] = job_read(id) or error('lane ' .. lane .. ' holds the job ' .. id ..
-      ', of which Redis knows nothing: deleted by hand, or written by another version of this program?')
+  for _, id in ipairs(ids) do
+    local job = job_read(id)
+    if job and job.live then found[#found + 1] = job else lose(place, id) end
   end
   return found
 end
@@ -36,12 +47,23 @@ local function taken_back(fields)
     '{"at":' .. text(wall) .. ',"call":"' .. fields.call .. '","sCode":null,"sMsg":"claim ran out"}') }
 end
 
+local LAST_RAN_OUT = 'attempts used up; the last claim ran out'
+
+local function perhaps_gone() return believing({}, 'exhausted', '', LAST_RAN_OUT) end
+
+local function ask_book(job)
+  change_alike(job, LAST_RAN_OUT, perhaps_gone)
+  move(lane, job, text(now))
+  looked = true
+end
+
 -- Claims that ran out: whether their jobs were sent is unknown, so each counts as an attempt and goes again.
 local function take_back()
   for _, job in ipairs(jobs_in('ZRANGEBYSCORE', K.claimed(lane), '-inf', text(now), 'LIMIT', 0, 200)) do
     change_alike(job, 'claim ran out', taken_back)
-    if job.attempts >= input.max_attempts then
-      exhaust(lane, job, 'attempts used up; the last claim ran out', wall, input.retention_s)
+    local last = job.attempts >= input.max_attempts
+    if last and input.confirm_us and not pushed(job) then ask_book(job)
+    elseif last or pushed(job) then exhaust(lane, job, LAST_RAN_OUT, wall, input.retention_s)
     else move(lane, job, job.place) end
   end
 end
@@ -154,12 +176,12 @@ end
 
 local function answer(account, probes, calls, reason)
   write_out(wall)
-  slots_note(lane, input.limits, #probes > 0 and 0 or input.batch_size, now)
+  slots_note(lane, input.limits, input.batch_size, now)
   redis.call('EXPIRE', K.lane(lane), 604800)
   local due = board(lane, now, #calls > 0 and LINGER_US or COALESCE_US)
   return '{"account":' .. (account and account - 1 or 'null') .. ',"probes":[' .. strings(probes) .. '],"due":' ..
     due .. ',"reason":' .. cjson.encode(reason) .. ',"calls":[' ..
-    table.concat(calls, ',') .. '],"exhausted":' .. exhausted_json() .. '}'
+    table.concat(calls, ',') .. '],"exhausted":' .. exhausted_json() .. ',"lost":[' .. strings(lost) .. ']}'
 end
 
 local function remembered(grant)
@@ -177,6 +199,7 @@ end
 take_back()
 take_due()
 write_out(wall)
+if looked then look_at(uid_of(lane), now + input.confirm_us, false) end
 local block_ends = blocked_until(now, input.blackout_us)
 if block_ends > now then return wait_for(block_ends, {}, 'redis restarted') end
 local rest_ends, found = resting()
@@ -187,10 +210,11 @@ if not account then return wait_for(soonest, input.accounts, input.accounts[1]) 
 local probes = found
 if account_rests then probes[#probes + 1] = input.accounts[account] end
 local batch_size = input.batch_size
-if #probes > 0 then input.permits, batch_size = 1, 0 end
-
 local single_free = input.limits.single - window_used(meter.single, now)
 local batch_free = input.limits.batch - batch_window_used(meter.batch, now)
+-- a probe is one order, or two if only the other meter has room
+if #probes > 0 then input.permits, batch_size = 1, single_free > 0 and 0 or math.min(batch_size, 2) end
+
 local _, count = plan(redis.call('ZCARD', K.ready(lane)), input.permits, batch_size, single_free, batch_free)
 local jobs = count > 0 and gather(count) or {}
 local calls = make_calls(plan(#jobs, input.permits, batch_size, single_free, batch_free), jobs)

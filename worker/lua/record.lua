@@ -38,12 +38,10 @@ local function remembered(fields, done, decided)
   return { sent = fields.sent or text(wall - done.elapsed_us), log = noted(fields.log, decided.line) }
 end
 
--- The exchange's word is not the book's: the job waits for a look at it, with what is believed until then.
+-- The exchange's word is not the book's: the job waits for a look at it.
 local function add_belief(new, fields, decided)
-  new.state, new.call, new.looks, new.unread, new.ord = 'accepted', false, false, false, false
-  new.believed, new.code, new.message = decided.status, decided.code, decided.message
   new.accepted = decided.status == 'accepted' and text(wall) or fields.accepted
-  return new
+  return believing(new, decided.status, decided.code, decided.message)
 end
 
 local function await_confirmation(lane, job, decided)
@@ -63,10 +61,10 @@ local function begin_rest(done, rest)
   if probe then done.behind_us = math.max(done.behind_us, rest_until(rest.scope) - now + BEHIND_US) end
 end
 
--- What a push told while the cancel was under way; of a client id the answer says whose order it is.
+-- What a push told while the cancel was under way.
 local function pushed_of(job, decided)
-  local told = job.told and cjson.decode(job.told)
-  if not told or not (by_order_id(job.id) or decided.ords[job.id] == told.ord) then return nil end
+  local told = pushed(job, decided.ords[job.id])
+  if not told then return nil end
   local message = told.message ~= '' and told.message or decided.message
   return { status = told.status, code = decided.code, message = message, filled = told.filled,
     accepted = decided.status == 'accepted' and text(wall) or nil }

@@ -106,7 +106,7 @@ def _open(status: int, body: bytes) -> _Envelope:
         said = None
     code = _base(said.get("code")) if isinstance(said, dict) else ""
     if not code:
-        raise _BY_STATUS.get(status, OutcomeUnknown)("unreadable answer", http_status=status)
+        raise _BY_STATUS.get(status, OutcomeUnknown)(f"unreadable answer, HTTP {status}", http_status=status)
     times = (_microseconds(said.get(name)) for name in ("inTime", "outTime"))
     return _Envelope(status, code, _text(said.get("msg")), _objects(said.get("data")), *times)
 

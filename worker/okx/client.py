@@ -42,6 +42,8 @@ _encode: Final = json.JSONEncoder(separators=(",", ":")).encode
 _HEADERS = {"Content-Type": "application/json", "Accept-Encoding": "identity", "User-Agent": "bulk-cancel"}
 _NO_SUCH_ORDER = "51603"
 _WHENEVER = float("inf")
+MAX_OFFSET_S: Final = 86_400.0
+"""A clock further off than a day is a wrong answer: whoever signed by it would never be let in again."""
 
 Row = Mapping[str, str]
 
@@ -120,8 +122,7 @@ class OkxClient:
         """Have the exchange cancel all orders of the user in 10 to 120 s; 0 takes it back. Whether it is armed now."""
         body = _encode({"timeOut": str(timeout_s)}).encode()
         request = self._signed(creds, "POST", CANCEL_ALL_AFTER, body)
-        with self._pool.wire(creds.base_url) as wire:
-            rows = read_rows(*wire.call(request, write_by=write_by))
+        rows = read_rows(*self._call(creds.base_url, request, write_by))
         return _given(rows[0] if rows else {}, "triggerTime") != "0"
 
     def place_batch(self, creds: Credentials, orders: Sequence[Mapping[str, str]], *, write_by: float) -> Answer:
@@ -151,8 +152,7 @@ class OkxClient:
     def server_time_ms(self, base_url: str) -> int:
         """The exchange's clock, unix milliseconds."""
         request = _request("GET", base_url + TIME, b"", {})
-        with self._pool.wire(base_url) as wire:
-            rows = read_rows(*wire.call(request, write_by=_WHENEVER))
+        rows = read_rows(*self._call(base_url, request, _WHENEVER))
         stamp = _given(rows[0] if rows else {}, "ts")
         if not stamp.isdigit():
             raise OutcomeUnknown("ts is no number")
@@ -162,9 +162,11 @@ class OkxClient:
         """Measure, keep and return the exchange's clock minus ours, in seconds (± half a round trip)."""
         self.warm(base_url, 1)  # connecting is no part of the round trip
         asked = time.time()
-        server_s = self.server_time_ms(base_url) / 1000
-        self._offsets[base_url] = server_s - (asked + time.time()) / 2
-        return self._offsets[base_url]
+        offset_s = self.server_time_ms(base_url) / 1000 - (asked + time.time()) / 2
+        if abs(offset_s) > MAX_OFFSET_S:
+            raise OutcomeUnknown(f"the clock at {base_url} would be off by {offset_s:.0f} s")
+        self._offsets[base_url] = offset_s
+        return offset_s
 
     def correct_clock(self, base_url: str, *, signed_at: float) -> None:
         """Measure because a timestamp of `signed_at` (monotonic) was refused, unless it was tried since then.
@@ -188,8 +190,12 @@ class OkxClient:
         return time.time() + self.clock_offset_s(base_url)
 
     def warm(self, base_url: str, connections: int) -> int:
-        """Connect ahead of need until so many connections are idle; how many were opened for that."""
+        """Connect ahead of need until so many connections are open, idle or in use; how many that took."""
         return self._pool.warm(base_url, connections)
+
+    def connect(self, base_url: str) -> bool:
+        """Open one connection, for the next call; whether that was possible."""
+        return self._pool.connect(base_url)
 
     def close(self) -> None:
         """Close every idle connection; those in use close when their calls end."""
@@ -199,14 +205,17 @@ class OkxClient:
         self, creds: Credentials, path: str, said: Mapping[str, str] | list[dict[str, str]], write_by: float
     ) -> Answer:
         request = self._signed(creds, "POST", path, _encode(said).encode())
-        with self._pool.wire(creds.base_url) as wire:
-            return read_answer(*wire.call(request, write_by=write_by))
+        return read_answer(*self._call(creds.base_url, request, write_by))
 
     def _rows(self, creds: Credentials, path: str, query: Mapping[str, str], write_by: float) -> list[Row]:
         target = f"{path}?{urlencode(query)}" if query else path
         request = self._signed(creds, "GET", target, b"")
-        with self._pool.wire(creds.base_url) as wire:
-            return read_rows(*wire.call(request, write_by=write_by))
+        return read_rows(*self._call(creds.base_url, request, write_by))
+
+    def _call(self, base_url: str, request: requests.PreparedRequest, write_by: float) -> tuple[int, bytes]:
+        """The connection is free again before the answer is read: what it says is no reason to close it."""
+        with self._pool.wire(base_url) as wire:
+            return wire.call(request, write_by=write_by)
 
     def _signed(self, creds: Credentials, method: str, path: str, body: bytes) -> requests.PreparedRequest:
         stamp = timestamp(self.time_s(creds.base_url))

@@ -165,6 +165,9 @@ def _expand(codes: str) -> Iterator[str]:
         yield from map(str, range(int(first), int(last or first) + 1))
 
 
+TIMED_OUT = frozenset({"50004", "51054", "51149"})
+"""The exchange says that it did not manage in time: as good as no answer, and most likely not this order's fault."""
+
 CODES: dict[str, Code] = {code: Code(code, *kind, meaning) for codes, kind, meaning in _ROWS for code in _expand(codes)}
 
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from worker.okx.errors import DeadlinePassed, ExchangeError, NeverSent, OutcomeUnknown
+from worker.okx.errors import DeadlinePassed, ExchangeError, NeverSent, OutcomeUnknown, TooLate
 from worker.okx.framing import AnswerReader, request_bytes
 from worker.okx.sockets import DeadlineSocket, dial
 
@@ -21,7 +21,7 @@ RECEIVED_AT_ONCE = 1 << 16
 
 
 class Wire:
-    """One connection to one address, used by one thread at a time; opened when first needed.
+    """One connection to one address, used by one thread at a time; opened when first needed, and again after `close`.
 
     `context` is used for an https address. `timeout_s` bounds each call from its first byte to its last.
     """
@@ -39,15 +39,17 @@ class Wire:
         self._used_at = 0.0
 
     def call(self, request: requests.PreparedRequest, *, write_by: float) -> tuple[int, bytes]:
-        """HTTP status and body; the connection is closed by any error.
+        """HTTP status and body; the connection is closed by any error but TooLate, which does not touch it.
 
         Raises:
-            NeverSent: no connection; TooLate: none before the monotonic instant `write_by`.
+            NeverSent: no connection; TooLate: the monotonic instant `write_by` had passed, or was too near to connect.
             OutcomeUnknown: anything that went wrong from the first byte on.
         """
         self._written = False
         try:
             return self._exchange(request, write_by)
+        except TooLate:
+            raise
         except Exception as error:
             self.close()
             raise failure(error, written=self._written) from error
@@ -62,6 +64,11 @@ class Wire:
             OSError, UnicodeError: no connection.
         """
         self._connected(by)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it was opened, and not closed since by us."""
+        return self._sock is not None
 
     def is_usable(self) -> bool:
         """Whether the next call may go over this connection as it is."""
@@ -89,9 +96,14 @@ class Wire:
 
     def _connected(self, by: float) -> DeadlineSocket:
         if self._sock is None:
-            by = min(by, time.monotonic() + CONNECT_S)
-            self._sock, self._reader = dial(self.host, self.port, context=self._context, by=by), AnswerReader()
-            self._used_at = time.monotonic()
+            now = time.monotonic()
+            try:
+                self._sock = dial(self.host, self.port, context=self._context, by=min(by, now + CONNECT_S))
+            except TimeoutError:
+                if by - now < CONNECT_S / 2:  # that it was not there so fast says nothing of the other side
+                    raise TooLate("write_by passed") from None
+                raise
+            self._reader, self._used_at = AnswerReader(), time.monotonic()
         return self._sock
 
     def _read(self, sock: DeadlineSocket) -> tuple[int, bytes]:

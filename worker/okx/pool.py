@@ -1,10 +1,11 @@
 """Which connection does a call use?
 
 The one used last, so that few stay hot and the rest grow old and are dropped. A connection belongs to one
-call at a time, and comes back only after a call without any error.
+call at a time; what comes back closed, as after any error, is dropped.
 """
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -24,34 +25,39 @@ class Pool:
         self._keep = keep
         self._lock = threading.Lock()
         self._idle: dict[str, list[Wire]] = {}
+        self._used: Counter[str] = Counter()
         self._closed = False
 
     @contextmanager
     def wire(self, base_url: str) -> Iterator[Wire]:
-        """One connection, perhaps not opened yet; closed if the block raises."""
+        """One connection, perhaps not opened yet."""
         wire = self._take(base_url)
         try:
             yield wire
-        except BaseException:
-            wire.close()
-            raise
-        self._give(base_url, wire)
+        finally:
+            self._give(base_url, wire, used=1)
 
     def warm(self, base_url: str, connections: int) -> int:
-        """Open connections until so many are idle (never more than `keep`); how many could be opened.
+        """Open connections until so many are open, in use or idle (never more than `keep`); how many that took.
 
-        Those that would grow old within `WARM_AHEAD_S` are replaced first.
+        Those that will grow old within `WARM_AHEAD_S` do not count, and go one by one as new ones take their place:
+        there is no moment at which a call would find fewer.
         """
-        with self._lock:
-            idle = self._idle.setdefault(base_url, [])
-            old = _old(idle, WARM_AHEAD_S)
-            missing = min(connections, self._keep) - len(idle)
-        for wire in old:
-            wire.close()
-        if missing <= 0:
-            return 0
-        with ThreadPoolExecutor(min(missing, _DIALERS), "okx-warm") as dialers:
-            return sum(dialers.map(self._warm_one, [base_url] * missing))
+        missing = min(connections, self._keep) - self._open(base_url)
+        if missing <= 0 or not self.connect(base_url):
+            return 0  # whoever is away is asked once, not for each connection
+        with ThreadPoolExecutor(_DIALERS, "okx-warm") as dialers:
+            return 1 + sum(dialers.map(self.connect, [base_url] * (missing - 1)))
+
+    def connect(self, base_url: str) -> bool:
+        """Open one more connection; whether that was possible."""
+        wire = self._make(base_url)
+        try:
+            wire.open(by=float("inf"))
+        except (OSError, UnicodeError):
+            return False
+        self._give(base_url, wire)
+        return True
 
     def close(self) -> None:
         """Close what is idle now, and what is in use when it comes back."""
@@ -62,42 +68,45 @@ class Pool:
         for wire in wires:
             wire.close()
 
-    def _warm_one(self, base_url: str) -> bool:
-        wire = self._make(base_url)
-        try:
-            wire.open(by=float("inf"))
-        except (OSError, UnicodeError):
-            return False
-        self._give(base_url, wire)
-        return True
+    def _open(self, base_url: str) -> int:
+        """How many are open and will be for a while; those that the other side has closed are taken out."""
+        with self._lock:
+            idle = self._idle.setdefault(base_url, [])
+            dead = [wire for wire in idle if not wire.is_usable()]
+            idle[:] = [wire for wire in idle if wire not in dead]
+            open_now = self._used[base_url] + sum(not wire.is_stale(WARM_AHEAD_S) for wire in idle)
+        for wire in dead:
+            wire.close()
+        return open_now
 
     def _take(self, base_url: str) -> Wire:
         while wire := self._pop(base_url):
             if wire.is_usable():
-                return wire
+                break
             wire.close()
-        return self._make(base_url)
+        with self._lock:
+            self._used[base_url] += 1
+        return wire or self._make(base_url)
 
     def _pop(self, base_url: str) -> Wire | None:
         with self._lock:
             idle = self._idle.get(base_url)
             return idle.pop() if idle else None
 
-    def _give(self, base_url: str, wire: Wire) -> None:
+    def _give(self, base_url: str, wire: Wire, *, used: int = 0) -> None:
         with self._lock:
+            self._used[base_url] -= used
             idle = self._idle.setdefault(base_url, [])
-            dropped = [] if self._closed else _old(idle)
-            if self._closed or len(idle) >= self._keep:
-                dropped.append(wire)
-            else:
+            if wire.is_open:
                 idle.append(wire)
-        for old in dropped:
-            old.close()
+            surplus = _surplus(idle, 0 if self._closed else self._keep)
+        for each in surplus:
+            each.close()
 
 
-def _old(idle: list[Wire], within_s: float = 0.0) -> list[Wire]:
-    """Take out those that idled too long, or will have `within_s` from now; they lie at the bottom."""
-    old: list[Wire] = []
-    while idle and idle[0].is_stale(within_s):
-        old.append(idle.pop(0))
-    return old
+def _surplus(idle: list[Wire], keep: int) -> list[Wire]:
+    """Take out those that idled too long, and the oldest of more than `keep`; they lie at the bottom."""
+    surplus: list[Wire] = []
+    while idle and (len(idle) > keep or idle[0].is_stale()):
+        surplus.append(idle.pop(0))
+    return surplus

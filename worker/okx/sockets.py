@@ -44,8 +44,10 @@ class DeadlineSocket(socket.socket):
                 raise TooLate("write_by passed")
             try:
                 sent = write(data)
-            except (BlockingIOError, ssl.SSLWantWriteError):
-                sent = 0
+            except BlockingIOError:
+                raise TimeoutError("the connection takes nothing") from None  # it might do so only long after `by`
+            except ssl.SSLWantWriteError:
+                sent = 0  # OpenSSL may have taken a part of it
             break
         if sent < len(data):
             self.sendall(data[sent:])

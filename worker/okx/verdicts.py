@@ -1,10 +1,10 @@
 """What does the result of one call mean for each order that was in it? Pure."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from worker.okx.answers import Answer, Item
-from worker.okx.codes import Scope, Verdict, lookup
+from worker.okx.codes import TIMED_OUT, Scope, Verdict, lookup
 from worker.okx.errors import (
     ClockSkew,
     ExchangeError,
@@ -20,13 +20,21 @@ from worker.okx.orders import OrderRef
 # these send the reader to the items, they say nothing of one order
 _ENVELOPES = frozenset({"", "0", "1", "2"})
 _TRIGGERED = "51416"
+_MEANINGS: Final[Sequence[tuple[type[ExchangeError], Verdict, Scope]]] = (
+    (NeverSent, Verdict.RETRY, Scope.ORDER),
+    (Unavailable, Verdict.RETRY, Scope.EXCHANGE),
+    (OutcomeUnknown, Verdict.AMBIGUOUS, Scope.ORDER),
+    (Throttled, Verdict.RETRY, Scope.LANE),
+    (NotAuthorised, Verdict.CREDENTIALS, Scope.ACCOUNT),
+    (ClockSkew, Verdict.CLOCK, Scope.ORDER),
+)
 
 
 class Judgement(NamedTuple):
     """What one order's result means.
 
-    `never_sent`: no byte left, its slot may be released. `transport`: the connection failed, not
-    the exchange. `whole`: the code was said of a request for several orders, so another may be its cause.
+    `never_sent`: no byte left, its slot may be released. `silent`: the exchange said nothing, or only that it did not
+    manage in time. `whole`: the code was said of a request for several orders, so another may be its cause.
     """
 
     verdict: Verdict
@@ -35,7 +43,7 @@ class Judgement(NamedTuple):
     code: str
     msg: str
     never_sent: bool = False
-    transport: bool = False
+    silent: bool = False
     whole: bool = False
 
 
@@ -46,7 +54,7 @@ def judge(orders: Sequence[OrderRef], result: Answer | ExchangeError) -> tuple[J
     if not result.items:
         return (_of_envelope(result)._replace(whole=len(orders) > 1),) * len(orders)
     judged: dict[tuple[str, str] | None, Judgement] = {}
-    return tuple(_of_item(item, result, judged) for item in _items_of(orders, result.items))
+    return tuple(_of_item(item, result, judged, whole=len(orders) > 1) for item in _items_of(orders, result.items))
 
 
 def exchange_ids(orders: Sequence[OrderRef], answer: Answer) -> Mapping[OrderRef, str]:
@@ -58,7 +66,7 @@ def exchange_ids(orders: Sequence[OrderRef], answer: Answer) -> Mapping[OrderRef
 
 
 def _items_of(orders: Sequence[OrderRef], items: Sequence[Item]) -> Sequence[Item | None]:
-    """The item of each order; None where there is none, or several with different codes."""
+    """The item of each order; None where there is none, or several that differ."""
     if len(orders) == 1 and len(items) == 1 and _is_nameless(items[0]):
         return items
     if len(orders) == len(items) and all(order.ordId == item.ordId for order, item in zip(orders, items, strict=True)):
@@ -72,7 +80,7 @@ def _name(order: OrderRef) -> tuple[str, str]:
 
 
 def _agreed(items: Sequence[Item]) -> Item | None:
-    return items[0] if len({item.sCode for item in items}) == 1 else None
+    return items[0] if len({(item.sCode, item.ordId) for item in items}) == 1 else None
 
 
 def _is_nameless(item: Item) -> bool:
@@ -88,17 +96,20 @@ def _by_id(items: Sequence[Item]) -> Mapping[tuple[str, str], list[Item]]:
     return found
 
 
-def _of_item(item: Item | None, answer: Answer, judged: dict[tuple[str, str] | None, Judgement]) -> Judgement:
+def _of_item(
+    item: Item | None, answer: Answer, judged: dict[tuple[str, str] | None, Judgement], *, whole: bool
+) -> Judgement:
     said = (item.sCode, item.sMsg) if item else None
     if said not in judged:
-        judged[said] = _of_said(said, answer)
+        judged[said] = _of_said(said, answer, whole=whole)
     return judged[said]
 
 
-def _of_said(said: tuple[str, str] | None, answer: Answer) -> Judgement:
+def _of_said(said: tuple[str, str] | None, answer: Answer, *, whole: bool) -> Judgement:
+    """`whole`: an item without a code of its own leaves what was said of all orders of the request."""
     if said is None:
         return _missing(answer)
-    return _of_code(*said) if said[0] else _of_envelope(answer)
+    return _of_code(*said) if said[0] else _of_envelope(answer)._replace(whole=whole)
 
 
 def _of_envelope(answer: Answer) -> Judgement:
@@ -115,16 +126,16 @@ def _missing(answer: Answer) -> Judgement:
 def _of_code(code: str, msg: str) -> Judgement:
     triggered = code == "51412" and "triggered" in msg.lower()
     row = lookup(_TRIGGERED if triggered else code)
-    return Judgement(row.verdict, row.scope, row.slow, code, msg)
+    return Judgement(row.verdict, row.scope, row.slow, code, msg, silent=row.code in TIMED_OUT)
 
 
 def _of_error(error: ExchangeError) -> Judgement:
     verdict, scope = _meaning(error)
     judged = Judgement(verdict, scope, slow=False, code=error.code, msg=error.msg)
     if isinstance(error, NeverSent):
-        return judged._replace(never_sent=True)
+        return judged._replace(never_sent=True, silent=not isinstance(error, TooLate))
     if isinstance(error, OutcomeUnknown):
-        return judged._replace(transport=True)
+        return judged._replace(silent=True)
     row = lookup(error.code)
     if row.verdict is Verdict.UNKNOWN:
         return judged
@@ -133,16 +144,5 @@ def _of_error(error: ExchangeError) -> Judgement:
 
 def _meaning(error: ExchangeError) -> tuple[Verdict, Scope]:
     """What the class alone says: enough where there is no code in the table."""
-    match error:
-        case NeverSent() | Unavailable():
-            return Verdict.RETRY, Scope.ORDER if isinstance(error, TooLate) else Scope.EXCHANGE
-        case OutcomeUnknown():
-            return Verdict.AMBIGUOUS, Scope.ORDER
-        case Throttled():
-            return Verdict.RETRY, Scope.LANE
-        case NotAuthorised():
-            return Verdict.CREDENTIALS, Scope.ACCOUNT
-        case ClockSkew():
-            return Verdict.CLOCK, Scope.ORDER
-        case _:
-            return Verdict.UNKNOWN, Scope.ORDER
+    known = ((verdict, scope) for kind, verdict, scope in _MEANINGS if isinstance(error, kind))
+    return next(known, (Verdict.UNKNOWN, Scope.ORDER))

@@ -44,21 +44,32 @@ local function slots_note(lane, limits, batch_size, now)
   redis.call('HSET', K.lane(lane), 'single_at', text(single_at), 'batch_at', text(batch_at))
 end
 
+-- When the lane's first job and its second one may be sent: those in line now, others as their retries fall due.
+local function jobs_at(in_line, lane)
+  if #in_line == 4 then return 0, 0 end
+  local retries = redis.call('ZRANGE', K.later(lane), 0, 1, 'WITHSCORES')
+  local first_at, second_at = number(retries[2]), number(retries[4])
+  if #in_line == 2 then return 0, first_at end
+  return first_at, second_at
+end
+
+-- send_at: µs at which the lane has a job and a slot for it, or two and slots for a batch call; nil: no job.
+local function send_at(in_line, lane)
+  local read = redis.call('HMGET', K.lane(lane), 'single_at', 'batch_at', 'held')
+  local first_at, second_at = jobs_at(in_line, lane)
+  if not first_at then return nil end
+  local alone = math.max(first_at, number(read[1]) or 0)
+  local together = math.max(second_at or INF, number(read[2]) or INF)
+  return math.max(math.min(alone, together), number(read[3]) or 0)
+end
+
 -- due(lane): µs at which the lane needs a turn (nil: no work), and whether an urgent job is in front.
 local function lane_due(lane)
-  local read = redis.call('HMGET', K.lane(lane), 'single_at', 'batch_at', 'held')
-  local slot_at, rest_at = number(read[1]) or 0, number(read[3]) or 0
-  local front = redis.call('ZRANGE', K.ready(lane), 0, 1, 'WITHSCORES')
-  local job, place = front[1], number(front[2])
-  if front[3] then slot_at = math.min(slot_at, number(read[2]) or INF) end
-  local _, retry_at = first(K.later(lane))
+  local in_line = redis.call('ZRANGE', K.ready(lane), 0, 1, 'WITHSCORES')
   local _, claim_ends = first(K.claimed(lane))
-  local due = INF
-  if job then due = math.max(slot_at, rest_at) end
-  if retry_at then due = math.min(due, math.max(retry_at, slot_at, rest_at)) end
-  if claim_ends then due = math.min(due, claim_ends) end
-  if due == INF and not (job or retry_at or claim_ends) then return nil end
-  return due, job and place < URGENT_BELOW
+  local due = send_at(in_line, lane)
+  if claim_ends then due = math.min(due or INF, claim_ends) end
+  return due, in_line[1] and number(in_line[2]) < URGENT_BELOW
 end
 
 -- board(lane, now, floor_us): puts the lane where its work belongs, not before floor_us from now (LINGER_US: a worker has

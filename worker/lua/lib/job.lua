@@ -103,6 +103,20 @@ local function change_alike(job, cause, new, ...)
   take_on(job, after[cause])
 end
 
+-- believing: new fields of a job that waits for the book's word, with what is believed until then.
+local function believing(new, status, code, message)
+  new.state, new.call, new.looks, new.unread, new.ord = 'accepted', false, false, false, false
+  new.believed, new.code, new.message = status, code, message
+  return new
+end
+
+-- pushed: how a push told that the order ended, or nil; of a client id only `ord`, the ordId that the cancel's answer told,
+-- says whose word it is.
+local function pushed(job, ord)
+  local told = job.told and cjson.decode(job.told)
+  return told and (by_order_id(job.id) or ord == told.ord) and told or nil
+end
+
 local function words(value)
   if value and not string.find(value, ' ', 1, true) then return { value } end
   local list = {}
