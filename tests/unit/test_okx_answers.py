@@ -55,6 +55,10 @@ def test_failed_item_is_a_value() -> None:
             {"code": "0", "data": [{"ordId": ["1"], "clOrdId": {}, "sCode": True, "sMsg": 7}]},
             ("0", "", (Item("", "", "", "7"),)),
         ),
+        (
+            {"code": "1", "msg": "half \ud83d", "data": [{"sMsg": "späť \udc00"}]},
+            ("1", "half ?", (Item("", "", "", "späť ?"),)),
+        ),
     ],
 )
 def test_odd_shapes(fields: dict[str, object], expected: tuple[str, str, tuple[Item, ...]]) -> None:

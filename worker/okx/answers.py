@@ -147,7 +147,8 @@ def _is_plain(value: object) -> bool:
 
 def _text(value: object) -> str:
     if isinstance(value, str):
-        return value.strip()
+        # half a character, which JSON can spell, could be written nowhere
+        return value.strip() if value.isascii() else value.encode("utf-8", "replace").decode().strip()
     return str(value) if _is_plain(value) else ""
 
 
