@@ -3,7 +3,7 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, cast
@@ -12,10 +12,13 @@ from redis import Redis
 
 from worker.jobs import read_jobs
 from worker.keys import JobId, Keys
+from worker.parts import parts
 from worker.times import time_of
 
 DEAD: Final = ("rejected", "exhausted")
 """Outcomes after which the order may still be live."""
+
+_READ: Final = 500
 
 
 class UnknownBatchError(LookupError):
@@ -99,9 +102,10 @@ class Batches:
         """Every order of the batch, in the order in which it was handed in."""
         state = self.state(batch_id)
         raw = dict(self._redis.hscan_iter(self._keys.of("rows", batch_id), count=1000))
-        jobs = [job for job, row in raw.items() if not row.startswith("{")]
-        waiting = dict(read_jobs(self._redis, self._keys, jobs))
-        rows = (_row(state, job, text, waiting.get(job)) for job, text in raw.items())
+        jobs = dict(read_jobs(self._redis, self._keys, [job for job, row in raw.items() if not row.startswith("{")]))
+        live = {job: fields for job, fields in jobs.items() if "place" in fields}
+        raw |= self._ended_since(batch_id, [job for job in jobs if job not in live])
+        rows = (_row(state, job, text, live.get(job)) for job, text in raw.items())
         return sorted(rows, key=lambda row: row.place)
 
     def recent(self, count: int) -> list[BatchState]:
@@ -122,6 +126,12 @@ class Batches:
                 return
             self._redis.xread({self._keys.of("outcomes"): seen}, count=1, block=max(1, round(left * 1000)))
             seen = self._newest()
+
+    def _ended_since(self, batch_id: str, jobs: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """The rows of jobs that waited a moment ago and have ended: read again, they say how."""
+        for part in parts(jobs, _READ):
+            rows = cast("list[str | None]", self._redis.hmget(self._keys.of("rows", batch_id), part))
+            yield from ((job, row) for job, row in zip(part, rows, strict=True) if row)
 
     def _read(self, batch_id: str) -> dict[str, str]:
         return cast("dict[str, str]", self._redis.hgetall(self._keys.of("batch", batch_id)))

@@ -1,7 +1,7 @@
 """Which lanes are due? The waker's view of the board, and the upkeep that keeps its promises about once a second."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -21,6 +21,10 @@ POSTPONE_US: Final = 1_000_000
 IDLE_US: Final = 86_400_000_000
 SWEPT: Final = 1000
 EXPIRED: Final = 200
+SWEEP_LEASE_US: Final = 950_000
+QUIET_US: Final = 5_000_000
+"""A batch past its deadline of which nothing could end (it waits for the book) is read again after this."""
+
 WORKER_GONE_S: Final = 10
 
 
@@ -87,7 +91,7 @@ class Board:
 
     def may_sweep(self) -> bool:
         """True for one worker of the runner each second."""
-        return bool(self._redis.set(self._keys.of("sweep"), "1", nx=True, px=950))
+        return self._put_back((), lease_us=SWEEP_LEASE_US)
 
     def sweep(self) -> list[Exhausted]:
         """Ends what is past its deadline, puts lost lanes back; returns the jobs that it ended."""
@@ -97,7 +101,10 @@ class Board:
     def _repair(self) -> None:
         lanes: list[str] = [lane for lane, _ in self._redis.zscan_iter(self._keys.of("lanes"), count=SWEPT)]
         for part in parts(lanes, SWEPT):
-            self._scripts.run("repair", {"lanes": part, "idle_us": IDLE_US})
+            self._put_back(part, lease_us=0)
+
+    def _put_back(self, lanes: Sequence[str], *, lease_us: int) -> bool:
+        return bool(self._scripts.run("repair", {"lanes": lanes, "idle_us": IDLE_US, "lease_us": lease_us})["mine"])
 
     def _overdue(self) -> list[str]:
         now = str(self._redis.hget(self._keys.of("clock"), "last") or 0)
@@ -110,6 +117,7 @@ class Board:
                 "batch": batch,
                 "jobs": jobs,
                 "again_us": POSTPONE_US,
+                "quiet_us": QUIET_US,
                 "abandon_us": self._abandon_us,
                 "retention_s": self._retention_s,
             }

@@ -4,10 +4,13 @@ One worker of all holds a user's switch and refreshes it; whoever asks first aft
 last to stop cleanly disarms it. **It is refreshed only by who could hold it in Redis a moment ago**: without Redis no
 order can be cancelled, and that is what the switch is for. So its time is also the longest outage of Redis that an
 account's orders survive; it is refreshed so often that nearly all of it is left when Redis goes away.
+
+Its times are those of the verbs' clock: by the wall clock, the last refresh would seem recent for hours after a step
+back.
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Event, Thread
@@ -21,6 +24,7 @@ from worker.keys import Keys
 from worker.okx.client import OkxClient
 from worker.okx.credentials import Credentials
 from worker.okx.errors import ClockSkew, ExchangeError, OutcomeUnknown
+from worker.rests import Clock, read_clock
 from worker.scripts import Scripts
 from worker.times import time_of
 from worker.users import User
@@ -42,12 +46,8 @@ _DISARMS: Final = 3
 class DeadMansSwitch(Thread):
     """Keeps one user's switch armed while this worker runs; `timeout_s` after the last refresh the exchange acts."""
 
-    def __init__(
-        self, redis: Redis, keys: Keys, scripts: Scripts, client: OkxClient, user: User, *, worker: str, timeout_s: int
-    ) -> None:
+    def __init__(self, scripts: Scripts, client: OkxClient, user: User, *, worker: str, timeout_s: int) -> None:
         super().__init__(name=f"switch-{user.uid}", daemon=True)
-        self._redis = redis
-        self._key = keys.of("switch", user.uid)
         self._scripts = scripts
         self._client = client
         self._user = user
@@ -83,29 +83,32 @@ class DeadMansSwitch(Thread):
             log.exception("switch_round_failed", uid=self._user.uid)
 
     def _round(self) -> None:
+        """The exchange is told before anything is noted: whatever becomes of a note, the switch is refreshed."""
         asked_at = time.monotonic()
         held = self._scripts.run("hold", self._me(LEASE_S))
         if not held["mine"]:
             self._problem = ""
             return
-        if 0 < held["armed_until"] < held["wall"]:
-            self._ran_out(held["armed_until"])
-        if held["wall"] - held["refreshed"] >= self._every_s * 1e6:
-            self._refresh(held["wall"], write_by=asked_at + LEASE_S)
+        note = self._ran_out(held) if 0 < held["armed_until"] < held["now"] else {}
+        if held["now"] - held["refreshed"] >= self._every_s * 1e6:
+            note |= self._refresh(held["now"], write_by=asked_at + LEASE_S)
+        if note:
+            self._scripts.run("hold", self._me(LEASE_S, note))
 
-    def _refresh(self, wall_us: int, *, write_by: float) -> None:
+    def _refresh(self, now_us: int, *, write_by: float) -> dict[str, int]:
+        """Tells the exchange; returns what is to be noted, nothing if it failed."""
         try:
             self._tell(self._timeout_s, write_by=write_by)
         except ExchangeError as error:
             self._failed(f"{type(error).__name__}: {error}")
-            return
-        until_us = wall_us + self._timeout_s * 1_000_000  # at the earliest: it counts from the call's arrival
-        self._note(armed_until=until_us, refreshed=wall_us, timeout_s=self._timeout_s)
+            return {}
         self._problem = ""
+        until_us = now_us + self._timeout_s * 1_000_000  # at the earliest: it counts from the call's arrival
+        return {"armed_until": until_us, "refreshed": now_us, "timeout_s": self._timeout_s}
 
     def _leave(self) -> None:
-        left = self._scripts.run("leave", {**self._me(DISARM_S), "fresh_us": round(FRESH_S * 1e6)})
-        if not left["last"]:
+        fresh = {"fresh_us": round(FRESH_S * 1e6)}
+        if not self._scripts.run("leave", self._me(DISARM_S) | fresh)["last"]:
             return
         for _ in range(_DISARMS):
             time.sleep(ROUND_S)  # since the last refresh, whoever made it
@@ -114,7 +117,7 @@ class DeadMansSwitch(Thread):
             except ExchangeError as error:
                 self._failed(f"not disarmed: {type(error).__name__}: {error}")
             else:
-                self._note(armed_until=0, until=0)
+                self._scripts.run("leave", self._me(0, {"armed_until": 0}) | fresh)
                 log.info("switch_disarmed", uid=self._user.uid)
                 return
 
@@ -132,10 +135,12 @@ class DeadMansSwitch(Thread):
     def _account(self) -> Credentials:
         return self._user.accounts[self._failures % len(self._user.accounts)]
 
-    def _ran_out(self, at_us: int) -> None:
-        self._note(ran_out=at_us, armed_until=0)
+    def _ran_out(self, held: Mapping[str, int]) -> dict[str, int]:
+        """Says so; returns what is to be noted."""
+        at_us = held["armed_until"] - held["now"] + held["wall"]
         hint = "the exchange has most likely cancelled all orders of this user"
         log.error("switch_ran_out", uid=self._user.uid, at=time_of(at_us).isoformat(), hint=hint)
+        return {"ran_out": at_us, "armed_until": 0}
 
     def _failed(self, why: str) -> None:
         self._failures += 1
@@ -143,11 +148,9 @@ class DeadMansSwitch(Thread):
             self._problem = why
             log.error("switch_fails", uid=self._user.uid, error=why)
 
-    def _note(self, **state: int) -> None:
-        self._redis.hset(self._key, mapping={name: str(us) for name, us in state.items()})
-
-    def _me(self, lease_s: float) -> dict[str, object]:
-        return {"uid": self._user.uid, "worker": self._worker, "lease_us": round(lease_s * 1e6)}
+    def _me(self, lease_s: float, note: Mapping[str, int] | None = None) -> dict[str, object]:
+        told = {name: str(value) for name, value in (note or {}).items()}
+        return {"uid": self._user.uid, "worker": self._worker, "lease_us": round(lease_s * 1e6), "note": told}
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,18 +170,23 @@ class Switch:
 
 def read_switches(redis: Redis, keys: Keys, uids: Iterable[str]) -> list[Switch]:
     """The switches of these users that were ever armed, within a day; raises redis-py's errors."""
-    wanted = sorted(set(uids))
+    wanted, clock = sorted(set(uids)), read_clock(redis, keys)
     fields = ("holder", "timeout_s", "armed_until", "refreshed", "ran_out")
     with redis.pipeline(transaction=False) as pipe:
         for uid in wanted:
             pipe.hmget(keys.of("switch", uid), *fields)
         read = pipe.execute()
-    return [
-        Switch(uid, holder or "", int(timeout_s), *map(_maybe_at, times))
-        for uid, (holder, timeout_s, *times) in zip(wanted, read, strict=True)
-        if timeout_s
-    ]
+    return [_switch(uid, fields, clock) for uid, fields in zip(wanted, read, strict=True) if fields[1]]
 
 
-def _maybe_at(us: str | None) -> datetime | None:
-    return time_of(int(us)) if us and int(us) else None
+def _switch(uid: str, fields: Sequence[str | None], clock: Clock) -> Switch:
+    holder, timeout_s, *times = fields
+    armed_until, refreshed, ran_out = (int(us or 0) for us in times)
+    return Switch(
+        uid,
+        holder or "",
+        int(timeout_s or 0),
+        clock.at(armed_until) if armed_until else None,
+        clock.at(refreshed) if refreshed else None,
+        time_of(ran_out) if ran_out else None,
+    )

@@ -16,6 +16,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from worker.keys import Keys
+from worker.lease import take_lease
 from worker.okx.client import AccountConfig, OkxClient
 from worker.okx.credentials import Credentials
 from worker.okx.errors import ClockSkew, ExchangeError, NotAuthorised
@@ -147,7 +148,7 @@ class Identity(Thread):
         if known:
             return str(known)
         asking = self._keys.of("asking", field)
-        if not self._redis.set(asking, "1", nx=True, px=ASK_EVERY_MS):
+        if not take_lease(self._redis, asking, for_ms=ASK_EVERY_MS, longest_ms=REFUSED_MS):
             return None
         uid = self._ask(account, asking)
         self._redis.hset(key, field, uid)
@@ -187,17 +188,23 @@ class Identity(Thread):
         account = user.accounts[0]
         key = self._keys.of("user", f"{account.base_url}|{self._told[account.name]}")
         try:
-            taken = not self._redis.set(key, user.uid, nx=True, ex=REGISTERED_S)
-            other = str(self._redis.get(key)) if taken else user.uid
-            if other == user.uid:
-                self._redis.expire(key, REGISTERED_S)
-                self.problems.pop(account.name, None)
-                return True
+            served_as = self._register(key, user.uid)
         except RedisError as error:
             self._problem(account.name, f"{type(error).__name__}: {error}")
             return False
-        self._problem(account.name, _ELSEWHERE.format(self._told[account.name], other))
-        return False
+        if served_as == user.uid:
+            self.problems.pop(account.name, None)
+        else:
+            self._problem(account.name, _ELSEWHERE.format(self._told[account.name], served_as))
+        return served_as == user.uid
+
+    def _register(self, key: str, uid: str) -> str:
+        """The setting under which this User ID is served; read first, for a full Redis takes no key, not even this."""
+        if self._redis.get(key) == uid and self._redis.expire(key, REGISTERED_S):
+            return uid
+        if self._redis.set(key, uid, nx=True, ex=REGISTERED_S):
+            return uid
+        return str(self._redis.get(key))
 
     def _problem(self, account: str, text: str) -> None:
         if self.problems.get(account) != text:

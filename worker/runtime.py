@@ -191,10 +191,8 @@ class Runtime:
             self.confirmer.look(uid)
 
     def _switch(self, user: User) -> DeadMansSwitch:
-        store, timeout_s = self.store, self.store.settings.dead_mans_switch_s
-        return DeadMansSwitch(
-            store.redis, store.keys, store.scripts, self._client, user, worker=self.name, timeout_s=timeout_s
-        )
+        timeout_s = self.store.settings.dead_mans_switch_s
+        return DeadMansSwitch(self.store.scripts, self._client, user, worker=self.name, timeout_s=timeout_s)
 
     def _facts(self) -> Mapping[str, object]:
         return {

@@ -152,6 +152,13 @@ class Settings(BaseSettings):
             raise ValueError("ALERT_WEBHOOK_URL and ALERT_WEBHOOK_SECRET: set both, or neither")
         return self
 
+    @model_validator(mode="after")
+    def _kept_until_it_is_over(self) -> Self:
+        """Else an order's outcome could be forgotten while its batch still runs."""
+        if self.retention_s < self.deadline_s:
+            raise ValueError("RETENTION_S: should be at least DEADLINE_S; raise it, or lower DEADLINE_S")
+        return self
+
     def _lane_shape(self, one: Account, two: Account) -> tuple[tuple[str, object, object], ...]:
         return (
             ("BASE_URL", self.base_url_of(one), self.base_url_of(two)),

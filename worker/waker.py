@@ -1,4 +1,4 @@
-"""Who notices that a lane is due? One thread in every worker: it gives lanes their turn and does the upkeep."""
+"""Who notices that a lane is due? One thread in every worker gives lanes their turn, another one sweeps."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -52,7 +52,8 @@ class Waker(Thread):
         self._listening = Event()
         self._listening.set()
         self._bell = Thread(target=self._listen, name="bell", daemon=True)
-        self._upkeep_at = 0.0
+        self._sweeper = Thread(target=self._keep_sweeping, name="sweeper", daemon=True)
+        self._beat_at = 0.0
 
     def rouse(self) -> None:
         """There may be room again for lanes that had to be left on the board."""
@@ -73,10 +74,12 @@ class Waker(Thread):
     def run(self) -> None:
         """Rounds until stopped; a Redis that is away ends a round, never the thread."""
         self._bell.start()
+        self._sweeper.start()
         while not self._stopping.is_set():
             self._awake.clear()
-            self._survive(self._upkeep)  # may fail alone: a full Redis takes no heartbeat
+            self._survive(self._beat)  # may fail alone: a full Redis takes no heartbeat
             self._awake.wait(self._survive(self._round))
+        self._sweeper.join()  # what it ended is still to be told
 
     def _round(self) -> float:
         """Everything that is due gets its turn; returns the seconds until the next round."""
@@ -120,12 +123,20 @@ class Waker(Thread):
             log.exception("waker_round_failed")
         return PAUSE_S
 
-    def _upkeep(self) -> float:
+    def _beat(self) -> float:
         now = time.monotonic()
-        if now < self._upkeep_at:
-            return 0.0
-        self._upkeep_at = now + ROUND_S
-        self._board.beat(self._worker, self._facts())
+        if now >= self._beat_at:
+            self._beat_at = now + ROUND_S
+            self._board.beat(self._worker, self._facts())
+        return 0.0
+
+    def _keep_sweeping(self) -> None:
+        """Its own thread: a sweep of many orders takes seconds, and no urgent lane may wait for it."""
+        while not self._stopping.is_set():
+            self._survive(self._sweep)
+            self._stopping.wait(ROUND_S)
+
+    def _sweep(self) -> float:
         if self._board.may_sweep():
             report_exhausted(self._board.sweep())
         return 0.0

@@ -35,7 +35,8 @@ class Server:
     """A scripted server: one thread per connection, each request goes to `answer(socket, request)`.
 
     `arrivals` holds the requests as they came, `peers` from which ports, `accepted` each connection, `wires`
-    the same as they are spoken over, `ends` how each connection ended ("closed" or "reset").
+    the same as they are spoken over, `begun` as soon as they are, `ends` how each connection ended ("closed" or
+    "reset").
     """
 
     def __init__(self, answer: Callable[[socket.socket, bytes], None], tls: ssl.SSLContext | None = None) -> None:
@@ -46,6 +47,7 @@ class Server:
         self.peers: list[int] = []
         self.accepted: list[socket.socket] = []
         self.wires: list[socket.socket] = []
+        self.begun: queue.Queue[socket.socket] = queue.Queue()
         self.ends: queue.Queue[str] = queue.Queue()
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self._listener.getsockname()[1]}"
 
@@ -79,6 +81,7 @@ class Server:
         try:
             with self._tls.wrap_socket(sock, server_side=True) if self._tls else sock as wire:
                 self.wires.append(wire)
+                self.begun.put(wire)
                 while request := read_request(wire):
                     self.arrivals.append(request)
                     self.peers.append(wire.getpeername()[1])

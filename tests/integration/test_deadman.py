@@ -1,16 +1,19 @@
 """Do the orders go when all workers die, and only then?"""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 from redis import Redis
 from redis.backoff import NoBackoff
+from redis.exceptions import ResponseError
 from redis.retry import Retry
 from structlog.testing import capture_logs
 
+from tests.lane_rig import LaneRig
+from tests.switch_rig import RoundSwitch
 from worker import deadman
 from worker.deadman import DeadMansSwitch, Switch, read_switches
 from worker.embedded import EmbeddedRedis
@@ -48,7 +51,7 @@ class Pool:
         """One more worker."""
         user = User(UID, accounts or (self.account,), self.exchange.url, Limits(60, 300), 20)
         scripts = Scripts(self.redis, KEYS.prefix)
-        switch = DeadMansSwitch(self.redis, KEYS, scripts, self.client, user, worker=worker, timeout_s=10)
+        switch = DeadMansSwitch(scripts, self.client, user, worker=worker, timeout_s=10)
         switch.start()
         self.switches.append(switch)
         return switch
@@ -186,6 +189,47 @@ def test_without_redis_it_is_not_refreshed(pool: Pool) -> None:
     until(lambda: pool.live() == 0, 8)
     assert [at for at in pool.calls() if at > down + deadman.ROUND_S] == []
     assert "not refreshed without Redis" in pool.switches[0].problems[f"dead man's switch {UID}"]
+
+
+def test_it_is_refreshed_after_a_step_back_of_the_clock(rig: LaneRig) -> None:
+    """For 600 s the wall clock says that the last refresh is yet to come."""
+    switch = RoundSwitch(rig)
+    for seconds in (-600, *[1] * 300):
+        rig.advance(seconds)
+        switch.round()
+        assert 0 < switch.left_s <= 10
+    assert switch.exchange.calls == 76
+    assert switch.ran_out_s is None
+
+
+def test_what_is_not_noted_is_refreshed_all_the_same(rig: LaneRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each round then, since nobody knows of the last one."""
+    switch = RoundSwitch(rig)
+    run = rig.scripts.run
+
+    def refuse(verb: str, argument: Mapping[str, object]) -> dict[str, object]:
+        if argument.get("note"):
+            raise ResponseError("no")
+        return run(verb, argument)
+
+    monkeypatch.setattr(rig.scripts, "run", refuse)
+    for _ in range(30):
+        rig.advance(4)
+        switch.round()
+    assert switch.exchange.calls == 31
+
+
+def test_only_its_holder_notes_what_became_of_it(rig: LaneRig) -> None:
+    """A worker that was stopped for long would say that it ran out."""
+
+    def hold(worker: str, **note: str) -> dict[str, object]:
+        return rig.scripts.run("hold", {"uid": "u1", "worker": worker, "lease_us": 3_000_000, "note": note})
+
+    hold("w1")
+    rig.advance(4)
+    assert hold("w2", armed_until=str(rig.us + 10_000_000))["mine"]
+    assert not hold("w1", armed_until="1")["mine"]
+    assert hold("w2")["armed_until"] == rig.us + 10_000_000
 
 
 def test_a_user_whose_first_account_is_refused_uses_the_next(pool: Pool) -> None:

@@ -1,6 +1,7 @@
 """Do the verbs of a mass cancel keep their promises on a real Redis, whoever dies or comes twice?"""
 
 import pytest
+from redis import Redis
 
 from tasks.mass import parse_cancel_all
 from tests.lane_rig import LaneRig, finished, orders
@@ -158,6 +159,29 @@ class TestListing:
         rig.advance(100)
         assert rig.board.wake(9).masses == ()
         assert 0 < rig.redis.ttl(rig.keys.of("mass", "m")) <= 600
+
+    def test_it_outlives_its_retention_while_it_runs(self, redis: Redis) -> None:
+        """Nothing waits between two listings, and an order may be opened at any time."""
+        rig = LaneRig(redis, retention_s=2)
+        take(rig, until_flat_s=100, deadline_s=900)
+        find(rig, begin(rig), 1)
+        end_all(rig, "canceled")
+        assert [redis.ttl(rig.keys.of(name, "m")) for name in ("batch", "rows", "mass")] == [-1, -1, -1]
+        listing = _again(rig)
+        find(rig, listing, 1, first=2)
+        end_all(rig, "canceled")
+        rig.masses.give_up(listing, "not read")
+        assert rig.batches.state("m").counts == {"canceled": 2}
+        assert all(0 < redis.ttl(rig.keys.of(name, "m")) <= 2 for name in ("batch", "rows", "mass"))
+
+    def test_it_ends_even_if_somebody_deleted_its_batch(self, rig: LaneRig) -> None:
+        """Nothing is made of the batch anew; what is known of the mass cancel is kept for a day."""
+        take(rig)
+        listing = begin(rig)
+        rig.redis.delete(rig.keys.of("batch", "m"))
+        rig.masses.give_up(listing, "not read")
+        assert (rig.masses.state("m").state, rig.redis.exists(rig.keys.of("batch", "m"))) == ("not read", 0)
+        assert 0 < rig.redis.ttl(rig.keys.of("mass", "m")) <= 86_400
 
 
 class TestFinding:

@@ -150,7 +150,8 @@ def test_connections_that_the_other_side_closed_are_opened_anew(client: OkxClien
     """Before a call needs them."""
     with Server(says(ACCEPTED)) as server:
         assert client.warm(server.url, 3) == 3
-        for wire in server.wires[:2]:
+        wires = [server.begun.get(timeout=5) for _ in range(3)]
+        for wire in wires[:2]:
             wire.shutdown(socket.SHUT_RDWR)
         assert [server.ends.get(timeout=5) for _ in range(2)] == ["closed"] * 2
         assert client.warm(server.url, 3) == 2

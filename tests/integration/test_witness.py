@@ -200,7 +200,7 @@ def test_a_lease_that_somebody_else_has_ends_the_channel(redis_url: str, exchang
     """As after a pause of this process that was longer than the lease."""
     with worker(redis_url, user(exchange.ws_url), round_s=0.1) as made:
         made.sees("gap")
-        made.redis.set(KEYS.of("witness", UID), "other", px=60_000)
+        made.redis.set(KEYS.of("witness", UID), "other", px=3_000)
         wait_until(lambda: not made.witness.channels and exchange.control.drop_channels() == 0)
         exchange.control.place(UID, "BTC-USDT")
         made.redis.delete(KEYS.of("witness", UID))

@@ -130,6 +130,16 @@ def test_every_fault_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert named == account + others
 
 
+def test_what_runs_must_not_be_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch is kept at least as long as it may run."""
+    monkeypatch.setenv("BULK_CANCEL_RETENTION_S", "899")
+    assert faults() == [
+        "BULK_CANCEL_RETENTION_S: should be at least DEADLINE_S; raise it, or lower DEADLINE_S",
+    ]
+    monkeypatch.setenv("BULK_CANCEL_DEADLINE_S", "899")
+    assert load_settings().retention_s == 899
+
+
 def test_a_missing_secret_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """An account without passphrase says which variable to set; an empty one counts as missing."""
     set_account(monkeypatch, PASSPHRASE="")

@@ -8,6 +8,7 @@ import pytest
 from redis.exceptions import RedisError
 
 from worker.board import Board, Due
+from worker.grants import Exhausted
 from worker.waker import Waker
 
 if TYPE_CHECKING:
@@ -17,10 +18,15 @@ SOON_S = 5.0
 
 
 class FullBoard:
-    """Lanes that are due, of which each waking takes as many as there is room for; Redis takes no heartbeat."""
+    """Lanes that are due, of which each waking takes as many as there is room for; Redis takes no heartbeat.
+
+    A sweep goes on until it is `swept`.
+    """
 
     def __init__(self, lanes: Sequence[str]) -> None:
         self.lanes = list(lanes)
+        self.sweeping = Event()
+        self.swept = Event()
         self.asked = Event()
         self.over = Event()
         self.heard = Event()
@@ -37,6 +43,16 @@ class FullBoard:
     def beat(self, *_: object) -> None:
         """As a full Redis answers."""
         raise RedisError("OOM")
+
+    def may_sweep(self) -> bool:
+        """There is nobody else."""
+        return True
+
+    def sweep(self) -> list[Exhausted]:
+        """Many orders."""
+        self.sweeping.set()
+        self.swept.wait(2 * SOON_S)
+        return []
 
     def listen(self, timeout_s: float) -> bool:
         """Nothing rings."""
@@ -91,6 +107,7 @@ def start(sender: FakeSender) -> Iterator[Callable[[FullBoard], Waker]]:
 
     yield started
     for waker in wakers:
+        cast("FullBoard", waker._board).swept.set()
         waker.stop()
         waker.join(SOON_S)
         assert not waker.is_alive()
@@ -104,6 +121,18 @@ def test_all_lanes_get_their_turn_here_while_there_is_room(
     start(board)
     assert board.over.wait(SOON_S)
     assert sender.drained == ["a", "b", "c"]
+
+
+def test_no_lane_waits_for_a_sweep(sender: FakeSender, start: Callable[[FullBoard], Waker]) -> None:
+    """Nor does a sweep wait for a heartbeat that fails."""
+    board = FullBoard([])
+    waker = start(board)
+    assert board.sweeping.wait(SOON_S)
+    board.lanes.append("urgent")
+    waker._awake.set()
+    while not sender.drained:
+        assert not board.swept.wait(0.01)
+    assert sender.drained == ["urgent"]
 
 
 def test_lanes_without_room_stay_on_the_board(sender: FakeSender, start: Callable[[FullBoard], Waker]) -> None:

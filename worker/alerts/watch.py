@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 from worker.alerts.alerts import Condition, alert
 from worker.alerts.conditions import URGENT_TOO_OLD_S, oldest_urgent, pauses
 from worker.keys import Keys
+from worker.lease import take_lease
 from worker.scripts import PASSING
 
 log = structlog.get_logger(__name__)
@@ -63,7 +64,7 @@ class Watch(Thread):
             self._stopping.wait(pause_s)
 
     def _round(self) -> None:
-        if not self._redis.set(self._keys.of("watch"), "1", nx=True, px=950):
+        if not take_lease(self._redis, self._keys.of("watch"), for_ms=950):
             return
         self._tell_of_pauses()
         self._tell_of_late_work()
@@ -97,7 +98,7 @@ class Watch(Thread):
         urgent = oldest_urgent(self._redis, self._keys)
         if urgent is None or urgent.waits_s <= URGENT_TOO_OLD_S:
             return
-        if self._redis.set(self._keys.of("told", Condition.OLDEST_URGENT), "1", nx=True, ex=TOLD_S):
+        if take_lease(self._redis, self._keys.of("told", Condition.OLDEST_URGENT), for_ms=TOLD_S * 1000):
             facts = {"oldest_urgent_s": round(urgent.waits_s, 1), "order": urgent.order, "account": urgent.account}
             facts |= {"lane": urgent.lane, "batches": (urgent.batch,)}
             alert(Condition.OLDEST_URGENT, "", facts, level=logging.WARNING)

@@ -6,6 +6,7 @@
 -- ARGV[1]  JSON: {} (no arguments)
 -- return   JSON: {}
 
+despite_full_memory()
 clock()
 redis.call('HSET', K.clock(), 'run_id', run_id(), 'blocked_until', '0')
 return '{}'

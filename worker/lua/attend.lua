@@ -10,11 +10,12 @@
 despite_full_memory()
 local input = cjson.decode(ARGV[1])
 local held, next_ms = {}, -1
+local longest_ms = input.lease_ms > 0 and input.lease_ms or INF
 
 for _, uid in ipairs(input.uids) do
   local key = K.witness(uid)
-  local holder = redis.call('GET', key)
-  if holder and holder ~= input.worker then
+  local other = holder(key, longest_ms)
+  if other and other ~= input.worker then
     local left_ms = redis.call('PTTL', key)
     if next_ms < 0 or left_ms < next_ms then next_ms = left_ms end
   elseif input.lease_ms > 0 then

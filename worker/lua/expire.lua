@@ -2,34 +2,78 @@
 -- be confirmed has a deadline of its own.
 --
 -- Guarantee: a job whose deadline has not passed is not touched. One that is to be confirmed, of whose book nobody says
--- anything (its account may be gone from the settings), ends abandon_us after it was first met here.
+-- anything (its account may be gone from the settings), ends abandon_us after it was first met here. A row for which no job
+-- works (Redis lost it, or somebody deleted it) ends past the batch's deadline.
 --
 -- KEYS[1]  the runner's prefix
--- ARGV[1]  JSON: batch, jobs [{id, lane}], again_us (a batch that still waits is looked at again then), abandon_us,
---          retention_s
+-- ARGV[1]  JSON: batch, jobs [{id, lane}], again_us (a batch that still waits is looked at again then; quiet_us: if nothing
+--          ended here), abandon_us, retention_s
 -- return   JSON: {exhausted [{job, lane, account, batches, attempts, code, message}] (jobs that it ended)}
 
 despite_full_memory()
 local input = cjson.decode(ARGV[1])
 local now, wall = clock()
-local lanes = {}
+local lanes, unserved = {}, {}
+local LOST = 'lost: Redis knows nothing of its job'
 
 local function abandoned(job)
   if not job.unread then change(job, { unread = text(now) }) end
   return now - tonumber(job.unread) > input.abandon_us
 end
 
+local function is_for(batches) return string.find(' ' .. batches .. ' ', ' ' .. input.batch .. ' ', 1, true) ~= nil end
+
+local function serves(job)
+  if not job or not job.live then return false end
+  return is_for(job.batches) or (job.next and is_for(cjson.decode(job.next).batches)) or false
+end
+
+local function exhaust_here(asked, job, message)
+  exhaust(asked.lane, job, message, wall, input.retention_s)
+  lanes[asked.lane] = true
+end
+
+local function expire(asked, job)
+  if tonumber(job.deadline) > now or job.state == 'sending' then return end
+  if job.state ~= 'accepted' then exhaust_here(asked, job, 'deadline passed')
+  elseif abandoned(job) then exhaust_here(asked, job, 'its cancel was answered, but nobody reads this account\'s book') end
+end
+
+-- What is left of a job of which nothing is known would stop its lane: whoever claims cannot tell what to send.
+local function forget(asked, job)
+  for _, place in pairs(PLACE) do redis.call('ZREM', place(asked.lane), asked.id) end
+  redis.call('SET', K.job(asked.id), memory_json(job, 'exhausted'), 'EX', input.retention_s)
+  lanes[asked.lane] = true
+end
+
+-- lose: ends the row alone; another job of the order, and what is known of the last one, stay as they are.
+local function lose(asked, account)
+  local known = job_read(asked.id)
+  local job = { id = asked.id, account = account, batches = input.batch, attempts = 0,
+    generation = known and known.generation or 1 }
+  local ending = { status = 'exhausted', code = '', message = LOST }
+  local told = { counter = 'status:exhausted', result = result_json(job, ending, wall), batches = { input.batch } }
+  announce(asked.lane, job, ending, told, wall, input.retention_s)
+  exhausted_add(asked.lane, job, '', LOST)
+  if not known then forget(asked, job) end
+end
+
+-- The rows are read here: since the caller read them, some of their jobs have ended.
+local function lose_all(asked)
+  local batch = redis.call('HMGET', K.batch(input.batch), 'deadline', 'account')
+  if (number(batch[1]) or INF) > now then return end
+  for index, row in ipairs(rows_read(input.batch, column(asked, 'id'))) do
+    if row and string.sub(row, 1, 1) ~= '{' then lose(asked[index], batch[2]) end
+  end
+end
+
 jobs_read(column(input.jobs, 'id'))
 for _, asked in ipairs(input.jobs) do
   local job = job_read(asked.id)
-  if job and job.live and job.state ~= 'sending' and job.state ~= 'accepted' and tonumber(job.deadline) <= now then
-    exhaust(asked.lane, job, 'deadline passed', wall, input.retention_s)
-    lanes[asked.lane] = true
-  elseif job and job.live and job.state == 'accepted' and tonumber(job.deadline) <= now and abandoned(job) then
-    exhaust(asked.lane, job, 'its cancel was answered, but nobody reads this account\'s book', wall, input.retention_s)
-  end
+  if not serves(job) then unserved[#unserved + 1] = asked else expire(asked, job) end
 end
+if #unserved > 0 then lose_all(unserved) end
 write_out(wall)
 for lane in pairs(lanes) do board(lane, now) end
-redis.call('ZADD', K.deadlines(), 'XX', text(now + input.again_us), input.batch)
+redis.call('ZADD', K.deadlines(), 'XX', text(now + (#exhausted > 0 and input.again_us or input.quiet_us)), input.batch)
 return '{"exhausted":' .. exhausted_json() .. '}'

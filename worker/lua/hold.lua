@@ -1,10 +1,11 @@
 -- hold: counts a worker among those that keep a user's dead man's switch armed, and lets one of them hold it.
 --
--- Guarantee: at most one worker is told `mine` until its lease ends; it keeps the switch by asking again before.
+-- Guarantee: at most one worker is told `mine` until its lease ends; it keeps the switch by asking again before. What it
+-- notes of the switch is written, of anybody else nothing.
 --
 -- KEYS[1]  the runner's prefix
--- ARGV[1]  JSON: uid, worker, lease_us
--- return   JSON: {mine, wall (µs), refreshed (wall µs, 0: never), armed_until (wall µs, 0: not armed)}
+-- ARGV[1]  JSON: uid, worker, lease_us, note {field: text}
+-- return   JSON: {mine, now (µs), wall (µs), refreshed (µs, 0: never), armed_until (µs, 0: not armed)}
 
 despite_full_memory()
 local input = cjson.decode(ARGV[1])
@@ -15,7 +16,8 @@ local read = redis.call('HMGET', key, 'holder', 'until', 'refreshed', 'armed_unt
 local mine = read[1] == input.worker or (number(read[2]) or 0) <= now
 if mine then
   redis.call('HSET', key, 'holder', input.worker, 'until', text(now + input.lease_us))
+  for field, value in pairs(input.note) do redis.call('HSET', key, field, value) end
   redis.call('EXPIRE', key, 86400)
 end
-return '{"mine":' .. tostring(mine) .. ',"wall":' .. text(wall) .. ',"refreshed":' .. (read[3] or '0') ..
-  ',"armed_until":' .. (read[4] or '0') .. '}'
+return '{"mine":' .. tostring(mine) .. ',"now":' .. text(now) .. ',"wall":' .. text(wall) .. ',"refreshed":' ..
+  (read[3] or '0') .. ',"armed_until":' .. (read[4] or '0') .. '}'

@@ -1,10 +1,11 @@
 -- leave: a worker no longer keeps a user's dead man's switch armed; the last one holds it, to disarm it.
 --
 -- Guarantee: of the workers that leave, only one after which none was seen for fresh_us is told that it is the last; nobody
--- else holds the switch before its lease ends. Any other hands over at once. Given twice, it answers the same.
+-- else holds the switch before its lease ends. Any other hands over at once. Given twice, it answers the same. What the
+-- holder notes of the switch is written.
 --
 -- KEYS[1]  the runner's prefix
--- ARGV[1]  JSON: uid, worker, lease_us, fresh_us
+-- ARGV[1]  JSON: uid, worker, lease_us, fresh_us, note {field: text}
 -- return   JSON: {last}
 
 despite_full_memory()
@@ -16,4 +17,7 @@ local last = redis.call('ZCARD', others) == 0
 local holds = redis.call('HGET', key, 'holder') == input.worker
 if last then redis.call('HSET', key, 'holder', input.worker, 'until', text(now + input.lease_us))
 elseif holds then redis.call('HSET', key, 'until', '0') end
+if last or holds then
+  for field, value in pairs(input.note) do redis.call('HSET', key, field, value) end
+end
 return '{"last":' .. tostring(last) .. '}'

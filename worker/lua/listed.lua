@@ -12,6 +12,8 @@ despite_full_memory()
 local input = cjson.decode(ARGV[1])
 local now, wall = clock()
 local key = K.mass(input.mass)
+local retention = redis.call('HGET', K.batch(input.mass), 'retention')
+local kept_s = number(retention) or 86400 -- its batch was deleted by hand: there is nothing to be kept with it
 
 local function answer(mine) return '{"mine":' .. tostring(mine) .. '}' end
 
@@ -25,11 +27,11 @@ if input.after_us >= 0 then
 end
 if input.listing == '' then
   audit({ event = 'called_off', by = input.by, reason = input.reason, batch = input.mass,
-    account = redis.call('HGET', key, 'account') }, wall, number(redis.call('HGET', K.batch(input.mass), 'retention')))
+    account = redis.call('HGET', key, 'account') }, wall, kept_s)
 end
 redis.call('HSET', key, 'ended', text(wall))
 redis.call('ZREM', K.masses(), input.mass)
-redis.call('EXPIRE', key, redis.call('HGET', K.batch(input.mass), 'retention'))
-redis.call('HSET', K.batch(input.mass), 'sealed', '1')
+redis.call('EXPIRE', key, kept_s)
+if retention then redis.call('HSET', K.batch(input.mass), 'sealed', '1') end
 batch_settle(input.mass, wall)
 return answer(true)

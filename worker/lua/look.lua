@@ -25,8 +25,8 @@ if rest_ends and rest_ends > now then
   redis.call('ZADD', K.looks(), text(rest_ends), uid)
   return answer(false, {})
 end
-local holder = redis.call('GET', K.looking(uid))
-if holder and holder ~= input.look then return answer(false, {}) end
+local other = holder(K.looking(uid), input.lease_us / 1000)
+if other and other ~= input.look then return answer(false, {}) end
 redis.call('SET', K.looking(uid), input.look, 'PX', text(input.lease_us / 1000))
 redis.call('ZADD', K.looks(), text(now + input.lease_us), uid)
 local found = redis.call('ZRANGE', unconfirmed, 0, input.count - 1, 'WITHSCORES')

@@ -1,13 +1,23 @@
 -- How a job ends: a row and a count for every batch that waits, one entry in the outcome stream, once.
 
--- A batch is complete when it is sealed and nothing of it waits; it is kept for its retention from then on.
+-- How long a batch of which nothing waits is kept: for its retention, counted from its deadline if it is not sealed, since
+-- orders may still come. Nil: without end, as long as a mass cancel may find more.
+local function kept_s(sealed, retention, deadline_wall, mass, wall)
+  if sealed == '1' then return retention end
+  if mass == '1' then return nil end
+  return text(retention + math.max(0, math.ceil((deadline_wall - wall) / 1000000)))
+end
+
+-- A batch is complete when it is sealed and nothing of it waits.
 local function batch_settle(batch, wall)
-  local read = redis.call('HMGET', K.batch(batch), 'waiting', 'sealed', 'retention')
+  local read = redis.call('HMGET', K.batch(batch), 'waiting', 'sealed', 'retention', 'deadline_wall', 'mass')
   if number(read[1]) ~= 0 then return end
   if read[2] == '1' then redis.call('HSETNX', K.batch(batch), 'completed', text(wall)) end
   redis.call('ZREM', K.deadlines(), batch)
-  redis.call('EXPIRE', K.batch(batch), read[3])
-  redis.call('EXPIRE', K.rows(batch), read[3])
+  local seconds = kept_s(read[2], read[3], read[4], read[5], wall)
+  if not seconds then return end
+  redis.call('EXPIRE', K.batch(batch), seconds)
+  redis.call('EXPIRE', K.rows(batch), seconds)
 end
 
 -- row: what a batch keeps of an ended job; `waiting` is the row it had ('n enqueued clOrdId').
@@ -26,9 +36,18 @@ local function row_end(batch, job, told)
   rows.told[#rows.told + 1] = told
 end
 
+-- read: the row of each job, false where there is none.
+local function rows_read(batch, jobs)
+  local read = {}
+  in_parts(jobs, function(...)
+    for _, row in ipairs(redis.call('HMGET', K.rows(batch), ...)) do read[#read + 1] = row end
+  end)
+  return read
+end
+
 local function rows_write(batch, rows)
-  local waiting, ended, key = redis.call('HMGET', K.rows(batch), unpack(rows.jobs)), {}, K.batch(batch)
-  for index, row in ipairs(waiting) do
+  local ended, key = {}, K.batch(batch)
+  for index, row in ipairs(rows_read(batch, rows.jobs)) do
     if row then
       ended[#ended + 1] = rows.jobs[index]
       ended[#ended + 1] = row_json(row, rows.told[index].result)
@@ -115,26 +134,41 @@ local function expose(job, status, wall, retention)
   end
 end
 
--- finish(lane, job, ending): ending = {status, code, message, accepted µs as text or nil, filled}, the same table for all
--- that end alike; the job must be live.
-local function finish(lane, job, ending, wall, retention)
-  local told = told_of(job, ending, wall, retention)
+-- announce: the end of a job, to its batches, the outcome stream and its lane's counters.
+local function announce(lane, job, ending, told, wall, retention)
   for _, batch in ipairs(told.batches) do row_end(batch, job.id, told) end
   outcome_add(job, ending.status, ending.code, ending.message, wall, retention)
   tally(K.lane(lane), told.counter, 1)
   expose(job, ending.status, wall, retention)
+end
+
+-- finish(lane, job, ending): ending = {status, code, message, accepted µs as text or nil, filled}, the same table for all
+-- that end alike; the job must be live.
+local function finish(lane, job, ending, wall, retention)
+  local told = told_of(job, ending, wall, retention)
+  announce(lane, job, ending, told, wall, retention)
   job_end(lane, job, told)
   open_next(lane, job)
 end
 
 -- exhaust: ends a job whose attempts or time are used up; the verb answers with all of them, for somebody must be told.
+-- One of which a push told how it ended, ends so.
 local exhausted = {}
 
-local function exhaust(lane, job, message, wall, retention)
-  local code = job.believed == 'exhausted' and job.code or '' -- what the exchange said of its last attempt
+local function exhausted_add(lane, job, code, message)
   exhausted[#exhausted + 1] = '{"job":' .. quoted(job.id) .. ',"lane":' .. quoted(lane) .. ',"account":' ..
     quoted(job.account) .. ',"batches":' .. quoted(job.batches or '') ..
     ',"attempts":' .. job.attempts .. ',"code":' .. quoted(code) .. ',"message":' .. quoted(message) .. '}'
+end
+
+local function exhaust(lane, job, message, wall, retention)
+  local told = pushed(job)
+  if told then
+    local ending = { status = told.status, code = '', message = told.message, filled = told.filled }
+    return finish(lane, job, ending, wall, retention)
+  end
+  local code = job.believed == 'exhausted' and job.code or '' -- what the exchange said of its last attempt
+  exhausted_add(lane, job, code, message)
   finish(lane, job, { status = 'exhausted', code = code, message = message }, wall, retention)
 end
 

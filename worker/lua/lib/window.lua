@@ -49,13 +49,18 @@ end
 
 local function window_release(key, call, count) redis.call('ZREM', key, call .. '/' .. count) end
 
+-- Somebody waits longer than whoever noticed this life first; 0, nothing to be waited for, stays so.
+local function blocked_longer(ends, by_us) return ends > 0 and ends + by_us or 0 end
+
 -- Slots may have been forgotten by another life of this Redis: nobody sends until they must have ended. Returns when that is.
 local function blocked_until(now, blackout_us)
   local life = run_id()
   local saved = redis.call('HMGET', K.clock(), 'run_id', 'blocked_until', 'blackout')
-  local blackout = math.max(blackout_us, number(saved[3]) or 0) -- another runner may wait longer for its calls
+  local known = number(saved[3]) or 0
+  local blackout = math.max(blackout_us, known) -- another runner may wait longer for its calls
   if saved[1] == life and saved[3] == text(blackout) then return number(saved[2]) or 0 end
-  local ends = saved[1] == life and number(saved[2]) or now + blackout
+  local ends = now + blackout
+  if saved[1] == life then ends = blocked_longer(number(saved[2]) or 0, blackout - known) end
   redis.call('HSET', K.clock(), 'run_id', life, 'blocked_until', text(ends), 'blackout', text(blackout))
   return ends
 end
