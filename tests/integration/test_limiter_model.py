@@ -18,7 +18,7 @@ from redis import Redis
 
 from tests.lane_rig import TIMING, LaneRig, orders, retried, returned
 from worker.embedded import EmbeddedRedis
-from worker.grants import Call, Grant
+from worker.grants import Call, Grant, Meter
 from worker.window import Limits
 
 LIMITS: Final = Limits(single=3, batch=8)
@@ -84,7 +84,19 @@ THEN_AT_ONCE: Final = {
 }
 """The first calls arrive as late as they can, all later ones at once: whoever forgets a slot too early is found out."""
 
+FREE: Final = {
+    0: {"single": LIMITS.single},
+    4: {"single": LIMITS.single, "batch": LIMITS.batch},
+    7: {"single": LIMITS.single, "batch": LIMITS.batch - 1},
+}
+"""What can be sent when every slot is free, by batch size: sevens leave one slot, and no request of one may take it."""
+
 EVERY_100_MS: Final = [Move("claim", 100_000, 6)] * 100
+
+
+def charged(call: Call) -> Meter:
+    """The meter that the exchange charges: a batch request of one order counts as a single one."""
+    return "batch" if len(call.jobs) > 1 else "single"
 
 
 class Run:
@@ -144,7 +156,7 @@ class Run:
             self.at(written + min(way + plan.back, TIMEOUT_US), lambda: self._record(grant, call, "settle"))
 
     def _arrive(self, call: Call) -> None:
-        self.arrivals[call.meter].append((self.rig.us, len(call.jobs)))
+        self.arrivals[charged(call)].append((self.rig.us, len(call.jobs)))
 
     def _record(self, grant: Grant, call: Call, slots: str) -> None:
         decide = returned if slots == "release" else lambda job: retried(job, 0.0)
@@ -178,12 +190,15 @@ class Run:
 @settings(
     max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), phases=set(Phase) - {Phase.explain}
 )
-@given(st.lists(PLANS, min_size=1, max_size=12), st.lists(MOVES, min_size=5, max_size=40), st.sampled_from([0, 4]))
+@given(
+    st.lists(PLANS, min_size=1, max_size=12), st.lists(MOVES, min_size=5, max_size=40), st.sampled_from(sorted(FREE))
+)
 @example(THEN_AT_ONCE["slow way"], EVERY_100_MS, 0)
 @example(THEN_AT_ONCE["cut"], EVERY_100_MS, 0)
 @example(THEN_AT_ONCE["cut"], EVERY_100_MS, 4)
 @example(THEN_AT_ONCE["killed"], EVERY_100_MS, 0)
 @example(THEN_AT_ONCE["killed"], [EVERY_100_MS[0], Move("restart", 0, 1), *EVERY_100_MS], 0)
+@example([AT_ONCE], EVERY_100_MS, 7)
 @example([AT_ONCE], [*EVERY_100_MS[:5], Move("step back", 0, 1), *EVERY_100_MS], 4)
 def test_never_above_the_limit_at_arrival_and_never_stuck(
     redis_server: EmbeddedRedis, plans: list[Plan], moves: list[Move], batch_size: int
@@ -196,10 +211,9 @@ def test_never_above_the_limit_at_arrival_and_never_stuck(
         run.until(run.rig.us + TIMING.open_us + TIMING.window_us + TIMING.blackout_us + 1)
         run.claim(0)  # a restart is noticed by the first claim after it
         run.until(run.rig.us + TIMING.blackout_us + TIMING.open_us + TIMING.window_us)
-        free = {"single": LIMITS.single, "batch": LIMITS.batch} if batch_size else {"single": LIMITS.single}
         taken: defaultdict[str, int] = defaultdict(int)
         for call in [call for _ in range(2) for call in run.rig.claim(99).calls]:
-            taken[call.meter] += len(call.jobs)
-        assert taken == free
+            taken[charged(call)] += len(call.jobs)
+        assert taken == FREE[batch_size]
         assert run.most("single") <= LIMITS.single
         assert run.most("batch") <= LIMITS.batch

@@ -167,7 +167,8 @@ def test_what_grows_old_is_replaced_before_it_goes(client: OkxClient, monkeypatc
         monkeypatch.setattr(pool, "WARM_AHEAD_S", connection.IDLE_S + 1)
 
         def dial(*arguments: Any, **named: Any) -> DeadlineSocket:  # noqa: ANN401 (handed on as they are)
-            usable.append(sum(wire.is_usable() for wire in client._pool._idle[server.url]))
+            with client._pool._lock:
+                usable.append(sum(wire.is_usable() for wire in client._pool._idle[server.url]))
             return sockets.dial(*arguments, **named)
 
         monkeypatch.setattr(connection, "dial", dial)

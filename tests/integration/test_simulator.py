@@ -89,6 +89,19 @@ def test_orders_are_cancelled_over_one_kept_connection(exchange: Simulator) -> N
     assert exchange.control.summary().live_orders == 0
 
 
+def test_the_summary_counts_the_clients_that_are_connected() -> None:
+    """Each open connection, used or not; not those of the control API, and not one that is closed."""
+    with Simulator() as exchange:
+        address = ("127.0.0.1", int(exchange.url.rsplit(":", 1)[1]))
+        assert exchange.control.summary().connections == 0
+        with closing(socket.create_connection(address)), requests.Session() as session:
+            assert code(cancel(exchange, "7", session=session)) == "1"
+            assert requests.get(exchange.url + "/control/health", timeout=5).ok
+            assert exchange.control.summary().connections == 2
+        while exchange.control.summary().connections:
+            pass  # the simulator has yet to see that they closed
+
+
 def test_a_burst_is_cut_at_the_limit_and_the_oracle_sees_it(exchange: Simulator) -> None:
     """Of 30 concurrent cancels exactly 10 pass a limit of 10, in order of arrival."""
     exchange.control.set_limits(Limits(single=10, window_ms=60_000))
