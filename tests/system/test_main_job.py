@@ -1,18 +1,26 @@
 """Is every order that was handed in brought to a known, persisted state, through real workers, and never too fast?"""
 
+import itertools
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
 
 import pytest
 
 from tasks.messages import parse_cancel_orders
 from tests.system.rig import ROOT, Rig, orders
 from worker.simulator.config import Config
-from worker.simulator.faults import Network
+from worker.simulator.faults import Fault, Network
+from worker.simulator.log import CANCELS, Arrival, MeterSummary
+from worker.simulator.messages import Summary
 
 UID = "1001"
+OPTIONS = ("BTC-USD-271231-100000-C", "BTC-USD-271231-100000-P")
+WINDOW_US = 2_000_000
+ALL_USED = {"single": (60, 0, 60), "batch": (300, 0, 300)}
+"""Weight, refusals and the most in any window of a lane's meters, when both limits are used up."""
 
 FOREIGN = """
 import sys
@@ -44,6 +52,37 @@ def single(rig: Rig, inst_id: str) -> tuple[int, int, int]:
     return meter.requests, meter.refusals, meter.max_in_window
 
 
+def cancels(rig: Rig) -> list[Arrival]:
+    """The cancels that arrived, in that order."""
+    return [row for row in rig.exchange.control.log() if row.endpoint in CANCELS]
+
+
+def by_lane(summary: Summary) -> Mapping[str, Mapping[str, MeterSummary]]:
+    """What each lane's two meters saw."""
+    found: defaultdict[str, dict[str, MeterSummary]] = defaultdict(dict)
+    for key, meter in summary.meters.items():
+        kind, _, lane = key.partition(":")
+        if kind in ("single", "batch"):
+            found[lane][kind] = meter
+    return found
+
+
+def used(summary: Summary) -> Mapping[str, Mapping[str, tuple[int, int, int]]]:
+    """Weight, refusals and the most in any window, by lane and meter."""
+    return {
+        lane: {kind: (meter.weight, meter.refusals, meter.max_in_window) for kind, meter in meters.items()}
+        for lane, meters in by_lane(summary).items()
+    }
+
+
+def span_us(summary: Summary) -> Mapping[str, int]:
+    """From the first to the last arrival of each lane."""
+    return {
+        lane: max(meter.last_us for meter in meters.values()) - min(meter.first_us for meter in meters.values())
+        for lane, meters in by_lane(summary).items()
+    }
+
+
 @pytest.mark.timeout(120)
 def test_one_lane_at_its_limit_is_never_too_fast() -> None:
     """1,200 orders, 4 workers, 20 ms ± 20 ms each way: no window of the arrival log holds more than 60."""
@@ -57,14 +96,33 @@ def test_one_lane_at_its_limit_is_never_too_fast() -> None:
 
 
 def test_both_meters_of_many_lanes_at_once(rig: Rig) -> None:
-    """Eight instruments, an option family among them, in one batch."""
-    instruments = rig.exchange.config.instruments[:8]
-    rows = [row for each in instruments for row in orders(each, rig.exchange.control.place(UID, each, 100))]
-    submit(rig, "b", *rows)
-    assert rig.done("b").counts == {"canceled": 800}
+    """Eight lanes of 360 orders, one an option family's: both limits to the last slot, before any is free again."""
+    counts = dict.fromkeys(rig.exchange.config.instruments[:7], 360) | dict.fromkeys(OPTIONS, 180)
+    lanes = [*rig.exchange.config.instruments[:7], "BTC-USD:option"]
+    place = rig.exchange.control.place
+    submit(rig, "b", *(row for name, count in counts.items() for row in orders(name, place(UID, name, count))))
+    assert rig.done("b").counts == {"canceled": 2880}
     summary = rig.exchange.control.summary()
-    assert summary.cancels_per_order == {1: 800}
-    assert sum(meter.refusals for meter in summary.meters.values()) == 0
+    assert summary.cancels_per_order == {1: 2880}
+    assert used(summary) == {f"{UID}:{lane}": ALL_USED for lane in lanes}
+    assert max(span_us(summary).values()) < WINDOW_US
+    assert min(len(row.ordIds) for row in rig.exchange.control.log(endpoint="cancel-batch-orders")) == 20
+
+
+def test_a_batch_request_of_one_never_arrives() -> None:
+    """It would be charged to the single meter: a last slot stays unused, a last order goes by itself."""
+    with Rig(workers=2, settings={"LIMIT_BATCH": "41"}) as rig:
+        place = rig.exchange.control.place
+        rows = [orders(name, place(UID, name, count)) for name, count in (("BTC-USDT", 43), ("ETH-USDT", 21))]
+        submit(rig, "b", *itertools.chain(*rows))
+        assert rig.done("b").counts == {"canceled": 64}
+        sent = Counter((row.endpoint, *row.instIds, len(row.ordIds)) for row in cancels(rig))
+        assert sent == {
+            ("cancel-batch-orders", "BTC-USDT", 20): 2,
+            ("cancel-order", "BTC-USDT", 1): 3,
+            ("cancel-batch-orders", "ETH-USDT", 20): 1,
+            ("cancel-order", "ETH-USDT", 1): 1,
+        }
 
 
 def test_a_busy_instrument_does_not_delay_another(rig: Rig) -> None:
@@ -141,6 +199,32 @@ def test_urgent_orders_overtake_a_full_lane(rig: Rig) -> None:
     submit(rig, "urgent", *orders("BTC-USDT", ids[1090:]), urgent=True)
     rig.done("urgent", 10)
     assert rig.store.batches.state("normal").waiting > 300
+
+
+def keep_answers(rig: Rig) -> None:
+    """The first batch request is answered after a second, and nothing else is."""
+    rig.exchange.control.add_fault(Fault("hang", "after", hang_s=1, endpoint="cancel-batch-orders", count=1))
+    rig.exchange.control.add_fault(Fault("hang", "after"))
+
+
+def test_an_urgent_order_takes_the_next_slot_before_thousands() -> None:
+    """With 5,000 normal orders in line, the lane's next call after it was handed in begins with it.
+
+    All slots are used, so whatever was claimed before has arrived. Only one call has its answer: its slots alone become
+    free again, so by whichever worker they are claimed, there is one next call.
+    """
+    with Rig(workers=2, settings={"HTTP_TIMEOUT_S": "6"}) as rig:
+        *ids, last = rig.exchange.control.place(UID, "BTC-USDT", 5361)
+        keep_answers(rig)
+        submit(rig, "normal", *orders("BTC-USDT", ids))
+        rig.wait_for(lambda: used(rig.exchange.control.summary()) == {f"{UID}:BTC-USDT": ALL_USED})
+        submit(rig, "urgent", *orders("BTC-USDT", [last]), urgent=True)
+        before = len(cancels(rig))
+        assert rig.store.redis.zcard(rig.store.keys.of("ready", "desk1/BTC-USDT")) == 5001
+        rig.wait_for(lambda: len(cancels(rig)) > before)
+        sizes = [len(row.ordIds) for row in cancels(rig)]
+        assert (sum(sizes[:before]), sizes[before:]) == (360, [20])
+        assert cancels(rig)[before].ordIds[0] == last
 
 
 def test_a_worker_that_is_not_configured_says_what_is_missing() -> None:

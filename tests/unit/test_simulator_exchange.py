@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from worker.simulator.accounts import ApiKey, sign
+from worker.simulator.book import Behaviour
 from worker.simulator.config import DEFAULT_KEY, Config
 from worker.simulator.control import Control
 from worker.simulator.exchange import Exchange
@@ -270,6 +271,39 @@ def test_a_script_of_one_order_leaves_the_rest_of_its_batch_alone() -> None:
     assert [item["sCode"] for item in items(answer)] == ["51410", "0"]
 
 
+def test_an_item_can_be_missing_from_the_answer() -> None:
+    """It is not in the data, whether the cancel happened or not; the next answer has it."""
+    on = exchange()
+    orders = place(on, 3)
+    on.scripts.set(orders[0], [ItemCode("0", missing=True)])
+    on.scripts.set(orders[1], [ItemCode("0", missing=True, takes_effect=True)])
+    body = [{"instId": "BTC-USDT", "ordId": order_id} for order_id in orders]
+    _, answer = call(on, "POST", TRADE + "cancel-batch-orders", body)
+    assert (answer["code"], [item["ordId"] for item in items(answer)]) == ("0", orders[2:])
+    assert [on.book.orders[order_id].open for order_id in orders] == [True, False, False]
+    _, again = call(on, "POST", TRADE + "cancel-batch-orders", body)
+    assert [(item["ordId"], item["sCode"]) for item in items(again)] == [
+        (orders[0], "0"),
+        (orders[1], "51400"),
+        (orders[2], "51400"),
+    ]
+
+
+def test_batch_answers_can_be_shuffled() -> None:
+    """Twenty items, each with its own verdict, in another order than asked; off by default, and then as asked."""
+    for shuffle in (False, True):
+        on = exchange()
+        on.book.behaviour = Behaviour(shuffle_items=shuffle)
+        orders = place(on, 20)
+        on.scripts.set(orders[0], [ItemCode("51403")])
+        body = [{"instId": "BTC-USDT", "ordId": order_id} for order_id in orders]
+        told = {
+            item["ordId"]: item["sCode"] for item in items(call(on, "POST", TRADE + "cancel-batch-orders", body)[1])
+        }
+        assert told == {orders[0]: "51403"} | dict.fromkeys(orders[1:], "0")
+        assert (list(told) != orders) is shuffle
+
+
 def test_a_fault_before_has_no_effect_one_after_has() -> None:
     """`before` keeps the order alive, `after` spoils only the answer; both count on the meter."""
     for when, alive in (("before", True), ("after", False)):
@@ -346,6 +380,10 @@ def test_ten_thousand_orders_cost_little() -> None:
             return 0
 
         def subscribed(self) -> int:
+            """Never called."""
+            return 0
+
+        def connected(self) -> int:
             """Never called."""
             return 0
 

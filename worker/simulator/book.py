@@ -25,7 +25,8 @@ class Behaviour:
     `cancel_lag_ms`: a cancel acknowledged now takes effect that much later; `repeat_sCode`: answer to cancels
     in between. `fill_rate`: share of acknowledged cancels beaten by a fill. `lie_rate`: share of orders whose
     first cancel is acknowledged and never happens. `forget_after_s`: cancelled, never filled orders are then
-    unknown. `switch_scale`: how many seconds one second of `cancel-all-after` lasts.
+    unknown. `switch_scale`: how many seconds one second of `cancel-all-after` lasts. `shuffle_items`: a batch
+    answer has its items in any order.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
@@ -36,6 +37,7 @@ class Behaviour:
     lie_rate: float = 0.0
     forget_after_s: float = 7_200.0
     switch_scale: float = 1.0
+    shuffle_items: bool = False
 
 
 @dataclass(slots=True)
@@ -169,6 +171,12 @@ class Book:
     def history(self, uid: str) -> Iterator[Order]:
         """The user's finished orders, newest first."""
         return (order for order in reversed(self.orders.values()) if order.uid == uid and not order.open)
+
+    def answered(self, items: list[dict[str, str]]) -> list[dict[str, str]]:
+        """The items of one answer, in the order in which it lists them."""
+        if self.behaviour.shuffle_items:
+            self._dice.shuffle(items)
+        return items
 
     def clear(self) -> None:
         """Forget every order; order numbers go on ascending."""

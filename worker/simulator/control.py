@@ -53,6 +53,9 @@ class Operator(Protocol):
     def subscribed(self) -> int:
         """How many private channels are pushed to."""
 
+    def connected(self) -> int:
+        """How many clients' connections are open, those that asked for control not counted."""
+
     def fault_channels(self, fault: ChannelFault) -> int:
         """Drop, silence or deafen the private channels; says how many are open."""
 
@@ -121,6 +124,7 @@ class Control:
             arrivals=log.total,
             dropped=log.total - len(log.rows),
             channels=self._operator.subscribed(),
+            connections=self._operator.connected(),
         )
 
     def _put_account(self, request: Request) -> None:

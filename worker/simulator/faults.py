@@ -78,13 +78,17 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class ItemCode:
-    """The sCode that one order's cancel is answered with; `takes_effect`: the cancel happens all the same."""
+    """The sCode that one order's cancel is answered with; `takes_effect`: the cancel happens all the same.
+
+    `missing`: the answer says nothing of the order, as if it had not been asked for.
+    """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
     sCode: str
     sMsg: str = ""
     takes_effect: bool = False
+    missing: bool = False
 
 
 Step = ItemCode | Fault

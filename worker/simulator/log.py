@@ -15,8 +15,8 @@ class Arrival(NamedTuple):
     """One request, stamped when it arrived (µs on the simulator's one clock).
 
     `meters` and `weights` say what it was charged; `ordIds` are exchange ids where the order is known, else
-    the id given; `status` and `code` are those of the answer meant (a fault's own answer has no `code`
-    here), `fault` names the action of a fault that hit the request.
+    the id given; `status`, `code` and `sCodes` are those of the answer meant, its items in its own order (a
+    fault's own answer has no `code` here), `fault` names the action of a fault that hit the request.
     """
 
     at_us: int

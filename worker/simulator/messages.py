@@ -116,7 +116,8 @@ class Summary:
     """The oracle's view.
 
     `meters` by key (`single:1001:BTC-USDT`), `live` orders by uid and instrument, `cancels_per_order` (how
-    many orders met 1, 2, … cancels), `arrivals` in all, `dropped` log rows, and `channels` that are pushed to.
+    many orders met 1, 2, … cancels), `arrivals` in all, `dropped` log rows, `channels` that are pushed to, and
+    `connections` of clients that are open now (those of the control API not counted).
     """
 
     meters: dict[str, MeterSummary]
@@ -125,6 +126,7 @@ class Summary:
     arrivals: int
     dropped: int
     channels: int = 0
+    connections: int = 0
 
     @property
     def refusals(self) -> int:

@@ -103,6 +103,10 @@ class Server:
         """How many private channels are pushed to."""
         return self._channels.subscribed()
 
+    def connected(self) -> int:
+        """How many clients' connections are open, those that asked for control not counted."""
+        return sum(not connection.controls for connection in self.connections)
+
     def fault_channels(self, fault: ChannelFault) -> int:
         """Drop, silence or deafen the private channels; says how many are open."""
         return self._channels.fault(fault)

@@ -19,7 +19,7 @@ def cancel(venue: Venue, call: Call, planned: Planned) -> Answer:
 
 
 def cancel_batch(venue: Venue, call: Call, planned: Planned) -> Answer:
-    """`POST trade/cancel-batch-orders`: at most 20 orders, one item each, in the order of the request."""
+    """`POST trade/cancel-batch-orders`: at most 20 orders, one item each, in the order asked unless shuffled."""
     if not isinstance(call.params, list):
         return failed("50002", "JSON syntax error", 400)
     if not planned:
@@ -51,7 +51,8 @@ def cancel_all_after(venue: Venue, call: Call, _planned: Planned) -> Answer:
 
 
 def _acknowledged(venue: Venue, call: Call, planned: Planned) -> Answer:
-    return _answer(call, [_item(venue.book, call, ref, code) for ref, code in planned])
+    items = [(_item(venue.book, call, ref, code), code) for ref, code in planned]
+    return _answer(call, venue.book.answered([item for item, code in items if not (code and code.missing)]))
 
 
 def _answer(call: Call, items: Sequence[Row]) -> Answer:
