@@ -5,30 +5,42 @@ from collections.abc import Sequence
 from typing import Final
 
 from bench.contenders import CONTENDERS, Contender
-from bench.race import Lap, run_lap
-from bench.report import keep
+from bench.figures import Lap
+from bench.race import run_lap
+from bench.report import UNKEPT, is_whole, keep
 from bench.scenarios import SCENARIOS, TINY, Scenario
 from bench.standings import standings
 
-CAP_S: Final = 30.0
+PATIENCE_S: Final = 30.0
+TINY_PATIENCE_S: Final = 10.0
 ROUNDS: Final = 3
 
 
-def run_championship(scenarios: Sequence[Scenario], *, names: Sequence[str], rounds: int, cap_s: float) -> list[Lap]:
+def run_championship(
+    scenarios: Sequence[Scenario], *, names: Sequence[str], rounds: int, patience_s: float
+) -> list[Lap]:
     """All laps, the contenders' rounds interleaved so that a busy minute hits all of them."""
-    laps = []
-    for scenario in scenarios:
-        for number in range(min(rounds, scenario.rounds or rounds)):
-            for contender in _entered(scenario, names):
-                lap = run_lap(contender, scenario, cap_s=cap_s)
-                print(f"  {scenario.name}, round {number + 1}, {contender.name}: {_brief(lap)}", flush=True)
-                laps.append(lap)
+    return [
+        lap
+        for scenario in scenarios
+        for lap in _laps(scenario, _entered(scenario, names), rounds=scenario.rounds or rounds, patience_s=patience_s)
+    ]
+
+
+def _laps(scenario: Scenario, entered: Sequence[Contender], *, rounds: int, patience_s: float) -> list[Lap]:
+    """Who was capped in one round sits out the others: they would cost as much and say the same."""
+    laps: list[Lap] = []
+    for number in range(rounds):
+        out = {lap.contender for lap in laps if lap.capped}
+        for contender in (each for each in entered if each.name not in out):
+            lap = run_lap(contender, scenario, patience_s=patience_s)
+            print(f"  {scenario.name}, round {number + 1}, {contender.name}: {_brief(lap)}", flush=True)
+            laps.append(lap)
     return laps
 
 
 def _entered(scenario: Scenario, names: Sequence[str]) -> list[Contender]:
-    allowed = scenario.contenders or [contender.name for contender in CONTENDERS]
-    return [each for each in CONTENDERS if each.name in allowed and (not names or each.name in names)]
+    return [each for each in CONTENDERS if each.name in scenario.contenders and (not names or each.name in names)]
 
 
 def _brief(lap: Lap) -> str:
@@ -39,19 +51,19 @@ def _brief(lap: Lap) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs, keeps the figures, refreshes the README."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, epilog=UNKEPT)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--cap", type=float, default=CAP_S, help="seconds after which others are stopped")
+    parser.add_argument("--patience", type=float, default=PATIENCE_S, help="seconds beyond the legal minimum")
     parser.add_argument("--only", default="", help="scenarios whose name contains this")
     parser.add_argument("--contender", action="append", default=[], help="only this one; may be repeated")
-    parser.add_argument("--tiny", action="store_true", help="small scenarios that measure nothing; nothing is kept")
+    parser.add_argument("--tiny", action="store_true", help="one round of small scenarios that measure nothing")
     told = parser.parse_args(arguments)
     scenarios = [each for each in (TINY if told.tiny else SCENARIOS) if told.only in each.name]
-    laps = run_championship(scenarios, names=told.contender, rounds=told.rounds, cap_s=told.cap)
-    text = standings(laps)
-    print(text)
-    if not told.tiny:
-        keep("championship", text, laps)
+    rounds, patience_s = (1, TINY_PATIENCE_S) if told.tiny else (told.rounds, told.patience)
+    laps = run_championship(scenarios, names=told.contender, rounds=rounds, patience_s=patience_s)
+    print(standings(laps))
+    if is_whole(parser, told):
+        keep("championship", standings(laps), laps)
 
 
 if __name__ == "__main__":

@@ -1,30 +1,24 @@
 """Who races, and what has to run for each? A simulated exchange of its own, Redis and workers where it needs them."""
 
+import json
 import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
-from bench.scenarios import NETWORK, Account, Scenario
-from tasks.messages import parse_cancel_orders
-from tests.system.rig import Rig, orders
+from bench.rigs import DEPLOYED, config_of, until, warm_rig
+from bench.scenarios import CELERY, LIBRARIES, NETWORK, TUNED, US, Account, Scenario
 from worker.embedded import EmbeddedRedis
 from worker.simulator.config import DEFAULT_KEY, Config
-from worker.simulator.faults import Network
 from worker.simulator.process import Simulator
 
 ROOT: Final = Path(__file__).resolve().parents[1]
-START_S: Final = 60.0
-WARM: Final = tuple(f"WARM{number}-USDT" for number in range(4))
-SETTLE_S: Final = 3.0
-"""Longer than a window, so that no slot of the warming-up is used in the race."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,34 +40,53 @@ class Contender:
     start: Callable[[Scenario], AbstractContextManager[Running]]
 
 
-def config_of(scenario: Scenario, network: Network = NETWORK) -> Config:
+def exchange_of(scenario: Scenario) -> Config:
     """The exchange of a scenario."""
     keys = (DEFAULT_KEY, *(account.key for account in scenario.people))
-    return Config(accounts=keys, instruments=(*scenario.inst_ids, *WARM), network=network)
+    return config_of(scenario.inst_ids, network=NETWORK, keys=keys)
 
 
 @contextmanager
 def _library(scenario: Scenario) -> Iterator[Running]:
     """A library needs nothing but the exchange."""
-    with Simulator(config_of(scenario)) as exchange:
+    with Simulator(exchange_of(scenario)) as exchange:
         yield Running(exchange, "", {}, ())
 
 
 @contextmanager
-def _plain_celery(scenario: Scenario) -> Iterator[Running]:
-    """A Redis as broker and one worker with the pool that Celery chooses by itself."""
-    with EmbeddedRedis() as redis, Simulator(config_of(scenario)) as exchange, tempfile.TemporaryFile() as log:
-        told = {"PLAIN_REDIS_URL": redis.url, "PLAIN_EXCHANGE_URL": exchange.url}
-        command = [sys.executable, "-m", "celery", "-A", "bench.drivers.celery_app", "worker", "--loglevel", "INFO"]
-        worker = subprocess.Popen(
-            command, cwd=ROOT, env=os.environ | told, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-        )
+def _plain_celery(scenario: Scenario, *, options: Sequence[str] = (), children: int) -> Iterator[Running]:
+    """A Redis as broker and one worker, once each of its processes has made a call for every account."""
+    with (
+        EmbeddedRedis(options=DEPLOYED) as redis,
+        Simulator(exchange_of(scenario)) as exchange,
+        tempfile.TemporaryFile() as log,
+    ):
+        worker = _start_celery(scenario, redis, exchange, options, log)
         try:
-            _until(lambda: b" ready." in os.pread(log.fileno(), 1 << 20, 0))
+            until(lambda: _count(log, b" ready.") == 1 and _count(log, b" is warm") == children)
             yield Running(exchange, redis.url, {}, (redis.pid, worker.pid))
         finally:
             worker.terminate()
             _end(worker)
+
+
+def _start_celery(
+    scenario: Scenario, redis: EmbeddedRedis, exchange: Simulator, options: Sequence[str], log: IO[bytes]
+) -> subprocess.Popen[bytes]:
+    keys = [astuple(account.key)[:3] for account in scenario.people]
+    told = {
+        "PLAIN_REDIS_URL": redis.url,
+        "PLAIN_EXCHANGE_URL": exchange.url,
+        "PLAIN_KEYS": json.dumps(keys),
+    }
+    command = [sys.executable, "-m", "celery", "-A", "bench.drivers.celery_app", "worker", "--loglevel", "INFO"]
+    return subprocess.Popen(
+        [*command, *options], cwd=ROOT, env=os.environ | told, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+    )
+
+
+def _count(log: IO[bytes], words: bytes) -> int:
+    return os.pread(log.fileno(), 1 << 20, 0).count(words)
 
 
 @contextmanager
@@ -81,19 +94,9 @@ def _us(scenario: Scenario, *, workers: int, confirm: str = "off") -> Iterator[R
     """A Redis and `workers` worker processes that know every account and have done some work before."""
     settings = {name: text for account in scenario.people for name, text in _settings(account, scenario).items()}
     settings["CONFIRM"] = confirm
-    with Rig(workers=workers, config=config_of(scenario), settings=settings) as rig:
-        warm_up(rig, accounts=scenario.accounts + 1)
+    with warm_rig(exchange_of(scenario), workers=workers, settings=settings) as rig:
         pids = (rig.redis.pid, *(worker.pid for worker in rig.workers))
         yield Running(rig.exchange, rig.redis.url, rig.environment, pids)
-
-
-def warm_up(rig: Rig, *, accounts: int) -> None:
-    """Until the workers know who every account is and have done some work; leaves every window free."""
-    _until(lambda: int(rig.store.redis.hlen(rig.store.keys.of("identity"))) >= accounts)
-    asked = [row for name in WARM for row in orders(name, rig.exchange.control.place(DEFAULT_KEY.uid, name, 3))]
-    rig.store.admission.admit(parse_cancel_orders(account="desk1", orders=asked, batch_id="warm"))
-    rig.done("warm")
-    time.sleep(SETTLE_S)
 
 
 def _settings(account: Account, scenario: Scenario) -> dict[str, str]:
@@ -107,14 +110,6 @@ def _settings(account: Account, scenario: Scenario) -> dict[str, str]:
     }
 
 
-def _until(true: Callable[[], bool]) -> None:
-    ends = time.monotonic() + START_S
-    while not true():
-        if time.monotonic() > ends:
-            raise TimeoutError("a contender did not start")
-        time.sleep(0.05)
-
-
 def _end(worker: subprocess.Popen[bytes]) -> None:
     """A worker with tasks in hand may not end by itself; its children end with it."""
     try:
@@ -125,9 +120,15 @@ def _end(worker: subprocess.Popen[bytes]) -> None:
 
 
 CONTENDERS: Final[Sequence[Contender]] = (
-    Contender("ccxt", "bench.drivers.with_ccxt", _library),
-    Contender("python-okx", "bench.drivers.with_python_okx", _library),
-    Contender("plain Celery", "bench.drivers.with_celery", _plain_celery),
-    *(Contender(f"us ×{count}", "bench.drivers.with_us", partial(_us, workers=count)) for count in (1, 2, 4)),
-    Contender("us ×2, confirming", "bench.drivers.with_us", partial(_us, workers=2, confirm="on")),
+    *(Contender(name, f"bench.drivers.with_{name.replace('-', '_')}", _library) for name in LIBRARIES),
+    Contender(CELERY, "bench.drivers.with_celery", partial(_plain_celery, children=os.cpu_count() or 1)),
+    Contender(
+        TUNED,
+        "bench.drivers.with_celery",
+        partial(_plain_celery, options=("-c", "1", "--prefetch-multiplier", "1"), children=1),
+    ),
+    *(
+        Contender(name, "bench.drivers.with_us", partial(_us, workers=workers, confirm=confirm))
+        for name, workers, confirm in zip(US, (1, 2, 4, 2), ("off", "off", "off", "on"), strict=True)
+    ),
 )

@@ -1,29 +1,30 @@
 """How are figures drawn? Small PNG pictures beside the README."""
 
 from collections.abc import Mapping, Sequence
-from statistics import median
+from pathlib import Path
 from typing import Final
 
 import matplotlib as mpl
 
-from bench.report import PICTURES
+from bench.percentile import percentile
 
 mpl.use("agg")
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
+PICTURES: Final = Path(__file__).parent / "pictures"
 SIZE: Final = (7.0, 3.2)
 BINS: Final = 60
 
 
-def draw_histogram(name: str, values_ms: Sequence[float], *, title: str) -> None:
-    """A histogram of milliseconds with its median and 99th percentile."""
+def draw_histogram(name: str, samples_ms: Mapping[str, Sequence[float]], *, title: str) -> None:
+    """Milliseconds of each kind of sample, stacked; the legend says median and 99th percentile."""
     figure, axes = plt.subplots(figsize=SIZE)
-    axes.hist(values_ms, bins=BINS, color="#4477aa")
-    ordered = sorted(values_ms)
-    marks = {"p50": median(ordered), "p99": ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))]}
-    for color, (label, value) in zip(("#228833", "#cc3311"), marks.items(), strict=True):
-        axes.axvline(value, color=color, label=f"{label} {value:.1f} ms")
+    labels = [
+        f"{kind}: p50 {percentile(values, 0.5):.1f} ms, p99 {percentile(values, 0.99):.1f} ms"
+        for kind, values in samples_ms.items()
+    ]
+    axes.hist(list(samples_ms.values()), bins=BINS, stacked=True, label=labels)
     axes.set(title=title, xlabel="ms", ylabel="samples", xlim=(0, None))
     axes.legend()
     _save(figure, name)

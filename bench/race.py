@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
@@ -15,49 +14,22 @@ from pydantic import TypeAdapter
 from bench.contenders import ROOT, Contender, Running
 from bench.cpu import cpu_s
 from bench.drivers.wire import Desk, Result, Work
+from bench.figures import Lap
 from bench.scenarios import Account, Scenario
 from worker.simulator.log import CANCELS, Arrival
 
 READY_S: Final = 120.0
-PATIENCE_S: Final = 60.0
-"""How much longer than the legal minimum we may take ourselves."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lap:
-    """One contender in one round of a scenario; times in seconds since the hand-in call began.
-
-    `first_s` and `last_s`: arrivals of the first cancel and of the last accepted one (None: none); `handed_in_s` is
-    None and `capped` true if it was stopped before it was done. `cpu_s` is that of all its processes with its Redis,
-    not of the exchange.
-    """
-
-    scenario: str
-    contender: str
-    orders: int
-    minimum_s: float
-    first_s: float | None
-    last_s: float | None
-    handed_in_s: float | None
-    accepted: int
-    live: int
-    calls: int
-    refusals: int
-    cpu_s: float
-    capped: bool
-
-
-def run_lap(contender: Contender, scenario: Scenario, *, cap_s: float) -> Lap:
+def run_lap(contender: Contender, scenario: Scenario, *, patience_s: float) -> Lap:
     """Starts everything afresh, races once, and ends everything."""
-    if contender.name.startswith("us"):
-        cap_s = max(cap_s, scenario.minimum_s + PATIENCE_S)
     with contender.start(scenario) as running:
         work = Work(running.exchange.url, running.redis_url, _place(scenario, running))
         with _driver(contender, running) as driver:
             _tell(driver, TypeAdapter(Work).dump_json(work))
             _expect(driver, READY_S)
             running.exchange.control.reset_log()
-            return _go(contender, scenario, running, driver, cap_s)
+            return _go(contender, scenario, running, driver, scenario.cap_s(patience_s))
 
 
 def _go(

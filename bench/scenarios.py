@@ -1,8 +1,10 @@
-"""Which bulks are raced? So many accounts, instruments and orders, and the legal minimum of each."""
+"""Which bulks are raced, and by whom? So many accounts, instruments and orders, and the legal minimum of each."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from bench.figures import Confirm
 from worker.simulator.accounts import ApiKey
 from worker.simulator.faults import Network
 from worker.window import BATCH_SIZE, LaneLoad, Limits, earliest_s
@@ -14,6 +16,24 @@ NETWORK: Final = Network(delay_ms=2.0, jitter_ms=6.0)
 
 OPTION_ORDERS: Final = 300
 """Orders on one option of a family; the exchange allows 500."""
+
+OURS: Final[Mapping[Confirm, str]] = {"off": "us ×2", "on": "us ×2, confirming"}
+"""The contenders that the bars are for, by `CONFIRM`."""
+
+LIBRARIES: Final = ("ccxt", "python-okx")
+US: Final = ("us ×1", OURS["off"], "us ×4", OURS["on"])
+CELERY: Final = "plain Celery"
+TUNED: Final = "plain Celery, tuned"
+
+
+def option_names(count: int) -> tuple[str, ...]:
+    """So many options of one family, which is one lane."""
+    return tuple(f"BTC-USD-271231-{100_000 + 1_000 * number}-C" for number in range(count))
+
+
+def legal_minimum_s(in_lane: int, *, single: bool) -> float:
+    """Seconds from the first cancel's arrival to the last one's, at least, for so many orders in one free lane."""
+    return earliest_s(LaneLoad(in_lane, 0, 0, 0.0), LIMITS, 1 if single else BATCH_SIZE, WINDOW_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +48,7 @@ class Account:
 class Scenario:
     """`accounts` × `instruments` × `orders`; `option`: all instruments are one family, so one lane.
 
-    `single`: only the single endpoint may be used. `rounds` and `contenders` are None where the command line decides.
+    `single`: only the single endpoint may be used. `rounds` is None where the command line decides.
     """
 
     name: str
@@ -38,7 +58,7 @@ class Scenario:
     option: bool = False
     single: bool = False
     rounds: int | None = None
-    contenders: tuple[str, ...] | None = None
+    contenders: Sequence[str] = (*LIBRARIES, CELERY, *US)
 
     @property
     def total(self) -> int:
@@ -49,7 +69,7 @@ class Scenario:
     def inst_ids(self) -> tuple[str, ...]:
         """The instruments, the same for every account."""
         if self.option:
-            return tuple(f"BTC-USD-271231-{100_000 + 1_000 * number}-C" for number in range(self.instruments))
+            return option_names(self.instruments)
         return tuple(f"COIN{number}-USDT" for number in range(self.instruments))
 
     @property
@@ -61,7 +81,11 @@ class Scenario:
     def minimum_s(self) -> float:
         """The legal minimum from the first cancel's arrival to the last one's."""
         in_lane = self.orders * (self.instruments if self.option else 1)
-        return earliest_s(LaneLoad(in_lane, 0, 0, 0.0), LIMITS, 0 if self.single else BATCH_SIZE, WINDOW_S)
+        return legal_minimum_s(in_lane, single=self.single)
+
+    def cap_s(self, patience_s: float) -> float:
+        """When whoever is not done is stopped, the same for everybody."""
+        return self.minimum_s + patience_s
 
 
 def _account(number: int) -> Account:
@@ -69,14 +93,15 @@ def _account(number: int) -> Account:
     return Account(name, ApiKey(f"{name}-key", f"{name}-secret", f"{name}-pass", uid=str(10_001 + number)))
 
 
-US_ONLY: Final = ("us ×1", "us ×2", "us ×4", "us ×2, confirming")
+WITH_TUNED: Final = (*LIBRARIES, CELERY, TUNED, *US)
+"""Elsewhere its rate of one lane says nothing that these scenarios do not."""
 
 SCENARIOS: Final = (
-    Scenario("1×300", 1, 1, 300),
-    Scenario("1×500", 1, 1, 500),
-    Scenario("8×500", 1, 8, 500),
+    Scenario("1×300", 1, 1, 300, contenders=WITH_TUNED),
+    Scenario("1×500", 1, 1, 500, contenders=WITH_TUNED),
+    Scenario("8×500", 1, 8, 500, contenders=WITH_TUNED),
     Scenario("20×200", 1, 20, 200),
-    Scenario("200×50", 1, 200, 50, contenders=("ccxt", *US_ONLY)),
+    Scenario("200×50", 1, 200, 50, contenders=("ccxt", *US)),
     Scenario("100 accounts × 8 × 50", 100, 8, 50, rounds=1),
     Scenario("3,000 on one option family", 1, 10, OPTION_ORDERS, option=True, rounds=1),
     Scenario(
@@ -87,14 +112,16 @@ SCENARIOS: Final = (
         option=True,
         single=True,
         rounds=1,
-        contenders=("python-okx", "us ×2"),
+        contenders=("python-okx", OURS["off"]),
     ),
-    Scenario("8×120, single endpoint", 1, 8, 120, single=True, contenders=("python-okx", *US_ONLY)),
+    Scenario("8×120, single endpoint", 1, 8, 120, single=True, contenders=("python-okx", *US)),
 )
 
 TINY: Final = (
-    Scenario("1×40", 1, 1, 40),
-    Scenario("2 accounts × 2 × 20", 2, 2, 20),
-    Scenario("60 on one option family, single endpoint", 1, 2, 30, option=True, single=True),
+    Scenario("1×40", 1, 1, 40, contenders=WITH_TUNED),
+    Scenario("2 accounts × 2 × 20", 2, 2, 20, contenders=(*LIBRARIES, *US)),
+    Scenario(
+        "60 on one option family, single endpoint", 1, 2, 30, option=True, single=True, contenders=("python-okx", *US)
+    ),
 )
 """Shows that everything works, in a minute or two; measures nothing."""

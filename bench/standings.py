@@ -4,12 +4,13 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import Final
 
-from bench.race import Lap
+from bench.figures import Lap
 
-HEAD: Final = (
-    "| contender | time to flat | ÷ legal minimum | refusals | left live | CPU s / 1,000 orders |",
-    "|---|---|---|---|---|---|",
-)
+COLUMNS: Final = (
+    "contender", "first call", "hand-in", "time to flat", "÷ legal minimum", "refused of calls", "left live",
+    "CPU s / 1,000 orders",
+)  # fmt: skip
+HEAD: Final = (f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|")
 
 
 def standings(laps: Sequence[Lap]) -> str:
@@ -27,15 +28,23 @@ def _table(laps: Sequence[Lap]) -> str:
 
 
 def _row(laps: Sequence[Lap]) -> str:
+    most_refused = max(laps, key=lambda lap: lap.refusals)
     cells = [
         laps[0].contender,
+        _usual(lap.first_s for lap in laps),
+        _usual(lap.handed_in_s for lap in laps),
         _flat(laps),
         _ratio(laps),
-        f"{max(lap.refusals for lap in laps):,}",
+        f"{most_refused.refusals:,} of {most_refused.calls:,}",
         f"{max(lap.live for lap in laps):,}",
         _cpu(laps),
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def _usual(times: Iterable[float | None]) -> str:
+    known = [each for each in times if each is not None]
+    return _time(median(known)) if known else "–"
 
 
 def _flat(laps: Sequence[Lap]) -> str:
@@ -51,7 +60,7 @@ def _flat(laps: Sequence[Lap]) -> str:
 
 def _ratio(laps: Sequence[Lap]) -> str:
     """Over the legal minimum; where that is 0 s there is no ratio."""
-    flat = [lap.last_s for lap in laps if lap.last_s is not None and not lap.live and not lap.capped]
+    flat = [lap.flat_s for lap in laps if lap.flat_s is not None]
     if len(flat) < len(laps):
         return "–"
     minimum_s = laps[0].minimum_s
@@ -59,7 +68,8 @@ def _ratio(laps: Sequence[Lap]) -> str:
 
 
 def _cpu(laps: Sequence[Lap]) -> str:
-    costs = [lap.cpu_s / lap.accepted * 1000 for lap in laps if lap.accepted]
+    """By accepted order; of a lap in which less than half was accepted that would tell nothing."""
+    costs = [lap.cpu_s / lap.accepted * 1000 for lap in laps if lap.accepted and 2 * lap.accepted >= lap.orders]
     return f"{median(costs):.2f}" if costs else "–"
 
 

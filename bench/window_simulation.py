@@ -51,10 +51,13 @@ RULES: Final = (
 
 OURS: Final = RULES[3]
 
+NEAR: Final = "10 ms + exp(10 ms)"
+FAR: Final = "50 ms + exp(20 ms), 1 % 200 ms late"
+
 DELAYS: Final = {
     "20 ± 5 ms": Network(delay_ms=15, jitter_ms=10),
-    "10 ms + exp(10 ms)": Network(delay_ms=10, exp_ms=10),
-    "50 ms + exp(20 ms), 1 % 200 ms late": Network(delay_ms=50, exp_ms=20, tail_share=0.01, tail_ms=200),
+    NEAR: Network(delay_ms=10, exp_ms=10),
+    FAR: Network(delay_ms=50, exp_ms=20, tail_share=0.01, tail_ms=200),
 }
 """One way; the way in and the way out are drawn each for itself."""
 
@@ -130,16 +133,16 @@ def compare(*, calls: int = CALLS, seed: int = SEED) -> list[Finding]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Compares, keeps."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    from bench.report import UNKEPT, is_whole, keep  # noqa: PLC0415 (the simulation itself is without a Redis)
+
+    parser = argparse.ArgumentParser(description=__doc__, epilog=UNKEPT)
     parser.add_argument("--calls", type=int, default=CALLS)
     parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--keep", action="store_true", help="put the table into the README")
+    parser.add_argument("--tiny", action="store_true", help="a tenth of the calls")
     told = parser.parse_args(arguments)
-    findings = compare(calls=told.calls, seed=told.seed)
+    findings = compare(calls=told.calls // 10 if told.tiny else told.calls, seed=told.seed)
     print(table(findings))
-    if told.keep:
-        from bench.report import keep  # noqa: PLC0415 (the simulation itself needs nothing but the standard library)
-
+    if is_whole(parser, told):
         keep("window_simulation", table(findings), findings)
 
 

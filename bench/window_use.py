@@ -8,14 +8,15 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from statistics import median
 from typing import Final
 
-from bench.contenders import WARM, warm_up
-from bench.report import keep
-from bench.scenarios import LIMITS, OPTION_ORDERS, WINDOW_S
-from tasks.messages import parse_cancel_orders
-from tests.system.rig import Rig, orders
-from worker.simulator.config import DEFAULT_KEY, Config
+from bench.figures import Use
+from bench.report import UNKEPT, is_whole, keep
+from bench.rigs import config_of, hand_in, open_orders, warm_rig
+from bench.scenarios import LIMITS, OPTION_ORDERS, legal_minimum_s, option_names
+from bench.window_simulation import DELAYS, FAR, NEAR
+from worker.simulator.config import DEFAULT_KEY
 from worker.simulator.faults import Network
 
 METER: Final = f"single:{DEFAULT_KEY.uid}:BTC-USD:option"
@@ -30,46 +31,18 @@ class Weather:
     network: Network
 
 
-WEATHERS: Final = (
-    Weather("10 ms + exp(10 ms)", Network(delay_ms=10, exp_ms=10)),
-    Weather("50 ms + exp(20 ms), 1 % 200 ms late", Network(delay_ms=50, exp_ms=20, tail_share=0.01, tail_ms=200)),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Use:
-    """One run: `span_s` from the first cancel's arrival to the last, `minimum_s` the least that is legal for it."""
-
-    weather: str
-    workers: int
-    orders: int
-    span_s: float
-    minimum_s: float
-    refusals: int
-    most_in_window: int
-
-    @property
-    def share(self) -> float:
-        """Of the allowed rate."""
-        return self.minimum_s / self.span_s
+WEATHERS: Final = tuple(Weather(name, DELAYS[name]) for name in (NEAR, FAR))
 
 
 def measure(weather: Weather, *, workers: int, count: int) -> Use:
     """One bulk of `count` orders on one option family, by the single endpoint."""
-    names = tuple(f"BTC-USD-271231-{100_000 + 1_000 * number}-C" for number in range(-(-count // OPTION_ORDERS)))
+    starts = range(0, count, OPTION_ORDERS)
+    names = option_names(len(starts))
+    sizes = [min(OPTION_ORDERS, count - start) for start in starts]
+    minimum_s = legal_minimum_s(count, single=True)
     settings = {"ACCOUNTS__DESK1__ENDPOINTS": "single"}
-    config = Config(instruments=(*names, *WARM), network=weather.network)
-    with Rig(workers=workers, config=config, settings=settings) as rig:
-        warm_up(rig, accounts=1)
-        rig.exchange.control.reset_log()
-        sizes = [min(OPTION_ORDERS, count - start) for start in range(0, count, OPTION_ORDERS)]
-        placed = [
-            row
-            for name, size in zip(names, sizes, strict=True)
-            for row in orders(name, rig.exchange.control.place(DEFAULT_KEY.uid, name, size))
-        ]
-        rig.store.admission.admit(parse_cancel_orders(account="desk1", orders=placed, batch_id="bulk"))
-        minimum_s = (-(-count // LIMITS.single) - 1) * WINDOW_S
+    with warm_rig(config_of(names, network=weather.network), workers=workers, settings=settings) as rig:
+        hand_in(rig, open_orders(rig, dict(zip(names, sizes, strict=True))), batch_id="bulk")
         rig.done("bulk", PATIENCE * minimum_s + 30)
         met = rig.exchange.control.summary().meters[METER]
     span_s = (met.last_us - met.first_us) / 1e6
@@ -95,12 +68,12 @@ def table(uses: Sequence[Use]) -> str:
 
 
 def _row(uses: Sequence[Use]) -> str:
-    shares = sorted(use.share for use in uses)
+    shares = [use.share for use in uses]
     cells = [
         uses[0].weather,
         str(len(uses)),
-        f"{shares[0]:.1%}",
-        f"{shares[len(shares) // 2]:.1%}",
+        f"{min(shares):.1%}",
+        f"{median(shares):.1%}",
         str(sum(use.refusals for use in uses)),
         f"{max(use.most_in_window for use in uses)} of {LIMITS.single}",
     ]
@@ -109,18 +82,18 @@ def _row(uses: Sequence[Use]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measures, keeps."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, epilog=UNKEPT)
     parser.add_argument("--runs", type=int, default=10)
     parser.add_argument("--workers", type=int, default=3)
     parser.add_argument("--orders", type=int, default=3_000)
-    parser.add_argument("--tiny", action="store_true", help="one run of 180 orders each; nothing is kept")
+    parser.add_argument("--tiny", action="store_true", help="one run of 180 orders each")
     told = parser.parse_args(arguments)
     runs, count = (1, 180) if told.tiny else (told.runs, told.orders)
     with ProcessPoolExecutor(len(WEATHERS)) as pool:
         found = pool.map(partial(measure_runs, runs=runs, workers=told.workers, count=count), WEATHERS)
         uses = [use for of_one in found for use in of_one]
     print(table(uses))
-    if not told.tiny:
+    if is_whole(parser, told):
         keep("window_use", table(uses), uses)
 
 

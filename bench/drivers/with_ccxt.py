@@ -5,15 +5,17 @@ default, as its manual shows. What ccxt reports as refused stays live; ccxt repe
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import ccxt
 
-from bench.drivers.wire import Desk, Work, serve
+from bench.drivers.wire import Desk, HandIn, Work, serve
+from worker.parts import parts
 
 BATCH = 20
 
 
-def prepare(work: Work) -> Callable[[], Callable[[], int]]:
+def prepare(work: Work) -> HandIn:
     """One client per account; the markets are loaded once, and each client has made a call."""
     clients = [_client(work.exchange_url, desk) for desk in work.desks]
     clients[0].load_markets()
@@ -21,9 +23,10 @@ def prepare(work: Work) -> Callable[[], Callable[[], int]]:
         client.set_markets(clients[0].markets)
         client.fetch_open_orders(limit=1)
 
-    def hand_in() -> Callable[[], int]:
-        errors = sum(_cancel_all(client, desk) for client, desk in zip(clients, work.desks, strict=True))
-        return lambda: errors
+    def hand_in() -> Callable[[], None]:
+        for client, desk in zip(clients, work.desks, strict=True):
+            _cancel_all(client, desk)
+        return lambda: None
 
     return hand_in
 
@@ -34,20 +37,11 @@ def _client(url: str, desk: Desk) -> ccxt.okx:
     return client
 
 
-def _cancel_all(client: ccxt.okx, desk: Desk) -> int:
-    errors = 0
+def _cancel_all(client: ccxt.okx, desk: Desk) -> None:
     for inst_id, orders in desk.orders.items():
-        for start in range(0, len(orders), BATCH):
-            errors += _cancel(client, inst_id, orders[start : start + BATCH])
-    return errors
-
-
-def _cancel(client: ccxt.okx, inst_id: str, orders: list[str]) -> int:
-    try:
-        client.cancel_orders(orders, inst_id)
-    except ccxt.BaseError:
-        return 1
-    return 0
+        for part in parts(orders, BATCH):
+            with suppress(ccxt.BaseError):
+                client.cancel_orders(part, inst_id)
 
 
 if __name__ == "__main__":

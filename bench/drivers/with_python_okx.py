@@ -8,25 +8,26 @@ refused stays live.
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 
 import httpx
 from okx.Trade import TradeAPI
 
-from bench.drivers.wire import Desk, Work, serve
+from bench.drivers.wire import Desk, HandIn, Work, serve
 from worker.instruments import meter_of
 
 EVERY_S = 2 / 60
 
 
-def prepare(work: Work) -> Callable[[], Callable[[], int]]:
+def prepare(work: Work) -> HandIn:
     """One client per account, each with an open connection; one thread per instrument."""
     clients = [_client(work.exchange_url, desk) for desk in work.desks]
     loops = [(client, orders) for client, desk in zip(clients, work.desks, strict=True) for orders in _metered(desk)]
     pool = ThreadPoolExecutor(len(loops))
 
-    def hand_in() -> Callable[[], int]:
+    def hand_in() -> Callable[[], None]:
         running = [pool.submit(_loop, client, orders) for client, orders in loops]
-        return lambda: _errors(running)
+        return lambda: _wait(running)
 
     return hand_in
 
@@ -45,23 +46,17 @@ def _metered(desk: Desk) -> Iterator[list[tuple[str, str]]]:
     return iter(found.values())
 
 
-def _loop(client: TradeAPI, orders: Sequence[tuple[str, str]]) -> int:
-    errors, began = 0, time.monotonic()
+def _loop(client: TradeAPI, orders: Sequence[tuple[str, str]]) -> None:
+    began = time.monotonic()
     for number, (inst_id, order) in enumerate(orders):
         time.sleep(max(0.0, began + number * EVERY_S - time.monotonic()))
-        errors += _cancel(client, inst_id, order)
-    return errors
+        with suppress(httpx.HTTPError):
+            client.cancel_order(inst_id, ordId=order)
 
 
-def _cancel(client: TradeAPI, inst_id: str, order: str) -> int:
-    try:
-        return int(client.cancel_order(inst_id, ordId=order)["code"] != "0")
-    except httpx.HTTPError:
-        return 1
-
-
-def _errors(running: Sequence[Future[int]]) -> int:
-    return sum(each.result() for each in running)
+def _wait(running: Sequence[Future[None]]) -> None:
+    for each in running:
+        each.result()
 
 
 if __name__ == "__main__":
