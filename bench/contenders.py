@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -81,7 +82,13 @@ def _start_celery(
     }
     command = [sys.executable, "-m", "celery", "-A", "bench.drivers.celery_app", "worker", "--loglevel", "INFO"]
     return subprocess.Popen(
-        [*command, *options], cwd=ROOT, env=os.environ | told, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        [*command, *options],
+        cwd=ROOT,
+        env=os.environ | told,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
     )
 
 
@@ -111,12 +118,12 @@ def _settings(account: Account, scenario: Scenario) -> dict[str, str]:
 
 
 def _end(worker: subprocess.Popen[bytes]) -> None:
-    """A worker with tasks in hand may not end by itself; its children end with it."""
+    """A worker with tasks in hand may not end by itself, whatever it is told; its children go with it."""
     try:
         worker.wait(5)
     except subprocess.TimeoutExpired:
-        worker.send_signal(3)  # SIGQUIT: Celery's cold shutdown
-        worker.wait(10)
+        os.killpg(worker.pid, signal.SIGKILL)
+        worker.wait()
 
 
 CONTENDERS: Final[Sequence[Contender]] = (

@@ -94,26 +94,16 @@ def _account(number: int) -> Account:
 
 
 WITH_TUNED: Final = (*LIBRARIES, CELERY, TUNED, *US)
-"""Elsewhere its rate of one lane says nothing that these scenarios do not."""
+"""Elsewhere its one rate for all orders says nothing that this scenario does not."""
 
 SCENARIOS: Final = (
     Scenario("1×300", 1, 1, 300, contenders=WITH_TUNED),
-    Scenario("1×500", 1, 1, 500, contenders=WITH_TUNED),
-    Scenario("8×500", 1, 8, 500, contenders=WITH_TUNED),
+    Scenario("1×500", 1, 1, 500),
+    Scenario("8×500", 1, 8, 500),
     Scenario("20×200", 1, 20, 200),
     Scenario("200×50", 1, 200, 50, contenders=("ccxt", *US)),
     Scenario("100 accounts × 8 × 50", 100, 8, 50, rounds=1),
     Scenario("3,000 on one option family", 1, 10, OPTION_ORDERS, option=True, rounds=1),
-    Scenario(
-        "3,000 on one option family, single endpoint",
-        1,
-        10,
-        OPTION_ORDERS,
-        option=True,
-        single=True,
-        rounds=1,
-        contenders=("python-okx", OURS["off"]),
-    ),
     Scenario("8×120, single endpoint", 1, 8, 120, single=True, contenders=("python-okx", *US)),
 )
 

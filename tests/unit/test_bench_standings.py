@@ -126,7 +126,6 @@ def test_each_scenario_has_its_table() -> None:
         ("20×200", 0.0),
         ("100 accounts × 8 × 50", 0.0),
         ("3,000 on one option family", 16.0),
-        ("3,000 on one option family, single endpoint", 98.0),
         ("8×120, single endpoint", 2.0),
     ],
 )

@@ -41,13 +41,15 @@ class Pool:
         """Open connections until so many are open, in use or idle (never more than `keep`); how many that took.
 
         Those that will grow old within `WARM_AHEAD_S` do not count, and go one by one as new ones take their place:
-        there is no moment at which a call would find fewer.
+        there is no moment at which a call would find fewer, nor one at which dialling is in its way.
         """
-        missing = min(connections, self._keep) - self._open(base_url)
+        wanted, (lasting, ageing) = min(connections, self._keep), self._open(base_url)
+        missing = wanted - lasting
         if missing <= 0 or not self.connect(base_url):
             return 0  # whoever is away is asked once, not for each connection
-        with ThreadPoolExecutor(_DIALERS, "okx-warm") as dialers:
-            return 1 + sum(dialers.map(self.connect, [base_url] * (missing - 1)))
+        dialers = 1 if lasting + ageing >= wanted else _DIALERS
+        with ThreadPoolExecutor(dialers, "okx-warm") as executor:
+            return 1 + sum(executor.map(self.connect, [base_url] * (missing - 1)))
 
     def connect(self, base_url: str) -> bool:
         """Open one more connection; whether that was possible."""
@@ -68,16 +70,17 @@ class Pool:
         for wire in wires:
             wire.close()
 
-    def _open(self, base_url: str) -> int:
-        """How many are open and will be for a while; those that the other side has closed are taken out."""
+    def _open(self, base_url: str) -> tuple[int, int]:
+        """How many are open and will be for a while, and how many not; what the other side has closed is taken out."""
         with self._lock:
             idle = self._idle.setdefault(base_url, [])
             dead = [wire for wire in idle if not wire.is_usable()]
             idle[:] = [wire for wire in idle if wire not in dead]
-            open_now = self._used[base_url] + sum(not wire.is_stale(WARM_AHEAD_S) for wire in idle)
+            ageing = sum(wire.is_stale(WARM_AHEAD_S) for wire in idle)
+            lasting = self._used[base_url] + len(idle) - ageing
         for wire in dead:
             wire.close()
-        return open_now
+        return lasting, ageing
 
     def _take(self, base_url: str) -> Wire:
         while wire := self._pop(base_url):
