@@ -39,7 +39,7 @@ local function expire(asked, job)
   elseif abandoned(job) then exhaust_here(asked, job, 'its cancel was answered, but nobody reads this account\'s book') end
 end
 
--- What is left of a job of which nothing is known would stop its lane: whoever claims cannot tell what to send.
+-- What is left of a job of which nothing is known goes, as in `claim`; that its order may be live is remembered.
 local function forget(asked, job)
   for _, place in pairs(PLACE) do redis.call('ZREM', place(asked.lane), asked.id) end
   redis.call('SET', K.job(asked.id), memory_json(job, 'exhausted'), 'EX', input.retention_s)
