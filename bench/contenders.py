@@ -15,8 +15,8 @@ from typing import IO, Final
 
 from bench.rigs import DEPLOYED, config_of, until, warm_rig
 from bench.scenarios import CELERY, LIBRARIES, NETWORK, TUNED, US, Account, Scenario
-from worker.embedded import EmbeddedRedis
 from worker.simulator.config import DEFAULT_KEY, Config
+from worker.simulator.embedded import EmbeddedRedis
 from worker.simulator.process import Simulator
 
 ROOT: Final = Path(__file__).resolve().parents[1]

@@ -14,7 +14,7 @@ from bench.floor import floor_cpu_s
 from bench.report import UNKEPT, is_whole, keep
 from bench.rigs import config_of, hand_in, open_orders, warm_rig
 from bench.storage import measure_storage
-from tests.system.rig import Rig
+from tests.support.rig import Rig
 
 INSTRUMENTS: Final = 20
 PER_INSTRUMENT: Final[Mapping[Endpoints, int]] = {"single": 60, "auto": 300}

@@ -10,10 +10,10 @@ from typing import Any, Final
 from bench.report import UNKEPT, is_whole, keep
 from bench.storage import UID, memory_bytes, queue_alone
 from tasks.messages import parse_cancel_orders
-from worker.lanes import Lanes
-from worker.store import Store
-from worker.users import users_of
-from worker.window import Timing
+from worker.config.users import users_of
+from worker.state.lanes import Lanes
+from worker.state.store import Store
+from worker.state.window import Timing
 
 JOBS: Final = (1_000, 10_000, 100_000, 1_000_000)
 LANES: Final = (1, 10, 100, 500, 1_000, 2_000)

@@ -12,7 +12,7 @@ from bench.percentile import percentile
 from bench.report import UNKEPT, is_whole, keep
 from bench.rigs import config_of, open_orders, warm_rig
 from tasks.messages import parse_cancel_orders
-from tests.system.rig import Rig
+from tests.support.rig import Rig
 
 INSTRUMENTS: Final = 50
 SAMPLES: Final = 300

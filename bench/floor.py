@@ -9,11 +9,11 @@ from typing import Final
 from worker.okx.client import OkxClient
 from worker.okx.credentials import Credentials
 from worker.okx.orders import OrderRef
-from worker.parts import parts
 from worker.simulator.config import DEFAULT_KEY, Config
 from worker.simulator.meters import Limits
 from worker.simulator.process import Simulator
-from worker.window import BATCH_SIZE
+from worker.state.chunks import parts
+from worker.state.window import BATCH_SIZE
 
 THREADS: Final = 24
 _INSTRUMENT: Final = "BTC-USDT"

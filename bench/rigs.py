@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from tasks.messages import parse_cancel_orders
-from tests.system.rig import Rig, orders
+from tests.support.rig import Rig, orders
 from worker.simulator.accounts import ApiKey
 from worker.simulator.config import DEFAULT_KEY, Config
 from worker.simulator.faults import Network

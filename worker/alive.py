@@ -5,8 +5,8 @@ import sys
 
 from redis.exceptions import RedisError
 
-from worker.fleet import read_workers
-from worker.store import Store, default_store
+from worker.state.fleet import read_workers
+from worker.state.store import Store, default_store
 
 
 def alive(store: Store, host: str) -> bool:

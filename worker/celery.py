@@ -5,11 +5,11 @@ import sys
 from celery import Celery
 from celery.signals import setup_logging
 
-from worker.broker import RefusePool, celery_config
-from worker.logs import configure_logs
-from worker.runtime import current
-from worker.settings import Settings, SettingsError, load_settings
-from worker.step import RunnerStep
+from worker.config.logs import configure_logs
+from worker.config.settings import Settings, SettingsError, load_settings
+from worker.service.broker import RefusePool, celery_config
+from worker.service.runtime import current
+from worker.service.step import RunnerStep
 
 
 def create_app(settings: Settings) -> Celery:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from bench.drivers.wire import Desk, HandIn, Work, serve
 from tasks.cancel import submit
-from worker.store import default_store
+from worker.state.store import default_store
 
 POLL_S = 0.05
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from redis import Redis
 
-from tests.lane_rig import LaneRig
+from tests.support.lane_rig import LaneRig
 
 
 @pytest.fixture

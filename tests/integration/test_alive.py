@@ -5,9 +5,9 @@ import json
 from redis import Redis
 
 from worker.alive import alive
-from worker.board import Board
-from worker.settings import Settings
-from worker.store import open_store
+from worker.config.settings import Settings
+from worker.state.board import Board
+from worker.state.store import open_store
 
 FACTS = {"in_flight": 0, "permits": 64, "started": 1.0, "problems": {}}
 

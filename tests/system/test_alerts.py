@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.receiver import Receiver, receiver
-from tests.system.chaos.desks import cli, hand_in
-from tests.system.rig import Rig, orders
+from tests.support.desks import cli, hand_in
+from tests.support.receiver import Receiver, receiver
+from tests.support.rig import Rig, orders
 
 UID = "1001"
 HANGS = 0

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from tasks.messages import parse_cancel_orders
-from tests.system.rig import Rig, orders
+from tests.support.rig import Rig, orders
 from worker.simulator.book import Behaviour
 from worker.simulator.config import Config
 from worker.simulator.faults import ItemCode

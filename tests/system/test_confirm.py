@@ -10,13 +10,13 @@ from typing import Literal
 import pytest
 
 from tasks.messages import parse_cancel_orders
-from tests.system.rig import Rig, orders
-from worker.batches import Row
+from tests.support.rig import Rig, orders
 from worker.simulator.book import Behaviour
 from worker.simulator.config import DEFAULT_KEY, Config
 from worker.simulator.faults import Fault, Network, maintenance
 from worker.simulator.messages import EndOrders
 from worker.simulator.meters import Limits
+from worker.state.batches import Row
 
 UID = "1001"
 LONG = os.environ.get("CHAOS") == "long"

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.system.rig import Rig
-from worker.deadman import Switch, read_switches
+from tests.support.rig import Rig
+from worker.service.deadman import Switch, read_switches
 from worker.simulator.book import SWITCH, Behaviour
 
 UID, LANE_UID = "1001", "desk1"

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from worker.embedded import EmbeddedRedis
+from worker.simulator.embedded import EmbeddedRedis
 
 ROOT = Path(__file__).resolve().parents[2]
 ORDERS = 200

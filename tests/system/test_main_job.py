@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 import pytest
 
 from tasks.messages import parse_cancel_orders
-from tests.system.rig import ROOT, Rig, orders
+from tests.support.rig import ROOT, Rig, orders
 from worker.simulator.config import Config
 from worker.simulator.faults import Fault, Network
 from worker.simulator.log import CANCELS, Arrival, MeterSummary

@@ -13,15 +13,15 @@ import pytest
 from celery import Celery
 
 from tasks.mass import parse_cancel_all
-from tests.system.rig import ROOT, Rig
-from worker.admission import BatchConflictError
-from worker.batches import BatchState
-from worker.mass.state import Mass
+from tests.support.rig import ROOT, Rig
+from worker.books.mass.state import Mass
 from worker.simulator.book import Behaviour
 from worker.simulator.client import ControlClient
 from worker.simulator.config import Config
 from worker.simulator.faults import Network
 from worker.simulator.messages import PlaceOrders
+from worker.state.admission import BatchConflictError
+from worker.state.batches import BatchState
 
 UID = "1001"
 LONG = os.environ.get("CHAOS") == "long"

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from tests.system.rig import Rig
+from tests.support.rig import Rig
 from tests.system.test_mass import Placing
 from worker.cli import run
-from worker.drill.rules import ASKED
-from worker.hand.hand import Asked
+from worker.operators.decisions import Asked
+from worker.operators.drill.rules import ASKED
 from worker.simulator.book import Behaviour
 from worker.simulator.config import Config
 from worker.simulator.messages import PlaceOrders

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tasks.messages import parse_cancel_orders
-from tests.system.rig import Rig, orders
+from tests.support.rig import Rig, orders
 from worker.simulator.config import DEFAULT_KEY
 
 INSTRUMENTS = ("BTC-USDT", "ETH-USDT", "BTC-USDT-SWAP", "ETH-USDT-SWAP")

@@ -3,10 +3,10 @@
 import requests
 
 from tasks.messages import parse_cancel_orders
-from tests.system.rig import Rig, orders
-from worker.identity import fingerprint
+from tests.support.rig import Rig, orders
+from worker.books.identity import fingerprint
+from worker.config.users import users_of
 from worker.simulator.faults import Fault
-from worker.users import users_of
 
 UID = "1001"
 PERMITS = 32

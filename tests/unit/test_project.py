@@ -56,8 +56,8 @@ def test_every_package_and_script_is_installed() -> None:
     assert setuptools["packages"]["find"]["include"] == ["tasks", "tasks.*", "worker", "worker.*"]
     folders = {path.parent for room in ("tasks", "worker") for path in (ROOT / room).rglob("*.py")}
     assert [folder for folder in folders if not (folder / "__init__.py").exists()] == []
-    assert setuptools["package-data"] == {"worker": ["lua/**/*.lua"]}
-    assert all(ROOT / "worker" / "lua" in path.parents for path in (ROOT / "worker").rglob("*.lua"))
+    assert setuptools["package-data"] == {"worker": ["state/lua/**/*.lua"]}
+    assert all(ROOT / "worker" / "state" / "lua" in path.parents for path in (ROOT / "worker").rglob("*.lua"))
     assert PROJECT["project"]["scripts"] == {"bulk-cancel": "worker.cli:main"}
 
 

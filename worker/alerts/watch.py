@@ -15,9 +15,9 @@ from redis.exceptions import RedisError
 
 from worker.alerts.alerts import Condition, alert
 from worker.alerts.conditions import URGENT_TOO_OLD_S, oldest_urgent, pauses
-from worker.keys import Keys
-from worker.lease import take_lease
-from worker.scripts import PASSING
+from worker.state.keys import Keys
+from worker.state.lease import take_lease
+from worker.state.scripts import PASSING
 
 log = structlog.get_logger(__name__)
 

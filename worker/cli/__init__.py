@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 import structlog
 import typer
 
-from worker.cli import context, decide, demo, drill, everything, exchange, show, submit
-from worker.cli.audit import audit
-from worker.cli.checking import check
+from worker.cli import context
+from worker.cli.commands import cancel_all, decide, demo, drill, exchange, show, submit
+from worker.cli.commands.audit import audit
+from worker.cli.commands.check import check
 from worker.cli.errors import Exit, joined, lines_of, quiet_stdout, usage_lines
 from worker.cli.interrupts import interrupts
 
@@ -27,7 +28,7 @@ app = typer.Typer(
 app.command()(demo.demo)
 app.command()(submit.submit)
 app.command()(drill.drill)
-app.command("all")(everything.all_)
+app.command("all")(cancel_all.all_)
 app.command()(show.status)
 app.command()(show.outcomes)
 app.command()(decide.retry)

@@ -14,20 +14,20 @@ from urllib.parse import urlsplit
 from redis.exceptions import AuthenticationError, BusyLoadingError, NoPermissionError, RedisError, ResponseError
 
 from tasks.messages import InvalidOrders
-from worker.admission import AdmissionError
-from worker.batches import UnknownBatchError
-from worker.demo.stage import StageError
-from worker.directory import UnknownAccountError
-from worker.drill.rules import NotADrillError
-from worker.embedded import RedisNotStarted
-from worker.faults import PREFIX
-from worker.hand.hand import UnsealedBatchError
-from worker.hand.targets import UnknownLaneError
-from worker.mass.masses import UnknownMassError
-from worker.orderfile import OrderFileError
-from worker.reader import NotReadableError
-from worker.settings import SettingsError, redacted
+from worker.books.mass.masses import UnknownMassError
+from worker.books.reader import NotReadableError
+from worker.cli.demo.stage import StageError
+from worker.cli.orderfile import OrderFileError
+from worker.config.faults import PREFIX
+from worker.config.settings import SettingsError, redacted
+from worker.operators.decisions import UnsealedBatchError
+from worker.operators.drill.rules import NotADrillError
+from worker.operators.targets import UnknownLaneError
+from worker.simulator.embedded import RedisNotStarted
 from worker.simulator.process import SimulatorError
+from worker.state.admission import AdmissionError
+from worker.state.batches import UnknownBatchError
+from worker.state.directory import UnknownAccountError
 
 
 class Exit(IntEnum):

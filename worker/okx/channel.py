@@ -17,8 +17,8 @@ from websockets.exceptions import WebSocketException
 from worker.okx.answers import Row
 from worker.okx.credentials import Credentials
 from worker.okx.session import PATIENCE, LoginRefused, Patience, Session, SessionOver, open_session
-from worker.okx.shared import SharedTLSSocket
-from worker.okx.sockets import tls_context
+from worker.okx.wire.shared import SharedTLSSocket
+from worker.okx.wire.sockets import tls_context
 
 log = structlog.get_logger(__name__)
 

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 from tasks.messages import parse_cancel_orders
-from tests.system.rig import Rig, orders
-from worker.admission import Receipt
-from worker.batches import Row
+from tests.support.rig import Rig, orders
 from worker.simulator.config import Config
 from worker.simulator.faults import Network
 from worker.simulator.log import CANCELS, Arrival
 from worker.simulator.meters import Limits
+from worker.state.admission import Receipt
+from worker.state.batches import Row
 
 UID = "1001"
 WINDOW_S = 0.5

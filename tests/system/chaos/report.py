@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, Self, cast
 from weakref import WeakKeyDictionary
 
-from tests.system.rig import Rig
+from tests.support.rig import Rig
 from worker.simulator.log import CANCELS, Arrival
 from worker.simulator.meters import max_in_window
 

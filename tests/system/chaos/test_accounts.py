@@ -7,14 +7,14 @@ from typing import Final
 
 import pytest
 
-from tests.system.chaos.desks import HOUSE, Desk, cli, desk, hand_in, last, let_pass, rest, settings_of
+from tests.support.desks import HOUSE, Desk, cli, desk, hand_in, last, let_pass, rest, settings_of
+from tests.support.rig import Rig, orders
 from tests.system.chaos.report import Witness
-from tests.system.rig import Rig, orders
-from worker.identity import fingerprint
+from worker.books.identity import fingerprint
+from worker.config.users import users_of
 from worker.simulator.config import DEFAULT_KEY, Config
 from worker.simulator.log import CANCELS
 from worker.simulator.messages import AccountChange
-from worker.users import users_of
 
 PROBE_S: Final = 30.0
 MANY: Final = 80

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import pytest
 
-from tests.system.chaos.desks import HOUSE, hand_in
+from tests.support.desks import HOUSE, hand_in
+from tests.support.rig import Rig, orders
 from tests.system.chaos.report import Witness
-from tests.system.rig import Rig, orders
 from tests.system.test_poison import KINDS
 
 GOOD: Final = "GOOD"

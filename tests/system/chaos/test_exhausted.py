@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import pytest
 
-from tests.system.chaos.desks import HOUSE, cli, hand_in, logged
+from tests.support.desks import HOUSE, cli, hand_in, logged
+from tests.support.rig import Rig, orders
 from tests.system.chaos.report import Witness
-from tests.system.rig import Rig, orders
 from worker.simulator.faults import maintenance
 
 MANY: Final = 30

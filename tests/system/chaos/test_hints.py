@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.rig import Rig
 from tests.system.chaos import shim
 from tests.system.chaos.drill import (
     QUICK,
@@ -19,9 +20,8 @@ from tests.system.chaos.drill import (
     waiting,
 )
 from tests.system.chaos.report import Witness
-from tests.system.rig import Rig
-from worker.embedded import EmbeddedRedis
-from worker.store import Store, open_store
+from worker.simulator.embedded import EmbeddedRedis
+from worker.state.store import Store, open_store
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def rig() -> Iterator[Rig]:
 
 def _skewed(store: Store) -> Store:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("worker.store.Scripts", shim.SkewedScripts)
+        patch.setattr("worker.state.store.Scripts", shim.SkewedScripts)
         return open_store(store.settings)
 
 

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 import pytest
 
-from tests.system.chaos.desks import HOUSE, hand_in, logged
+from tests.support.desks import HOUSE, hand_in, logged
+from tests.support.rig import Rig, orders
 from tests.system.chaos.report import Witness
-from tests.system.rig import Rig, orders
 from worker.simulator.faults import Fault, maintenance
 
 MANY: Final = 200

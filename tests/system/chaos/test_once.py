@@ -13,9 +13,9 @@ from typing import Final, cast
 
 import pytest
 
-from tests.system.chaos.desks import HOUSE, hand_in
+from tests.support.desks import HOUSE, hand_in
+from tests.support.rig import ROOT, Rig, orders
 from tests.system.chaos.report import Witness
-from tests.system.rig import ROOT, Rig, orders
 
 MANY: Final = 100
 

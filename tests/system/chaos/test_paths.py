@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests.support.proxy import Proxy
+from tests.support.rig import Rig
 from tests.system.chaos.drill import (
     QUICK,
     TIMEOUT_S,
@@ -22,10 +24,8 @@ from tests.system.chaos.drill import (
     submit,
 )
 from tests.system.chaos.report import Witness, long_form
-from tests.system.proxy import Proxy
-from tests.system.rig import Rig
-from worker.scripts import source
-from worker.store import open_store
+from worker.state.scripts import source
+from worker.state.store import open_store
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from redis.exceptions import RedisError
 
+from tests.support.rig import Rig
 from tests.system.chaos.drill import (
     BLACKOUT_S,
     QUICK,
@@ -19,9 +20,8 @@ from tests.system.chaos.drill import (
     waiting,
 )
 from tests.system.chaos.report import Witness, long_form
-from tests.system.rig import Rig
-from worker.admission import RedisFullError
-from worker.batches import UnknownBatchError
+from worker.state.admission import RedisFullError
+from worker.state.batches import UnknownBatchError
 
 
 class Producer(threading.Thread):

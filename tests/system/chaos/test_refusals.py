@@ -4,17 +4,17 @@ import time
 from dataclasses import replace
 from typing import Final
 
-from tests.system.chaos.desks import HOUSE, cli, hand_in
+from tests.support.desks import HOUSE, cli, hand_in
+from tests.support.rig import Rig, orders
 from tests.system.chaos.report import Witness
-from tests.system.rig import Rig, orders
 from worker.okx.client import OkxClient
 from worker.okx.credentials import Credentials
 from worker.okx.errors import Throttled
 from worker.okx.orders import OrderRef
+from worker.operators.status import read_snapshot
 from worker.simulator.config import DEFAULT_KEY, Config
 from worker.simulator.faults import Fault, too_many
 from worker.simulator.meters import Limits
-from worker.status import read_snapshot
 
 MANY: Final = 100
 SPEED: Final = {

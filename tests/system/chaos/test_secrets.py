@@ -11,9 +11,9 @@ from typing import Final
 
 import pytest
 
-from tests.system.chaos.desks import HOUSE, cli, desk, hand_in, rest
+from tests.support.desks import HOUSE, cli, desk, hand_in, rest
+from tests.support.rig import Rig, orders
 from tests.system.chaos.report import Witness
-from tests.system.rig import Rig, orders
 from worker.simulator.config import DEFAULT_KEY, Config
 from worker.simulator.faults import Fault, envelope, maintenance, too_many
 from worker.simulator.messages import AccountChange

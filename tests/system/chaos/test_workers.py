@@ -5,6 +5,8 @@ import signal
 import subprocess
 import time
 
+from tests.support.proxy import Proxy
+from tests.support.rig import Rig
 from tests.system.chaos.drill import (
     QUICK,
     all_off_book,
@@ -20,8 +22,6 @@ from tests.system.chaos.drill import (
     waiting,
 )
 from tests.system.chaos.report import Witness
-from tests.system.proxy import Proxy
-from tests.system.rig import Rig
 from worker.simulator.config import Config
 from worker.simulator.faults import Network
 

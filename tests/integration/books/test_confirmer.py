@@ -1,0 +1,166 @@
+"""Does a look at a book conclude no more than the book told? On a real Redis, with a book of the test's own."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from threading import Event
+from typing import TYPE_CHECKING, cast
+
+from tests.support.lane_rig import LaneRig, believed, orders
+from worker.books.confirm import confirmer as module
+from worker.books.confirm.confirmer import Confirmer
+from worker.books.confirm.proof import Believed
+from worker.config.users import User
+from worker.okx.client import Row
+from worker.okx.errors import OutcomeUnknown, Refused
+from worker.okx.orders import OrderRef
+
+if TYPE_CHECKING:
+    from worker.books.book import Book
+
+CANCELED = {"state": "canceled", "accFillSz": "0"}
+
+
+class FakeBook:
+    """Nothing is open; what became of orders is the test's to say."""
+
+    def __init__(self, order: Callable[[OrderRef], Row] = lambda _: {}) -> None:
+        self.down = False
+        self.history: Mapping[str, Sequence[Row]] = {}
+        self.calls: list[str] = []
+        self._order = order
+
+    def open_orders(self, _user: User) -> Iterator[list[Row]]:
+        """One page, unless the exchange is down."""
+        self.calls.append("pending")
+        if self.down:
+            raise OutcomeUnknown("no answer")
+        yield []
+
+    def ended_orders(self, _user: User, inst_type: str, after: str) -> Sequence[Row]:
+        """A page of what ended."""
+        self.calls.append(inst_type)
+        return [row for row in self.history.get(inst_type, ()) if int(row["ordId"]) < int(after)][:100]
+
+    def order(self, _user: User, ref: OrderRef) -> Row:
+        """One order."""
+        self.calls.append("order")
+        return self._order(ref)
+
+
+def answered(rig: LaneRig, rows: list[dict[str, object]], status: Believed = "accepted", batch: str = "b") -> None:
+    """Every cancel of the batch was answered so."""
+    rig.submit(batch, rows)
+    while rig.places()["ready"]:
+        grant = rig.claim(permits=60)
+        for call in grant.calls:
+            rig.record(grant, call, decided=tuple(believed(job, status) for job in call.jobs))
+        if not grant.calls:
+            rig.advance(2.1)
+
+
+def confirmer(rig: LaneRig, book: FakeBook, *, users: Mapping[str, User] | None = None) -> Confirmer:
+    """Reads this book, for the rig's user unless told otherwise."""
+    known = {"u1": rig.user} if users is None else users
+    return Confirmer(rig.confirmations, cast("Book", book), known, Event(), deadline_s=300)
+
+
+def look(rig: LaneRig, book: FakeBook, looks: Confirmer | None = None) -> Confirmer:
+    """One look, to its end."""
+    looks = looks or confirmer(rig, book)
+    looks.admit_user("u1")
+    looks.look("u1")
+    looks._pool.shutdown()
+    return looks
+
+
+def test_a_book_is_not_read_before_it_is_known_to_be_the_users(rig: LaneRig) -> None:
+    """With another one's credentials none of our orders would be found, and all taken for gone."""
+    answered(rig, orders(2), "gone")
+    book = FakeBook()
+    looks = confirmer(rig, book)
+    looks.look("u1")
+    looks._pool.shutdown()
+    assert book.calls == []
+    assert {row.status for row in rig.batches.rows("b")} == {"accepted"}
+
+
+def test_an_old_order_of_the_same_client_id_proves_nothing(rig: LaneRig) -> None:
+    """Its successor may be on its way in: it is looked for once more, two seconds later."""
+    answered(rig, [{"instId": "BTC-USDT", "clOrdId": "x1"}], "gone")
+    look(rig, FakeBook(lambda _: CANCELED))
+    assert rig.row("b").status == "accepted"
+    rig.advance(2)
+    look(rig, FakeBook(lambda _: {"state": "live"}))
+    assert rig.row("b").status == "queued"
+
+
+def test_what_the_exchange_refuses_to_tell_of_one_order_hides_no_other(rig: LaneRig) -> None:
+    """An instrument that is not listed any more, say."""
+
+    def order(ref: OrderRef) -> Row:
+        if ref.ordId == "999":
+            raise Refused("Instrument ID doesn't exist", code="51001", http_status=200)
+        return CANCELED
+
+    answered(rig, [{"instId": "BTC-USDT", "ordId": "999"}], "gone", "refused")
+    answered(rig, [{"instId": "BTC-USDT", "clOrdId": f"c{number}"} for number in range(20)], "gone")
+    rig.advance(3)
+    look(rig, FakeBook(order))
+    assert rig.batches.state("b").counts == {"canceled": 20}
+    assert rig.row("refused").status == "accepted"
+
+
+def test_a_history_without_our_orders_is_left_soon(rig: LaneRig) -> None:
+    """The exchange has forgotten them; each is asked for by itself."""
+    answered(rig, orders(900))
+    book = FakeBook(lambda _: CANCELED)
+    look(rig, book)
+    assert book.calls.count("SPOT") == book.calls.count("MARGIN") == module.BARREN_PAGES
+    assert rig.batches.state("b").counts == {"canceled": module.ASKED_PER_LOOK}
+
+
+def test_margin_orders_have_a_history_of_their_own(rig: LaneRig) -> None:
+    """They have their pair's instId; a page tells of a hundred."""
+    answered(rig, orders(250))
+    book = FakeBook()
+    book.history = {"MARGIN": [CANCELED | {"ordId": str(number)} for number in range(250, 0, -1)]}
+    look(rig, book)
+    assert rig.batches.state("b").counts == {"canceled": 250}
+    assert (book.calls.count("MARGIN"), book.calls.count("order")) == (3, 0)
+
+
+def test_time_in_which_nobody_read_gives_nobody_up(rig: LaneRig) -> None:
+    """All workers were away for longer than confirmation may take, and the first reading fails."""
+    answered(rig, orders(5))
+    rig.advance(400)
+    book = FakeBook(lambda _: CANCELED)
+    book.down = True
+    look(rig, book)
+    assert rig.batches.state("b").waiting == 5
+    book.down = False
+    rig.advance(1)
+    look(rig, book)
+    assert rig.batches.state("b").counts == {"canceled": 5}
+
+
+def test_an_order_whose_book_nobody_reads_any_more_is_given_up(rig: LaneRig) -> None:
+    """Its account was taken from the settings: the batch must not wait for ever."""
+    answered(rig, orders(1))
+    looks = confirmer(rig, FakeBook(), users={})
+    rig.advance(901)
+    looks.look("u1")
+    assert rig.board.sweep() == []
+    rig.advance(601)
+    (ended,) = rig.board.sweep()
+    assert (rig.row("b").status, ended.message) == ("exhausted", rig.row("b").sMsg)
+    assert "nobody reads" in ended.message
+
+
+def test_a_job_that_is_read_late_is_not_given_up_by_the_way(rig: LaneRig) -> None:
+    """Only whose book is silent for so long after the batch's deadline."""
+    answered(rig, orders(1))
+    rig.advance(901)
+    rig.board.sweep()
+    look(rig, FakeBook(lambda _: CANCELED))
+    rig.advance(601)
+    assert rig.board.sweep() == []
+    assert rig.row("b").status == "canceled"

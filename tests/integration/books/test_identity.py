@@ -1,0 +1,52 @@
+"""Does an account find out who it is, and is nobody let in twice under two names?"""
+
+from threading import Event
+from typing import cast
+
+from redis import Redis
+
+from tests.support.lane_rig import credentials
+from worker.books.identity import Identity, fingerprint
+from worker.config.users import User
+from worker.okx.client import OkxClient
+from worker.okx.credentials import Credentials
+from worker.simulator.config import DEFAULT_KEY, Config
+from worker.simulator.process import Simulator
+from worker.state.keys import Keys
+from worker.state.window import Limits
+
+
+def test_a_clock_that_is_off_is_corrected_before_the_account_is_known(redis_url: str) -> None:
+    """60 s off: the exchange refuses the first question, its clock is measured, the second one is answered."""
+    redis = Redis.from_url(redis_url, decode_responses=True, protocol=2)
+    with redis, Simulator(Config(clock_offset_s=60)) as exchange:
+        key, client, admitted = DEFAULT_KEY, OkxClient(timeout_s=2, pool=2), Event()
+        account = Credentials("a", key.key, key.secret, key.passphrase, exchange.url, demo=False)
+        user = User(key.uid, (account,), exchange.url, Limits(60, 300), 20)
+        identity = Identity(redis, Keys("t"), client, {user.uid: user}, lambda _: admitted.set())
+        identity.start()
+        assert admitted.wait(10), identity.problems
+        identity.stop()
+        assert [row.endpoint for row in exchange.control.log()] == ["config", "time", "config"]
+        client.close()
+
+
+def test_one_user_under_two_uid_settings_is_refused_across_runners(redis_url: str) -> None:
+    """Windows are keyed by the setting: another prefix with another setting would use the same meter unseen."""
+    redis = Redis.from_url(redis_url, decode_responses=True, protocol=2)
+    one, other = credentials("desk1"), credentials("risk")
+    for keys, account in ((Keys("bc"), one), (Keys("zz"), other)):
+        redis.hset(keys.of("identity"), fingerprint(account), "1001")
+    let_in: list[str] = []
+    first = Identity(redis, Keys("bc"), cast("OkxClient", None), {"desk1": user("desk1", one)}, let_in.append)
+    second = Identity(redis, Keys("zz"), cast("OkxClient", None), {"risk": user("risk", other)}, let_in.append)
+    for identity in (first, second):
+        assert [identity._learn(account) for account in identity._unknown()] == [True]
+        identity._settle()
+    assert let_in == ["desk1"]
+    assert "is served under UID desk1" in second.problems["risk"]
+
+
+def user(uid: str, account: Credentials) -> User:
+    """The user of one account."""
+    return User(uid, (account,), account.base_url, Limits(60, 300), 20)

@@ -1,0 +1,142 @@
+"""Does `check` name each condition that somebody must act on, with what to do, and does `status` show it?"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from tasks.messages import parse_cancel_orders
+from tests.integration.cli.test_commands import Desk
+from worker.alerts.alerts import Condition
+from worker.config.users import account_scope
+from worker.simulator.config import DEFAULT_KEY, Config
+from worker.simulator.process import Simulator
+
+ROWS = [{"instId": "BTC-USDT", "ordId": "1"}]
+
+
+@pytest.fixture(scope="module")
+def exchange() -> Iterator[Simulator]:
+    """One simulator for these tests."""
+    with Simulator(Config()) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def desk(
+    exchange: Simulator,
+    redis_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> Iterator[Desk]:
+    """A desk at the simulated exchange, all of whose points are ok or warnings."""
+    account = {"API_KEY": DEFAULT_KEY.key, "API_SECRET": DEFAULT_KEY.secret, "PASSPHRASE": DEFAULT_KEY.passphrase}
+    told = {f"ACCOUNTS__DESK1__{name}": value for name, value in account.items()}
+    for name, value in {"REDIS_URL": redis_url, "OKX_BASE_URL": exchange.url, **told}.items():
+        monkeypatch.setenv(f"BULK_CANCEL_{name}", value)
+    monkeypatch.chdir(tmp_path)
+    made = Desk(capsys)
+    yield made
+    made.store.redis.close()
+
+
+def checked(desk: Desk, status: int) -> dict[str, dict[str, str]]:
+    """The conditions that hold, by name, with the exit status."""
+    ended, out, _ = desk("check", "--json")
+    said = json.loads(out)
+    assert (ended, said["ok"]) == (status, status == 0)
+    return {point["name"]: point for point in said["points"] if point["level"] == "ACT"}
+
+
+def submit(desk: Desk, *, urgent: bool = False) -> None:
+    """One order in batch b."""
+    asked: dict[str, Any] = {"account": "desk1", "batch_id": "b", "orders": ROWS, "urgent": urgent}
+    desk.store.admission.admit(parse_cancel_orders(**asked))
+
+
+def test_all_five_are_named_when_none_holds(desk: Desk) -> None:
+    """Each is ok, and the exit status 0."""
+    assert checked(desk, 0) == {}
+    _, out, _ = desk("check")
+    assert all(f"ok   {condition}: " in out for condition in Condition)
+
+
+def test_an_order_that_may_be_live(desk: Desk) -> None:
+    """Named with its batch until a later cancel worked; `status` counts it."""
+    submit(desk)
+    desk.finish("BTC-USDT", status="exhausted", code="51410")
+    (point,) = checked(desk, 1).values()
+    assert point["name"] == "order_may_be_live"
+    assert point["text"] == "1 whose cancel was given up: desk1/BTC-USDT/o1; of batch b"
+    assert "bulk-cancel retry BATCH" in point["mend"]
+    assert desk.json("status")["may_be_live"] == 1
+    assert "1 order may be live" in desk("status")[1]
+
+
+def test_a_paused_account(desk: Desk) -> None:
+    """By the exchange, or by an operator."""
+    key = desk.store.keys.of("rest", account_scope("desk1"))
+    why = "50111 Invalid OK-ACCESS-KEY"
+    desk.store.redis.hset(key, mapping={"until": 9_000_000_000_000_000, "since": 1_772_100_000_000_000, "reason": why})
+    (point,) = checked(desk, 1).values()
+    assert (point["name"], point["text"]) == ("account_paused", "desk1: 50111 Invalid OK-ACCESS-KEY")
+    desk.store.redis.delete(key)
+    assert desk("pause", "desk1", "--reason", "audit", "--by", "amy")[0] == 0
+    (point,) = checked(desk, 1).values()
+    assert (point["name"], point["text"]) == ("account_paused", "desk1: paused by amy: audit")
+    assert desk("resume", "desk1", "--by", "amy")[0] == 0
+    assert checked(desk, 0) == {}
+
+
+def test_a_refused_lane(desk: Desk, redis_client: Redis) -> None:
+    """Of late; who is told what to do."""
+    submit(desk)
+    seconds = redis_client.time()[0]
+    desk.store.redis.hset(desk.store.keys.of("lane", "desk1/BTC-USDT"), "refused_at", (seconds - 30) * 1_000_000)
+    (point,) = checked(desk, 1).values()
+    assert (point["name"], point["text"]) == ("lane_refused", "refused for speed: desk1/BTC-USDT")
+    assert "SHARE" in point["mend"]
+    desk.store.redis.hset(desk.store.keys.of("lane", "desk1/BTC-USDT"), "refused_at", (seconds - 90) * 1_000_000)
+    assert checked(desk, 0) == {}
+
+
+def test_urgent_work_that_waits(desk: Desk, redis_client: Redis) -> None:
+    """Longer than five seconds; `status` shows how long before that, too."""
+    submit(desk, urgent=True)
+    assert checked(desk, 0) == {}
+    assert "urgent    waits 0." in desk("status")[1]
+    asked = (redis_client.time()[0] - 10) * 1_000_000
+    desk.store.redis.hset(desk.store.keys.of("rows", "b"), "desk1/BTC-USDT/o1", f"0 {asked} ")
+    (point,) = checked(desk, 1).values()
+    assert point["name"] == "oldest_urgent_s"
+    assert "desk1/BTC-USDT/o1 of batch b waits in lane desk1/BTC-USDT" in point["text"]
+    assert desk.json("status")["oldest_urgent"]["batch"] == "b"
+
+
+def test_what_must_be_mended_comes_first(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A point that FAILs makes the exit status 2, whatever else holds."""
+    submit(desk)
+    desk.finish("BTC-USDT", status="exhausted", code="51410")
+    monkeypatch.setenv("BULK_CANCEL_ACCOUNTS__DESK1__API_SECRET", "not-the-secret")
+    status, out, _ = desk("check")
+    assert status == 2
+    assert "ACT  order_may_be_live: 1 whose" in out
+
+
+def test_the_switch_in_status(desk: Desk) -> None:
+    """Armed: until when and by whom; run out; off. Nothing where it was never armed."""
+    assert "switch" not in desk("status")[1]
+    key, now = desk.store.keys.of("switch", "desk1"), desk.store.redis.time()[0] * 1_000_000
+    until, holder = now + 30_000_000, "host:1"
+    desk.store.redis.hset(key, mapping={"holder": holder, "timeout_s": 30, "armed_until": until, "refreshed": now})
+    assert "switch    desk1: all orders go at " in desk("status")[1]
+    (said,) = desk.json("status")["switches"]
+    assert (said["holder"], said["timeout_s"], said["ran_out"]) == ("host:1", 30, None)
+    desk.store.redis.hset(key, "armed_until", now - 1_000_000)
+    assert "has most likely cancelled all orders" in desk("status")[1]
+    desk.store.redis.hset(key, mapping={"armed_until": 0})
+    assert "switch    desk1: off" in desk("status")[1]

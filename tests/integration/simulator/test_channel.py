@@ -1,0 +1,274 @@
+"""Does the simulated exchange's private WebSocket behave as OKX's: login, subscription, pushes, silence, faults?"""
+
+import asyncio
+import gc
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+
+from tests.integration.simulator.test_simulator import cancel, code
+from worker.simulator.accounts import ApiKey, sign
+from worker.simulator.book import Behaviour
+from worker.simulator.config import DEFAULT_KEY, Config
+from worker.simulator.faults import Network
+from worker.simulator.messages import EndOrders, PlaceOrders
+from worker.simulator.process import Simulator
+from worker.simulator.server import Server
+
+UID = DEFAULT_KEY.uid
+OTHER = ApiKey(key="other", secret="other-secret", passphrase="other-pass", uid="2002")
+SUBSCRIBE = {"op": "subscribe", "args": [{"channel": "orders", "instType": "ANY"}]}
+LATE_S = 5.0
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Simulator]:
+    """One simulator process for this module."""
+    with Simulator(Config(seed=1, accounts=(DEFAULT_KEY, OTHER))) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def exchange(running: Simulator) -> Simulator:
+    """The simulator without orders, channels, faults or delays."""
+    running.control.drop_channels()
+    running.control.hold_channels(0)
+    running.control.lose_pushes(0)
+    running.control.reset()
+    running.control.set_network(Network())
+    running.control.set_behaviour(Behaviour())
+    running.control.set_clock_offset(0)
+    return running
+
+
+@contextmanager
+def connected(exchange: Simulator) -> Iterator[ClientConnection]:
+    """A connection that is not logged in."""
+    with connect(exchange.ws_url, proxy=None, ping_interval=None, close_timeout=1) as channel:
+        yield channel
+
+
+@contextmanager
+def subscribed(exchange: Simulator, key: ApiKey = DEFAULT_KEY, kind: str = "ANY") -> Iterator[ClientConnection]:
+    """A connection that gets the pushes of the key's user."""
+    with connected(exchange) as channel:
+        assert ask(channel, login(key))["event"] == "login"
+        arg = {"channel": "orders", "instType": kind}
+        assert ask(channel, {"op": "subscribe", "args": [arg]})["event"] == "subscribe"
+        yield channel
+
+
+def login(key: ApiKey = DEFAULT_KEY, *, ago_s: float = 0, **fields: str) -> dict[str, object]:
+    """A signed login; `fields` replace what it says."""
+    stamp = str(int(time.time() - ago_s))
+    said = {
+        "apiKey": key.key,
+        "passphrase": key.passphrase,
+        "timestamp": stamp,
+        "sign": sign(key.secret, stamp, "GET", "/users/self/verify", b""),
+    }
+    return {"op": "login", "args": [said | fields]}
+
+
+def ask(channel: ClientConnection, said: object) -> dict[str, Any]:
+    """What is said next, once we said this."""
+    channel.send(json.dumps(said))
+    return heard(channel)
+
+
+def heard(channel: ClientConnection) -> dict[str, Any]:
+    """The next message."""
+    answer = json.loads(channel.recv(LATE_S))
+    assert isinstance(answer, dict)
+    return answer
+
+
+def pushed(channel: ClientConnection, count: int) -> list[dict[str, str]]:
+    """The next orders pushed."""
+    rows: list[dict[str, str]] = []
+    while len(rows) < count:
+        rows += heard(channel)["data"]
+    return rows
+
+
+def test_a_login_is_answered(exchange: Simulator) -> None:
+    """As OKX words it."""
+    with connected(exchange) as channel:
+        answer = ask(channel, login())
+        assert (answer["event"], answer["code"], answer["msg"]) == ("login", "0", "")
+        assert answer["connId"]
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        (lambda: login(passphrase="wrong"), "60009"),
+        (lambda: login(apiKey="nobody"), "60009"),
+        (lambda: login(sign="AAAA"), "60009"),
+        (lambda: login(OTHER, apiKey=DEFAULT_KEY.key, passphrase=DEFAULT_KEY.passphrase), "60009"),
+        (lambda: login(ago_s=3600), "60006"),
+        (lambda: login(timestamp="today"), "60004"),
+        (lambda: SUBSCRIBE, "60011"),
+        (lambda: {"op": "dance", "args": [{}]}, "60012"),
+        (lambda: {"op": "login", "args": [1]}, "60012"),
+        (list, "60012"),
+    ],
+)
+def test_what_is_wrong_is_refused(exchange: Simulator, said: Callable[[], object], code: str) -> None:
+    """Each with its code; nobody is logged in afterwards."""
+    with connected(exchange) as channel:
+        answer = ask(channel, said())
+        assert (answer["event"], answer["code"]) == ("error", code)
+        assert ask(channel, SUBSCRIBE)["code"] == "60011"
+
+
+def test_an_unknown_channel_is_refused(exchange: Simulator) -> None:
+    """After a login, too."""
+    with connected(exchange) as channel:
+        ask(channel, login())
+        assert ask(channel, {"op": "subscribe", "args": [{"channel": "positions"}]})["code"] == "60018"
+
+
+def test_only_the_private_path_is_served(exchange: Simulator) -> None:
+    """A typing error in the address is an HTTP error."""
+    with pytest.raises(InvalidStatus), connect(exchange.ws_url + "x", proxy=None):
+        pass
+
+
+def test_a_text_ping_is_answered(exchange: Simulator) -> None:
+    """Even before the login."""
+    with connected(exchange) as channel:
+        channel.send("ping")
+        assert channel.recv(LATE_S) == "pong"
+
+
+def test_each_change_of_an_order_is_pushed(exchange: Simulator) -> None:
+    """Placed, partly filled, filled, cancelled by somebody else: one push each, in order."""
+    with subscribed(exchange) as channel:
+        first = exchange.control.place(UID, "BTC-USDT", prefix="mine")[0]
+        second = exchange.control.place_orders(PlaceOrders(UID, "BTC-USDT-SWAP", sz="2", accFillSz="1"))[0]
+        exchange.control.end_orders(EndOrders((first,), "filled"))
+        exchange.control.end_orders(EndOrders((second,), "mmp_canceled"))
+        rows = pushed(channel, 4)
+    shown = [tuple(row[name] for name in ("ordId", "instType", "state", "accFillSz", "cancelSource")) for row in rows]
+    assert shown == [
+        (first, "SPOT", "live", "0", ""),
+        (second, "SWAP", "partially_filled", "1", ""),
+        (first, "SPOT", "filled", "1", ""),
+        (second, "SWAP", "mmp_canceled", "1", "1"),
+    ]
+    assert (rows[0]["clOrdId"], rows[0]["side"], rows[0]["sz"]) == ("mine0", "buy", "1")
+    assert int(rows[2]["uTime"]) >= int(rows[2]["cTime"]) > 0
+
+
+def test_a_push_names_its_channel_and_its_user(exchange: Simulator) -> None:
+    """And only that user's orders come."""
+    with subscribed(exchange) as channel, subscribed(exchange, OTHER) as other:
+        exchange.control.place(UID, "BTC-USDT")
+        exchange.control.place("2002", "BTC-USDT")
+        assert heard(channel)["arg"] == {"channel": "orders", "instType": "ANY", "uid": UID}
+        assert heard(other)["arg"]["uid"] == "2002"
+
+
+def test_a_subscription_may_be_of_one_type(exchange: Simulator) -> None:
+    """Others are not pushed."""
+    with subscribed(exchange, kind="SWAP") as channel:
+        exchange.control.place(UID, "BTC-USDT")
+        wanted = exchange.control.place(UID, "BTC-USDT-SWAP")
+        assert [row["ordId"] for row in pushed(channel, 1)] == wanted
+
+
+def test_a_lagging_cancel_is_pushed_when_it_takes_effect(exchange: Simulator) -> None:
+    """Without anybody asking in between, in due order, each at its own time."""
+    exchange.control.set_behaviour(Behaviour(cancel_lag_ms=80))
+    with subscribed(exchange) as channel:
+        orders = exchange.control.place(UID, "BTC-USDT", 2)
+        pushed(channel, 2)
+        began = time.monotonic()
+        assert code(cancel(exchange, orders[0])) == "0"
+        assert code(cancel(exchange, orders[1])) == "0"
+        rows = pushed(channel, 2)
+        took_s = time.monotonic() - began
+    assert [(row["ordId"], row["state"], row["cancelSource"]) for row in rows] == [
+        (order_id, "canceled", "1") for order_id in orders
+    ]
+    assert 0.08 <= took_s < 2
+
+
+def test_pushes_take_the_network_s_delay_and_keep_their_order(exchange: Simulator) -> None:
+    """Whatever the jitter draws."""
+    with subscribed(exchange) as channel:
+        exchange.control.set_network(Network(delay_ms=30, jitter_ms=60))
+        began = time.monotonic()
+        orders = exchange.control.place(UID, "BTC-USDT", 50)
+        assert [row["ordId"] for row in pushed(channel, 50)] == orders
+        assert time.monotonic() - began >= 0.03
+
+
+def test_silence_ends_a_channel_and_any_word_keeps_it() -> None:
+    """A push counts as much as a ping."""
+    with Simulator(Config(channel_silence_s=1)) as exchange, subscribed(exchange) as channel:
+        began = time.monotonic()
+        while time.monotonic() - began < 1.5:
+            exchange.control.place(UID, "BTC-USDT")
+            pushed(channel, 1)
+            time.sleep(0.2)  # between words, not for one
+        with pytest.raises(ConnectionClosed) as closed:
+            channel.recv(LATE_S)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 4004
+
+
+def test_the_operator_drops_all_channels_for_a_while(exchange: Simulator) -> None:
+    """A reset, and no new ones until it is over; the rest of the exchange goes on."""
+    with subscribed(exchange) as channel:
+        assert exchange.control.drop_channels(60) == 1
+        with pytest.raises(ConnectionClosed):
+            channel.recv(LATE_S)
+    with pytest.raises(InvalidStatus, match="503"), connected(exchange):
+        pass
+    exchange.control.drop_channels()
+    with subscribed(exchange):
+        assert exchange.control.place(UID, "BTC-USDT")
+
+
+def test_the_operator_holds_everything_back(exchange: Simulator) -> None:
+    """No push and no pong; then all of it, in order."""
+    with subscribed(exchange) as channel:
+        exchange.control.hold_channels(60)
+        order_id = exchange.control.place(UID, "BTC-USDT")[0]
+        channel.send("ping")
+        with pytest.raises(TimeoutError):
+            channel.recv(0.1)
+        exchange.control.hold_channels(0)
+        assert pushed(channel, 1)[0]["ordId"] == order_id
+        assert channel.recv(LATE_S) == "pong"
+
+
+def test_the_operator_loses_pushes(exchange: Simulator) -> None:
+    """A gap: the channel lives, what changed meanwhile is never pushed."""
+    with subscribed(exchange) as channel:
+        exchange.control.lose_pushes(60)
+        exchange.control.place(UID, "BTC-USDT")
+        channel.send("ping")
+        assert channel.recv(LATE_S) == "pong"
+        exchange.control.lose_pushes(0)
+        order_id = exchange.control.place(UID, "BTC-USDT")[0]
+        assert [row["ordId"] for row in pushed(channel, 1)] == [order_id]
+
+
+@pytest.mark.filterwarnings("error::ResourceWarning", "error::pytest.PytestUnraisableExceptionWarning")
+def test_a_port_that_is_taken_is_told(exchange: Simulator) -> None:
+    """Before anything listens, and nothing is left open."""
+    taken = urlsplit(exchange.ws_url).port or 0
+    loop = asyncio.new_event_loop()
+    with closing(loop), pytest.raises(OSError, match="in use"):
+        Server(Config(ws_port=taken), loop)
+    gc.collect()

@@ -1,0 +1,114 @@
+"""Can what was admitted still end when Redis is full?"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, cast
+
+import pytest
+from redis import Redis
+from redis.exceptions import OutOfMemoryError
+
+from tests.support.lane_rig import LaneRig, credentials, orders
+from tests.support.switch_rig import RoundSwitch
+from worker.books.identity import Identity, fingerprint
+from worker.simulator.embedded import EmbeddedRedis
+from worker.state.admission import RedisFullError
+from worker.state.batches import UnknownBatchError
+from worker.state.scripts import Scripts
+
+if TYPE_CHECKING:
+    from worker.okx.client import OkxClient
+
+
+@pytest.fixture
+def redis() -> Iterator[Redis]:
+    """A server of its own: no other test may find it full."""
+    with EmbeddedRedis() as server, Redis.from_url(server.url, decode_responses=True, protocol=2) as client:
+        yield client
+
+
+def fill(redis: Redis) -> None:
+    """No memory is left."""
+    redis.config_set("maxmemory", "1mb")
+    redis.config_set("maxmemory", redis.info("memory")["used_memory"] // 2)
+
+
+def pass_time(rig: LaneRig, seconds: float) -> None:
+    """Moves the rig's clock, which is a key, too."""
+    (full,) = rig.redis.config_get("maxmemory").values()
+    rig.redis.config_set("maxmemory", 0)
+    rig.advance(seconds)
+    rig.redis.config_set("maxmemory", str(full))
+
+
+def test_a_full_redis_takes_outcomes_and_no_batch(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Claim, record and wake write all the same; admit writes nothing at all."""
+    rig = LaneRig(redis)
+    rig.submit("b", orders(2))
+    fill(redis)
+    grant = rig.claim(permits=2)
+    for call in grant.calls:
+        rig.record(grant, call)
+    assert rig.batches.state("b").counts == {"accepted": 2}
+    assert rig.board.wake(9).lanes == ()
+    with pytest.raises(RedisFullError, match="nothing was taken"):
+        rig.submit("c", orders(2, first=10))
+    monkeypatch.setattr(rig.admission, "refuse_when_full", lambda _: None)
+    with pytest.raises(RedisFullError, match="became full"):
+        rig.submit("c", orders(2, first=10))
+    with pytest.raises(UnknownBatchError):
+        rig.batches.state("c")
+
+
+def test_deadlines_are_kept_when_full(redis: Redis) -> None:
+    """A worker may sweep, and what is past its deadline ends, although no heartbeat is taken."""
+    rig = LaneRig(redis)
+    rig.submit("b", orders(2), deadline_s=1)
+    rig.advance(3)
+    rig.board.wake(0)
+    fill(redis)
+    with pytest.raises(OutOfMemoryError):
+        rig.board.beat("w", {})
+    assert [rig.board.may_sweep(), rig.board.may_sweep()] == [True, False]
+    assert len(rig.board.sweep()) == 2
+    assert rig.batches.state("b").counts == {"exhausted": 2}
+
+
+def test_a_dead_man_s_switch_is_refreshed_when_full(redis: Redis) -> None:
+    """For long after its time would have run out."""
+    rig = LaneRig(redis)
+    switch = RoundSwitch(rig)
+    fill(redis)
+    for _ in range(60):
+        pass_time(rig, 1)
+        switch.round()
+    assert (switch.exchange.calls, switch.problems, switch.ran_out_s) == (16, {}, None)
+
+
+def test_a_switch_that_ran_out_is_armed_again_when_full(redis: Redis) -> None:
+    """That it ran out is noted besides."""
+    rig = LaneRig(redis)
+    switch = RoundSwitch(rig)
+    fill(redis)
+    pass_time(rig, 60)
+    switch.round()
+    assert (switch.exchange.calls, switch.left_s, switch.ran_out_s) == (2, 10, 50)
+
+
+def test_a_worker_that_starts_on_a_full_redis_serves_whom_others_serve(redis: Redis) -> None:
+    """The User ID is registered under its setting already; nothing need be written."""
+    rig, let_in = LaneRig(redis), list[str]()
+    account = credentials("a1")
+    redis.hset(rig.keys.of("identity"), fingerprint(account), "1001")
+    for worker in ("first", "second"):
+        if worker == "second":
+            fill(redis)
+        identity = Identity(redis, rig.keys, cast("OkxClient", None), {"u1": rig.user}, let_in.append)
+        assert identity._round() == [True]
+        assert identity.problems == {}
+    assert let_in == ["u1", "u1"]
+
+
+def test_an_empty_redis_is_adopted_when_full(redis: Redis) -> None:
+    """Whoever started it may say so."""
+    fill(redis)
+    assert Scripts(redis, "t").run("adopt", {}) == {}

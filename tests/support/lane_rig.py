@@ -1,0 +1,169 @@
+"""What do tests of the verbs stand on? One runner's lanes on a Redis whose clock the test sets."""
+
+import json
+import time
+from collections.abc import Iterable, Mapping
+
+from redis import Redis
+
+from tasks.messages import parse_cancel_orders
+from worker.books.confirm.confirmations import Confirmations
+from worker.books.mass.masses import Masses
+from worker.config.users import User
+from worker.okx.credentials import Credentials
+from worker.operators.audit import Audit
+from worker.operators.decisions import Hand
+from worker.operators.targets import Targets
+from worker.state.admission import Admission, Receipt
+from worker.state.batches import Batches, Row
+from worker.state.board import Board
+from worker.state.claims import Call, Decided, Done, Grant, Job, Recorded, RestFor, Result
+from worker.state.directory import Directory
+from worker.state.keys import Keys
+from worker.state.lanes import Lanes
+from worker.state.scripts import Scripts, source
+from worker.state.window import Limits, Timing
+
+START_US = time.time_ns() // 1000
+"""Near the server's own clock, which stamps the entries of streams."""
+TIMING = Timing(window_s=2.0, timeout_s=3.0)
+LANE = "u1/BTC-USDT"
+LIMITS = Limits(single=60, batch=300)
+
+
+def credentials(name: str) -> Credentials:
+    """Credentials that open nothing."""
+    return Credentials(name, "key", "secret", "pass", "http://127.0.0.1:1", demo=False)
+
+
+def settable(verb: str) -> str:
+    """The verb with the test's clock and server id in the place of Redis's own."""
+    clock = (
+        "(function() local us = redis.call('GET', 'test:us') return {string.sub(us, 1, -7), string.sub(us, -6)} end)()"
+    )
+    return (
+        source(verb)
+        .replace("redis.call('TIME')", clock)
+        .replace("redis.call('INFO', 'server')", "redis.call('GET', 'test:info')")
+    )
+
+
+class LaneRig:
+    """Lanes of user `u1` with account `a1`, under a clock that only `advance` moves."""
+
+    def __init__(
+        self,
+        redis: Redis,
+        *,
+        limits: Limits = LIMITS,
+        batch_size: int = 0,
+        accounts: Iterable[str] = ("a1",),
+        max_attempts: int = 3,
+        retention_s: int = 600,
+        confirm: bool = False,
+    ) -> None:
+        self.redis = redis
+        self.keys = Keys("t")
+        self.user = User("u1", tuple(map(credentials, accounts)), "http://127.0.0.1:1", limits, batch_size)
+        self.scripts = Scripts(redis, "t", text_of=settable)
+        self.us = START_US
+        self.restart_redis("a1")
+        self.advance(0)
+        self.scripts.run("adopt", {})
+        directory = Directory(redis, self.keys, {"u1": self.user}, window_s=2.0)
+        self.admission = Admission(
+            redis, self.scripts, directory, deadline_s=900, retention_s=retention_s, wait_replicas=0
+        )
+        self.masses = Masses(
+            redis, self.keys, self.scripts, self.admission, directory, deadline_s=900, retention_s=retention_s
+        )
+        self.lanes = Lanes(self.scripts, TIMING, max_attempts=max_attempts, retention_s=retention_s, confirm=confirm)
+        self.board = Board(
+            redis, self.scripts, self.keys, retention_s=retention_s, blackout_us=TIMING.blackout_us, abandon_s=600
+        )
+        self.batches = Batches(redis, self.keys)
+        targets = Targets(redis, self.keys, directory)
+        self.hand = Hand(redis, self.keys, self.scripts, self.batches, targets, deadline_s=900, retention_s=retention_s)
+        self.audit = Audit(redis, self.keys, retention_s=retention_s)
+        self.confirmations = Confirmations(
+            redis, self.keys, self.scripts, max_attempts=max_attempts, retention_s=retention_s
+        )
+
+    def restart_redis(self, run_id: str) -> None:
+        """The server gets another identity, as after a restart."""
+        self.redis.set("test:info", f"# Server\r\nrun_id:{run_id}\r\n")
+
+    def advance(self, seconds: float) -> None:
+        """Moves the clock."""
+        self.us += round(seconds * 1e6)
+        self.redis.set("test:us", self.us)
+
+    def submit(self, batch_id: str, orders: Iterable[Mapping[str, object]], **fields: object) -> Receipt:
+        """Hands in a batch for account `a1`."""
+        return self.admission.admit(
+            parse_cancel_orders(account="a1", batch_id=batch_id, orders=orders, **fields)  # type: ignore[arg-type]
+        )
+
+    def claim(self, permits: int = 1, lane: str = LANE) -> Grant:
+        """Claims from one lane."""
+        return self.lanes.claim(lane, self.user, permits=permits)
+
+    def record(self, grant: Grant, call: Call | None = None, **fields: object) -> Recorded:
+        """Records an accepted call, or what `fields` of `Result` say instead."""
+        call = call or grant.calls[0]
+        result = {
+            "slots": "settle",
+            "decided": tuple(finished(job) for job in call.jobs),
+            "elapsed_s": 0.01,
+            "answered": True,
+            **fields,
+        }
+        return self.lanes.record([Done(grant, call, Result(**result))])[0]  # type: ignore[arg-type]
+
+    def row(self, batch_id: str, place: int = 0) -> Row:
+        """One order of a batch."""
+        return self.batches.rows(batch_id)[place]
+
+    def places(self, lane: str = LANE) -> dict[str, list[str]]:
+        """Which jobs stand in which place of the lane."""
+        return {
+            name: [str(job).rpartition("/")[2] for job in self.redis.zrange(self.keys.of(name, lane), 0, -1)]
+            for name in ("ready", "later", "claimed")
+        }
+
+    def due(self, lane: str = LANE) -> float | None:
+        """Seconds until the lane is due on the board; None when it is on none."""
+        boards = (self.redis.zscore(self.keys.of(name), lane) for name in ("urgent", "board"))
+        found = [score for score in boards if score is not None]
+        return (found[0] - self.us) / 1e6 if found else None
+
+
+def orders(count: int, *, first: int = 1, inst_id: str = "BTC-USDT") -> list[dict[str, object]]:
+    """Orders with consecutive ids from `first` on."""
+    return [{"instId": inst_id, "ordId": str(number)} for number in range(first, first + count)]
+
+
+def finished(job: Job, status: str = "accepted", code: str = "0") -> Decided:
+    """The job ends."""
+    return Decided((job,), "finish", code, "", json.dumps({"sCode": code}), status=status)
+
+
+def retried(job: Job, delay_s: float, *, counts: bool = True) -> Decided:
+    """The job goes again."""
+    return Decided((job,), "retry", "51410", "being canceled", '{"sCode":"51410"}', delay_s=delay_s, counts=counts)
+
+
+def returned(job: Job) -> Decided:
+    """The job was not sent."""
+    return Decided((job,), "return", "", "", "{}", counts=False)
+
+
+def rest(scope: str, base_s: float = 0.5, cap_s: float = 10.0) -> RestFor:
+    """A scope that shall rest."""
+    return RestFor(scope, base_s, cap_s, "test")
+
+
+def believed(job: Job, status: str = "accepted", code: str = "0", *, ord_id: str = "") -> Decided:
+    """The exchange said so, and the book is to confirm it."""
+    ords = {job.id: ord_id} if ord_id else {}
+    return Decided((job,), "confirm", code, "", json.dumps({"sCode": code}), status=status, ords=ords)

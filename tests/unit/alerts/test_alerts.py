@@ -1,0 +1,175 @@
+"""Does an alert reach whoever acts on it, once for many, and does it never hold up the one who raises it?"""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from threading import Event
+from typing import Any, cast
+
+import pytest
+from structlog.testing import capture_logs
+
+from worker.alerts.alerts import QUEUED, SUBJECTS, Alerts, Condition, alert
+from worker.alerts.webhook import Webhook, WebhookError, sign
+
+README = Path(__file__).parents[3] / "README.md"
+
+
+class Hook:
+    """A webhook that keeps what it is given; `asked` once it was, `open` lets it answer, `error` is raised instead."""
+
+    where = "https://example.test"
+
+    def __init__(self) -> None:
+        self.bodies: list[dict[str, Any]] = []
+        self.asked = Event()
+        self.open = Event()
+        self.open.set()
+        self.error: WebhookError | None = None
+
+    def post(self, body: bytes) -> None:
+        """Takes a body, or raises."""
+        self.asked.set()
+        self.open.wait()
+        if self.error is not None:
+            raise self.error
+        self.bodies.append(json.loads(body))
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+@pytest.fixture
+def hook() -> Hook:
+    """One that answers."""
+    return Hook()
+
+
+@pytest.fixture
+def start(hook: Hook) -> Iterator[Callable[..., Alerts]]:
+    """Starts alerts on the hook; they are stopped afterwards."""
+    started: list[Alerts] = []
+
+    def _start(again_s: float = 60.0) -> Alerts:
+        started.append(Alerts(cast("Webhook", hook), runner="bc", worker="host:1", again_s=again_s))
+        started[-1].start()
+        return started[-1]
+
+    yield _start
+    hook.open.set()
+    for each in started:
+        each.stop()
+
+
+def until(true: Callable[[], bool]) -> None:
+    """Waits for it."""
+    ends = time.monotonic() + 5
+    while not true():
+        assert time.monotonic() < ends
+        time.sleep(0.002)
+
+
+def test_an_alert_is_a_log_line_and_a_message_with_the_same_facts(hook: Hook, start: Callable[..., Alerts]) -> None:
+    """Under one name; the message says whose and when."""
+    start()
+    with capture_logs() as lines:
+        alert(Condition.LANE_REFUSED, "1/BTC-USDT", {"lane": "1/BTC-USDT", "meter": "single"})
+    until(lambda: len(hook.bodies) == 1)
+    (line,), (body,) = lines, hook.bodies
+    assert (line["event"], line["log_level"], body["event"]) == ("lane_refused", "error", "lane_refused")
+    assert body["facts"] == {name: line[name] for name in ("lane", "meter")}
+    assert (body["runner"], body["worker"], body["suppressed"]) == ("bc", "host:1", 0)
+    assert body["at"].endswith("Z")
+
+
+def test_without_a_webhook_it_is_a_log_line() -> None:
+    """Nothing else is needed."""
+    with capture_logs() as lines:
+        alert(Condition.REDIS_LOST, "w", {"back": False})
+    assert [line["event"] for line in lines] == ["redis_lost"]
+
+
+def test_the_same_again_is_counted_and_sent_once(hook: Hook, start: Callable[..., Alerts]) -> None:
+    """The first at once, the last of the others after its time, with the count of those between."""
+    start(again_s=0.3)
+    for number in range(5):
+        alert(Condition.ORDER_MAY_BE_LIVE, "b1", {"order": number})
+    alert(Condition.ORDER_MAY_BE_LIVE, "b2", {"order": 9})
+    until(lambda: len(hook.bodies) == 3)
+    assert [(body["facts"]["order"], body["suppressed"]) for body in hook.bodies] == [(0, 0), (9, 0), (4, 3)]
+
+
+def test_what_was_counted_is_sent_at_the_stop(hook: Hook, start: Callable[..., Alerts]) -> None:
+    """Nothing is kept back for later."""
+    alerts = start()
+    for number in range(3):
+        alert(Condition.ORDER_MAY_BE_LIVE, "b1", {"order": number})
+    until(lambda: len(hook.bodies) == 1)
+    alerts.stop()
+    assert [(body["facts"]["order"], body["suppressed"]) for body in hook.bodies] == [(0, 0), (2, 1)]
+
+
+def test_a_hanging_webhook_holds_nobody_up(hook: Hook, start: Callable[..., Alerts]) -> None:
+    """10,000 alerts of as many orders are raised while it hangs; the oldest that wait are lost, their number logged."""
+    hook.open.clear()
+    start()
+    with capture_logs() as lines:
+        for number in range(10_000):
+            alert(Condition.ORDER_MAY_BE_LIVE, f"b{number}", {"order": number})
+            hook.asked.wait()  # for the first one, which is on its way while all others are raised
+        assert not hook.bodies
+        hook.open.set()
+        until(lambda: len(hook.bodies) == 1 + QUEUED)
+    first_kept = SUBJECTS + 1 - QUEUED
+    assert [body["facts"]["order"] for body in hook.bodies] == [0, *range(first_kept, SUBJECTS + 1)]
+    assert [line["count"] for line in lines if line["event"] == "alerts_lost"] == [first_kept - 1]
+
+
+def test_a_stop_waits_a_second_at_most(hook: Hook, start: Callable[..., Alerts]) -> None:
+    """And says how many were not delivered."""
+    hook.open.clear()
+    alerts = start()
+    for number in range(3):
+        alert(Condition.LANE_REFUSED, f"lane{number}", {})
+    with capture_logs() as lines:
+        began = time.monotonic()
+        alerts.stop()
+        stopped_s = time.monotonic() - began
+    assert stopped_s < 1.2
+    assert [(line["event"], line["count"]) for line in lines] == [("alerts_lost", 3)]
+
+
+def test_what_is_refused_for_good_is_not_tried_again(hook: Hook, start: Callable[..., Alerts]) -> None:
+    """It is lost, the next one is tried; the failure is logged once and told to status."""
+    hook.error = WebhookError("HTTP 404", final=True)
+    with capture_logs() as lines:
+        alerts = start()
+        alert(Condition.LANE_REFUSED, "a", {})
+        until(lambda: bool(alerts.problems))
+        assert alerts.problems == {"alert webhook": "https://example.test: HTTP 404; 0 more wait"}
+        hook.error = None
+        alert(Condition.LANE_REFUSED, "b", {})
+        until(lambda: len(hook.bodies) == 1)
+        until(lambda: not alerts.problems)
+    said = [line["event"] for line in lines if line["event"] != "lane_refused"]
+    assert said == ["webhook_fails", "alerts_lost", "webhook_works_again"]
+
+
+def test_facts_that_are_no_json_are_sent_as_text(hook: Hook, start: Callable[..., Alerts]) -> None:
+    """Whatever is handed over, nothing is raised."""
+    start()
+    alert(Condition.LANE_REFUSED, "a", {"lane": object(), "set": {1}})
+    until(lambda: len(hook.bodies) == 1)
+    assert hook.bodies[0]["facts"]["set"] == "{1}"
+
+
+def test_the_documented_check_accepts_what_is_signed() -> None:
+    """The example of README.md, as it stands there; neither another body nor an old one passes."""
+    example = README.read_text("utf-8").split("```python\n")[1].split("```")[0]
+    names: dict[str, Any] = {}
+    exec("import hmac, time\nfrom collections.abc import Mapping\n" + example, names)  # noqa: S102
+    for age_s, body, passes in ((0, b"{}", True), (0, b"{ }", False), (400, b"{}", False)):
+        stamp = str(int(time.time()) - age_s)
+        headers = {"Bulk-Cancel-Timestamp": stamp, "Bulk-Cancel-Signature": sign(b"s3", stamp, b"{}")}
+        assert names["verified"]("s3", headers, body) is passes

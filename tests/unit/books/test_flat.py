@@ -1,0 +1,84 @@
+"""Is a scope called flat only when nothing was in it for as long as was asked?"""
+
+from dataclasses import replace
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.books.mass.flat import SOON_S, Seen, Verdict, judge, pause_s, too_late
+from worker.books.mass.scope import UNREADABLE
+from worker.state.window import PER_CALL_S
+
+S = 1_000_000
+
+
+def seen(at_s: float, matching: int = 0, calls: int = 1) -> Seen:
+    """A listing that began then; the wall clock is a day ahead."""
+    return Seen(round(at_s * S), round((at_s + 86_400) * S), matching, calls)
+
+
+def after(listing: Seen, before: Verdict | None = None, *, until_flat_s: float = 3.0) -> Verdict:
+    """What follows, given what followed before."""
+    since, wall = (before.flat_since_us, before.flat_wall_us) if before else (None, None)
+    return judge(listing, until_flat_s=until_flat_s, flat_since_us=since, flat_wall_us=wall)
+
+
+def test_one_listing_is_enough_if_nobody_asked_for_flat() -> None:
+    """Whatever it found."""
+    assert after(seen(0, matching=7), until_flat_s=0) == Verdict("done", None, None)
+
+
+def test_flat_counts_from_the_first_empty_listing() -> None:
+    """Three seconds later, not three listings."""
+    first = after(seen(10))
+    assert (first.state, first.flat_since_us, first.next_s) == ("running", 10 * S, SOON_S)
+    second = after(seen(12.9), first)
+    assert (second.state, round(second.next_s, 6)) == ("running", 0.1)
+    last = after(seen(13), second)
+    assert last == Verdict("flat", 10 * S, (86_400 + 10) * S)
+
+
+def test_one_order_begins_the_count_anew() -> None:
+    """Also one that a cancel was accepted of."""
+    first = after(seen(10))
+    busy = after(seen(12, matching=1), first)
+    assert (busy.state, busy.flat_since_us, busy.flat_wall_us) == ("running", None, None)
+    assert after(seen(14), busy).flat_since_us == 14 * S
+
+
+def test_an_order_that_cannot_be_named_keeps_the_scope_from_being_flat() -> None:
+    """It is meant, and still open."""
+    unreadable = replace(seen(10), left_out={UNREADABLE: 1, "side is not buy": 3})
+    assert after(unreadable).flat_since_us is None
+    assert after(replace(unreadable, left_out={"side is not buy": 3})).flat_since_us == 10 * S
+
+
+def test_what_reading_costs_is_paused_for() -> None:
+    """Half of the reading rate is left to others."""
+    assert after(seen(0, matching=4000, calls=41)).next_s == 41 * PER_CALL_S == pause_s(41)
+    assert pause_s(1) == SOON_S
+
+
+def test_what_is_too_late_has_two_names() -> None:
+    """Nobody knows what is open if no listing was complete."""
+    assert (too_late(listings=0), too_late(listings=3)) == ("not read", "not flat")
+
+
+@given(st.lists(st.tuples(st.floats(0.05, 2), st.integers(0, 2)), min_size=1, max_size=40), st.floats(0.1, 5))
+def test_flat_is_never_said_too_early(steps: list[tuple[float, int]], until_flat_s: float) -> None:
+    """Whatever the listings saw and when: all of those within the last `until_flat_s` were empty."""
+    at_s, verdict, history = 0.0, None, list[tuple[int, int]]()
+    for step_s, matching in steps:
+        at_s += step_s
+        listing = seen(at_s, matching)
+        history.append((listing.at_us, matching))
+        verdict = after(listing, verdict, until_flat_s=until_flat_s)
+        if verdict.state == "flat":
+            break
+    assert verdict is not None
+    if verdict.state == "flat":
+        since = verdict.flat_since_us or 0
+        assert history[-1][0] - since >= until_flat_s * S - 1
+        assert all(matching == 0 for at_us, matching in history if at_us >= since)
+        assert all(later > earlier for (earlier, _), (later, _) in pairwise(history))

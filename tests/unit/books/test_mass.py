@@ -1,0 +1,164 @@
+"""What does a worker do with a mass cancel that it may not, cannot or need not read for?"""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from threading import Event
+from typing import Any, cast
+
+import pytest
+
+from worker.books.book import Book, ReadingStopped
+from worker.books.mass.canceller import FAILED_S, REFUSED_S, MassCanceller
+from worker.books.mass.flat import Seen, Verdict
+from worker.books.mass.masses import Listing, Masses
+from worker.books.mass.scope import Scope
+from worker.books.mass.state import Mass
+from worker.config.users import User
+from worker.okx.errors import NotAuthorised, OutcomeUnknown
+from worker.state.admission import RedisFullError
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+MASS = Mass("m", "desk1", "u1", Scope(side="buy"), 0.0, urgent=True, state="running", started_at=NOW, deadline_at=NOW)
+
+
+class FakeMasses:
+    """One listing of `MASS`; what is said of it is kept in `said`."""
+
+    def __init__(self, left_s: float) -> None:
+        self.said: list[tuple[str, object]] = []
+        self.admitted: list[str] = []
+        self.refuses: Exception | None = None
+        self._listing = Listing("l", MASS, 0, 0, left_s)
+
+    def begin(self, _batch_id: str, *, lease_s: float) -> Listing:
+        """It is ours."""
+        assert lease_s > 0
+        return self._listing
+
+    def go_on(self, listing: Listing, *, lease_s: float) -> Listing:
+        """It still is."""
+        assert lease_s > 0
+        return listing
+
+    def admit(self, _listing: Listing, page: list[dict[str, str]]) -> None:
+        """Keeps the orders."""
+        if self.refuses:
+            raise self.refuses
+        self.admitted += [row["ordId"] for row in page]
+
+    def end(self, _listing: Listing, seen: Seen, verdict: Verdict) -> None:
+        """Keeps what was concluded."""
+        self.said.append(("end", (seen.matching, seen.calls, dict(seen.left_out), verdict.state)))
+
+    def interrupt(self, _listing: Listing, why: str, *, again_in_s: float) -> None:
+        """Keeps the pause."""
+        self.said.append((f"interrupt: {why}", again_in_s))
+
+    def hand_back(self, _listing: Listing, *, again_in_s: float) -> None:
+        """Keeps the pause."""
+        self.said.append(("hand back", again_in_s))
+
+    def give_up(self, _listing: Listing, state: str) -> None:
+        """Keeps how it ended."""
+        self.said.append(("give up", state))
+
+
+class FakeBook:
+    """Two pages; `fails` comes in the place of the second one."""
+
+    def __init__(self) -> None:
+        self.fails: Exception | None = None
+        self.read = 0
+
+    def open_orders(self, _user: User, filters: dict[str, str]) -> Iterator[list[dict[str, str]]]:
+        """One order that is meant and one that is not on each page."""
+        assert filters == {}
+        for number in (1, 3):
+            if number > 1 and self.fails:
+                raise self.fails
+            self.read += 1
+            yield [
+                {"instId": "BTC-USDT", "ordId": str(number), "side": "buy"},
+                {"instId": "BTC-USDT", "ordId": str(number + 1), "side": "sell"},
+            ]
+
+
+Made = tuple[MassCanceller, FakeMasses, FakeBook]
+
+
+@pytest.fixture
+def make() -> Iterator[Callable[..., Made]]:
+    """A worker that knows user u1, and has admitted it unless told otherwise."""
+    made: list[MassCanceller] = []
+
+    def build(*, admitted: bool = True, left_s: float = 60.0) -> Made:
+        masses, book = FakeMasses(left_s), FakeBook()
+        canceller = MassCanceller(
+            cast("Masses", masses),
+            cast("Book", book),
+            cast("dict[str, User]", {"u1": None}),
+            Event(),
+            lease_s=7,
+            exchange_ms=lambda _: 0.0,
+        )
+        if admitted:
+            canceller.admit_user("u1")
+        made.append(canceller)
+        return canceller, masses, book
+
+    yield build
+    for canceller in made:
+        canceller.stop()
+
+
+def run(canceller: MassCanceller) -> None:
+    """One listing, here."""
+    cast("Any", canceller)._survive("m")
+
+
+def test_each_page_is_handed_in_and_the_whole_concluded(make: Callable[..., Made]) -> None:
+    """Those that are meant; the others are counted."""
+    canceller, masses, _ = make()
+    run(canceller)
+    assert masses.admitted == ["1", "3"]
+    assert masses.said == [("end", (2, 2, {"side is not buy": 2}, "done"))]
+
+
+def test_nothing_is_read_before_the_account_is_who_it_says(make: Callable[..., Made]) -> None:
+    """Another worker may know more."""
+    canceller, masses, book = make(admitted=False)
+    run(canceller)
+    assert (masses.said, book.read) == ([("hand back", 1.0)], 0)
+
+
+def test_nothing_is_read_after_the_deadline(make: Callable[..., Made]) -> None:
+    """It was never read, and says so."""
+    canceller, masses, book = make(left_s=0.0)
+    run(canceller)
+    assert (masses.said, book.read) == ([("give up", "not read")], 0)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OutcomeUnknown("no answer"), ("interrupt: OutcomeUnknown: no answer", FAILED_S)),
+        (NotAuthorised("no", code="50111"), ("interrupt: NotAuthorised: 50111 no", REFUSED_S)),
+        (ReadingStopped(), ("hand back", 0)),
+    ],
+)
+def test_what_was_found_before_a_page_failed_is_cancelled(
+    make: Callable[..., Made], error: Exception, said: tuple[str, float]
+) -> None:
+    """And the book is read again, as soon as that makes sense."""
+    canceller, masses, book = make()
+    book.fails = error
+    run(canceller)
+    assert (masses.admitted, masses.said) == (["1"], [said])
+
+
+def test_a_full_redis_is_waited_for(make: Callable[..., Made]) -> None:
+    """Nothing is forgotten: the next listing finds the same orders."""
+    canceller, masses, _ = make()
+    masses.refuses = RedisFullError("full")
+    run(canceller)
+    assert masses.said == [("interrupt: RedisFullError: full", FAILED_S)]

@@ -1,0 +1,42 @@
+"""Does a mass cancel's report claim no more than is known?"""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from worker.books.mass.report import MassReport
+from worker.books.mass.scope import UNREADABLE, Scope
+
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+DONE = MassReport(
+    batch_id="m", account="desk1", state="done", scope=Scope(), until_flat_s=0, matched=5,
+    outcomes={"canceled": 4, "filled": 1}, waiting=0, not_off=[], still_open=None, not_affected={}, started_at=AT,
+    flat_at=None, ended_at=AT, deadline_at=AT, listings=1, calls=1, trouble="", reason="", requested_by="",
+)  # fmt: skip
+FLAT = replace(DONE, state="flat", until_flat_s=3)
+
+
+def test_all_off_the_book_is_a_success() -> None:
+    """Listed once, or until flat."""
+    assert DONE.succeeded
+    assert FLAT.succeeded
+
+
+@pytest.mark.parametrize("outcome", ["accepted", "withdrawn", "rejected", "exhausted"])
+def test_what_is_not_known_to_be_off_the_book_is_none(outcome: str) -> None:
+    """Accepted is not confirmed, withdrawn was never sent."""
+    assert not replace(DONE, outcomes={"canceled": 4, outcome: 1}).succeeded
+
+
+def test_a_flat_scope_is_proven_by_its_listings() -> None:
+    """Whatever became of each order; one that was given up is another matter."""
+    assert replace(FLAT, outcomes={"accepted": 5}).succeeded
+    assert not replace(FLAT, outcomes={"canceled": 4, "exhausted": 1}).succeeded
+    assert not replace(FLAT, state="not flat").succeeded
+
+
+def test_what_could_not_be_named_is_left_open() -> None:
+    """And what still waits may be."""
+    assert not replace(DONE, not_affected={UNREADABLE: 1}).succeeded
+    assert not replace(DONE, waiting=1).succeeded

@@ -1,0 +1,145 @@
+"""Is every order of a file found, and every bad row named with its line?"""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from tasks.messages import Order
+from worker.cli.orderfile import OrderFile, OrderFileError, read_orders
+
+TWO = [Order(instId="BTC-USDT", ordId="2510789768709120"), Order(instId="ETH-USDT", clOrdId="a7")]
+ROWS = [
+    {"instId": "BTC-USDT", "ordId": "2510789768709120", "px": "1", "clOrdId": ""},
+    {"instId": "ETH-USDT", "clOrdId": "a7"},
+]
+
+
+def read(content: str | bytes) -> OrderFile:
+    """What standard input with this content holds."""
+    raw = content if isinstance(content, bytes) else content.encode()
+    return read_orders(["-"], stdin=io.BytesIO(raw))
+
+
+def fault(content: str | bytes) -> str:
+    """Why this content is no list of orders."""
+    with pytest.raises(OrderFileError) as caught:
+        read(content)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "instId,ordId,clOrdId\nBTC-USDT,2510789768709120,\nETH-USDT,,a7\n",
+        "\ufeffclOrdId,px,ORDID, instid \r\n,1.5,2510789768709120,btc-usdt\r\na7,,,ETH-USDT\r\n",
+        '"instId","ordId","clOrdId"\n"BTC-USDT","2510789768709120",""\n"ETH-USDT","","a7"',
+        "instId;clOrdId;ordId\nBTC-USDT;;2510789768709120\n\n;;\nETH-USDT;a7\n",
+        "\n\ninstId\tordId\tclOrdId\nBTC-USDT\t2510789768709120\t\nETH-USDT\t\ta7\n",
+        'note,instId,ordId,clOrdId\n"two\nlines, and a comma",BTC-USDT,2510789768709120,\n,ETH-USDT,,a7\n',
+        "\n".join(json.dumps(row) for row in ROWS),
+        "\r\n".join(json.dumps(row) for row in ROWS) + "\r\n\r\n",
+        json.dumps(ROWS),
+        json.dumps(ROWS, indent=2),
+        json.dumps({"code": "0", "msg": "", "data": ROWS}),
+        json.dumps({"data": ROWS, "code": 0, "msg": '"data": ['}, indent=4),
+    ],
+)
+def test_each_format_is_told_by_its_content(content: str) -> None:
+    """CSV of any column order, quoting and line end; JSON Lines; a JSON list; the exchange's answer."""
+    assert read(content) == OrderFile(orders=TWO, bad=[])
+
+
+@pytest.mark.parametrize(
+    ("content", "lines"),
+    [
+        ("instId,ordId\nBTC-USDT,x\nBTC-USDT,7\n\nBTCUSDT,8\n", [2, 5]),
+        ('note,instId,ordId\n"a\nb",BTC-USDT,7\n,BTC-USDT,x\n', [4]),
+        ("\ninstId,ordId\nBTC-USDT,1,000\n,7\nBTC-USDT,8\n", [3, 4]),
+        ('{"instId":"BTC-USDT","ordId":"7"}\n{"instId":\n5\n\n{"instId":"BTC-USDT"}\n', [2, 3, 5]),
+        ('{"instId":\n{"instId":"BTC-USDT","ordId":"7"}\n', [1]),
+        ('[\n {"instId":"BTC-USDT","ordId":"7"},\n {"instId":"BTC-USDT",\n  "ordId":"x"},\n\n 5\n]', [3, 6]),
+        ('{"code":"0",\n"data":[\n{"instId":"BTC-USDT","ordId":"7"},\n{"instId":"X"}]}', [4]),
+    ],
+)
+def test_every_bad_row_is_named_with_its_line(content: str, lines: list[int]) -> None:
+    """The good rows are there all the same."""
+    found = read(content)
+    assert [row.line for row in found.bad] == lines
+    assert len(found.orders) == 1
+    assert all(str(row).startswith(f"stdin:{row.line}: {row.errors[0]}") for row in found.bad)
+
+
+def test_a_row_of_one_long_line_is_named_by_its_place() -> None:
+    """The exchange's answer is a single line, so its place in `data` is what helps."""
+    found = read(json.dumps({"code": "0", "data": [ROWS[0], {"instId": "BTC-USDT", "ordId": 1.5}]}))
+    assert found.bad[0].errors[0].startswith("data[1].ordId: ")
+    assert found.bad[0].payload == '{"instId": "BTC-USDT", "ordId": 1.5}'
+
+
+def test_an_id_that_a_spreadsheet_has_rounded_is_told() -> None:
+    """The digits are gone; only a new export helps."""
+    (row,) = read("instId,ordId\nBTC-USDT,2.51079E+15\n").bad
+    assert "rounded, most likely by a spreadsheet" in row.errors[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "is empty"),
+        (" \n\n", "is empty"),
+        ("\ufeff", "is empty"),
+        ("BTC-USDT,2510789768709120\n", "line 1: the first line of a CSV file should be a header"),
+        ("instId,px\n", "line 1: the first line of a CSV file should be a header"),
+        ("instId,ordId,ORDID\n", "line 1: names a column twice"),
+        ('instId,ordId\nBTC-USDT,7\n"BTC-USDT,7\nBTC-USDT,8\n', "is not CSV: unexpected end of data"),
+        ("instId,ordId\nBTC-USDT,7\n".encode("utf-16"), "is UTF-16"),
+        ("instId,ordId\n".encode("utf-16-le"), "line 1: is binary or UTF-16"),
+        (b"instId,ordId\nBTC-USDT,7\0\n", "line 2: is binary"),
+        (b"instId,ordId\nBTC-USDT,\xff\n", "line 2: is not UTF-8"),
+        (b"PK\x03\x04...", "is a workbook or an archive"),
+        ('[\n{"instId": }]', "line 2: is not JSON"),
+        ('{"code":"0",\n"data":[', "line 2: is not JSON"),
+        ("[" * 200_000, "beyond reason"),
+        ("{" * 3, "line 1: is not JSON"),
+        ('{"code":"50111","msg":"Invalid OK-ACCESS-KEY"}\n\n', "code 50111 'Invalid OK-ACCESS-KEY'"),
+        ('{"code":"50011",\n"msg":"Too Many Requests"}', "is a refusal by the exchange, code 50011"),
+        ('{"code":"0","data":{}}', 'without a list "data"'),
+    ],
+)
+def test_a_file_that_is_no_list_of_orders_is_told(content: str | bytes, said: str) -> None:
+    """What is wrong, where, and how to mend it."""
+    assert f"stdin: {said}" in fault(content) or said in fault(content)
+
+
+@pytest.mark.parametrize("content", ["instId,ordId\n", "[]", '{"code":"0","msg":"","data":[]}'])
+def test_no_orders_is_no_fault(content: str) -> None:
+    """Nothing is open: the caller decides what that means."""
+    assert read(content) == OrderFile(orders=[], bad=[])
+
+
+def test_several_files_are_read_in_order(tmp_path: Path) -> None:
+    """Formats may differ, whatever the names; rows are named by file."""
+    one, two = tmp_path / "one.csv", tmp_path / "two.csv"
+    one.write_text("instId,ordId\nBTC-USDT,1\nBTC-USDT,x\n")
+    two.write_text('[{"instId":"BTC-USDT","ordId":"2"},{"instId":"BTC-USDT"}]')
+    found = read_orders([one, two])
+    assert [order.ordId for order in found.orders] == ["1", "2"]
+    assert [(row.source, row.line) for row in found.bad] == [(str(one), 2 + 1), (str(two), 1)]
+
+
+def test_every_unreadable_file_is_told(tmp_path: Path) -> None:
+    """A missing file and a folder, one line each."""
+    with pytest.raises(OrderFileError) as caught:
+        read_orders([tmp_path / "none", tmp_path])
+    assert [line.rpartition(": ")[2] for line in str(caught.value).splitlines()] == [
+        "No such file or directory",
+        "Is a directory",
+    ]
+
+
+def test_a_long_row_is_shortened() -> None:
+    """A bad row is shown, not dumped."""
+    (row,) = read('[{"instId":"' + "x" * 1000 + '"}]').bad
+    assert len(row.payload) == 201

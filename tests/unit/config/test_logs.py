@@ -1,0 +1,57 @@
+"""Do log lines keep secrets, wherever they are read?"""
+
+import io
+import logging
+import sys
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from worker.config.logs import configure_logs
+
+
+class Terminal(io.StringIO):
+    """Standard error as a person has it."""
+
+    def isatty(self) -> bool:
+        """A terminal, or a pipe."""
+        return True
+
+
+class Pipe(Terminal):
+    """Standard error as a service has it."""
+
+    def isatty(self) -> bool:
+        """A terminal, or a pipe."""
+        return False
+
+
+@pytest.fixture
+def _logging_as_before() -> Iterator[None]:
+    """The test's own logging comes back."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers, root.level = handlers, level
+    structlog.reset_defaults()
+
+
+@pytest.mark.usefixtures("_logging_as_before")
+@pytest.mark.parametrize("where", [Terminal, Pipe])
+def test_a_traceback_shows_no_variables(where: type[Terminal], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Frames of signing hold the secret and the passphrase."""
+    told = where()
+    monkeypatch.setattr(sys, "stderr", told)
+    configure_logs("INFO")
+    _fail_while_signing("hush" * 4)
+    assert "ValueError" in told.getvalue()
+    assert "_fail_while_signing" in told.getvalue()
+    assert "hushhush" not in told.getvalue()
+
+
+def _fail_while_signing(secret: str) -> None:
+    try:
+        int(f"no clock for {len(secret)} bytes")
+    except ValueError:
+        structlog.get_logger("test").exception("broke")

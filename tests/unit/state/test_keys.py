@@ -1,0 +1,86 @@
+"""Are keys built in one place, and is a job's id its order?"""
+
+import re
+from importlib.resources import files
+
+import pytest
+
+from worker.state.keys import CATALOGUE, JobId, Keys, lua_preamble
+from worker.state.scripts import LIBRARY, VERBS, source
+
+
+def test_every_key_carries_the_prefix_unless_it_is_the_exchange_s() -> None:
+    """Windows and the clock are shared by all runners on one Redis."""
+    keys = Keys("desk")
+    assert keys.of("job", "u/BTC-USDT/o1") == "desk:job:u/BTC-USDT/o1"
+    assert keys.of("bell") == "desk:bell"
+    assert keys.of("window", "u/BTC-USDT:single") == "bulk-cancel:window:u/BTC-USDT:single"
+
+
+def test_a_key_is_asked_for_with_its_id_and_only_then() -> None:
+    """A forgotten id would name another key."""
+    with pytest.raises(ValueError, match="'job': needs an id"):
+        Keys("p").of("job")
+    with pytest.raises(ValueError, match="'bell': takes no id"):
+        Keys("p").of("bell", "x")
+
+
+@pytest.mark.parametrize("text", ["446/BTC-USDT/o2510789768709120", "d-1/BTC-USD-191227-12500.5-C/cdesk1a77"])
+def test_a_job_id_reads_back(text: str) -> None:
+    """Whatever the id's kind."""
+    assert str(JobId.parse(text)) == text
+
+
+@pytest.mark.parametrize("text", ["", "446/BTC-USDT", "446/BTC-USDT/x1", "446/BTC-USDT/o", "446/BTC-USDT/o1\n"])
+def test_what_is_no_job_id_is_refused(text: str) -> None:
+    """With the text in the message."""
+    with pytest.raises(ValueError, match="not a job id"):
+        JobId.parse(text)
+
+
+def test_lua_has_every_key_of_the_catalogue() -> None:
+    """Those that a verb uses, that is; and no verb builds one by itself."""
+    body = "\n".join(f"K.{entry.name}()" for entry in CATALOGUE)
+    assert lua_preamble(body).count("function K.") == len(CATALOGUE)
+    assert lua_preamble("K.bell()").count("function K.") == 1
+    for verb in VERBS:
+        body = re.sub(r"^(local K =|function K\.).*\n|--.*", "", source(verb), flags=re.MULTILINE)
+        assert set(re.findall(r"K\.(\w+)", body)) <= {entry.name for entry in CATALOGUE}
+        assert "KEYS[" not in body
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_verb_s_header_names_all_that_it_reads(verb: str) -> None:
+    """Purpose, guarantee, KEYS, ARGV with every field used, return."""
+    text = source(verb).rpartition(f"-- {verb}: ")[2]
+    header = "\n".join(line for line in text.splitlines() if line.startswith("--") or line == text.splitlines()[0])
+    assert all(word in header for word in ("Guarantee:", "KEYS[1]", "ARGV[1]", "return"))
+    fields = set(re.findall(r"\binput\.(\w+)", text))
+    assert {field for field in fields if not re.search(rf"\b{field}\b", header)} == set()
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_verb_has_what_it_uses_of_the_library_and_nothing_else(verb: str) -> None:
+    """Once, and before its use: what is not there yet would be a global, which is nil."""
+    code = re.sub(r"--.*|'[^'\n]*'", "", source(verb))
+    for name in _shared_functions():
+        places = [found.start() for found in re.finditer(rf"(?<![\w.]){name}\(", code)]
+        defined = [
+            found.end() - 1 - len(name) for found in re.finditer(rf"^local function {name}\(", code, re.MULTILINE)
+        ]
+        assert places[:1] == defined, name
+        assert not places or len(re.findall(rf"\b{name}\b", code)) > 1, name
+
+
+def test_blank_lines_part_the_functions_of_the_library() -> None:
+    """The verbs are put together from what is between them."""
+    for part in LIBRARY:
+        assert all(re.match(r"local |--", piece) for piece in _shared(part).split("\n\n")), part
+
+
+def _shared(part: str) -> str:
+    return (files("worker.state") / "lua" / "lib" / f"{part}.lua").read_text("utf-8")
+
+
+def _shared_functions() -> list[str]:
+    return re.findall(r"^local function (\w+)\(", "\n".join(map(_shared, LIBRARY)), re.MULTILINE)

@@ -1,0 +1,304 @@
+"""Is a good message taken as it is meant, and is everything else named?"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from tasks.messages import MAX_ORDERS, InvalidOrders, Order, parse_cancel_orders
+from tasks.reading import read_cancel_all, read_cancel_order, read_cancel_orders
+
+GOOD = {"instId": "BTC-USDT", "ordId": "2510789768709120"}
+
+
+def why(**fields: object) -> list[str]:
+    """What is said of an order with these fields on top of good ones."""
+    with pytest.raises(InvalidOrders) as caught:
+        parse_cancel_orders(account="desk1", orders=[{**GOOD, **fields}])
+    return caught.value.errors
+
+
+@pytest.mark.parametrize(
+    ("given", "canonical"),
+    [
+        (" btc-usdt\n", "BTC-USDT"),
+        ("BTC-USD_UM-SWAP", "BTC-USD_UM-SWAP"),
+        ("SUI-USD_UM_XPERP-310404", "SUI-USD_UM_XPERP-310404"),
+        ("SOL-USD-260227-12.5-C", "SOL-USD-260227-12.5-C"),
+        ("BTC-ABOVE-DAILY-260224-1600-65000", "BTC-ABOVE-DAILY-260224-1600-65000"),
+    ],
+)
+def test_an_instrument_is_made_canonical(given: str, canonical: str) -> None:
+    """Two spellings of an instrument must never be two lanes."""
+    assert Order.model_validate({**GOOD, "instId": given}).instId == canonical
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *("", "BTC", "BTC--USDT", "-BTC-USDT", "BTC-USDT-", "BTC/USDT", "BTC USDT", "BTC-USDT:option"),
+        *("BTC-USDT\0", "\u017fBTC-USDT", "BTC-\ud800", "BTC-" + "U" * 61, 5, None, ["BTC-USDT"]),
+    ],
+)
+def test_what_is_no_instrument_is_refused(given: object) -> None:
+    """With an example of one."""
+    assert why(instId=given) == ["orders[0].instId: should be an instrument such as BTC-USDT or BTC-USDT-SWAP"]
+
+
+@pytest.mark.parametrize(("given", "kept"), [(" 77 ", "77"), (77, "77"), (10**20 - 1, "9" * 20)])
+def test_an_order_id_is_kept_as_text(given: object, kept: str) -> None:
+    """JSON integers are exact in Python, so they are taken."""
+    assert Order.model_validate({**GOOD, "ordId": given}).ordId == kept
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (2.5e15, "lost digits"),
+        (True, "lost digits"),
+        ([], "lost digits"),
+        ("2.51079E+15", "spreadsheet"),
+        ("2,51079E+15", "spreadsheet"),
+        ("2510789768709120.0", "spreadsheet"),
+        ("25e14", "spreadsheet"),
+        ("x", "1 to 20 digits"),
+        ("1" * 21, "1 to 20 digits"),
+        ("-5", "1 to 20 digits"),
+        (-5, "1 to 20 digits"),
+        pytest.param(10**5000, "1 to 20 digits", id="beyond str()"),
+        ("١٢", "1 to 20 digits"),
+    ],
+)
+def test_a_wrong_order_id_is_refused(given: object, said: str) -> None:
+    """With the likely cause."""
+    (line,) = why(ordId=given)
+    assert line.startswith("orders[0].ordId: ")
+    assert said in line
+
+
+@pytest.mark.parametrize("given", ["a-b", "a_b", "x" * 33, 5, "é", "a\0"])
+def test_a_wrong_client_order_id_is_refused(given: object) -> None:
+    """Letters and digits only, as at the exchange."""
+    assert "letters and digits" in why(clOrdId=given)[0]
+
+
+def test_the_exchanges_empty_strings_mean_absent() -> None:
+    """Its rows carry an empty clOrdId and many fields that do not matter here."""
+    row = {"instId": "BTC-USDT", "ordId": "7", "clOrdId": "", "px": "1", "state": "live"}
+    assert Order.model_validate(row) == Order(instId="BTC-USDT", ordId="7")
+
+
+def test_an_order_needs_one_id() -> None:
+    """Absent, null and empty alike; both ids are kept."""
+    assert why(ordId="") == why(ordId=None) == ["orders[0]: ordId or clOrdId is required"]
+    both = Order.model_validate({**GOOD, "clOrdId": "a7"})
+    assert (both.ordId, both.clOrdId) == ("2510789768709120", "a7")
+
+
+def test_messages_are_frozen() -> None:
+    """What was checked stays as it was checked."""
+    message = parse_cancel_orders(account="desk1", orders=[GOOD])
+    with pytest.raises(ValidationError):
+        message.account = "desk2"  # type: ignore[misc]  # mypy says the same
+
+
+def test_a_python_producer_gets_a_message() -> None:
+    """Names are lower-cased, the batch_id is new unless given, and the dump is the contract's JSON."""
+    message = parse_cancel_orders(
+        account=" Desk1", orders=[GOOD, {"instId": "ETH-USDT", "clOrdId": "a7"}], labels={"trader": "t12"}
+    )
+    other = parse_cancel_orders(account="desk1", orders=[GOOD], batch_id="risk-7f3a")
+    assert (message.account, other.batch_id) == ("desk1", "risk-7f3a")
+    assert len(message.batch_id) == 32
+    dumped = message.model_dump(mode="json", exclude_none=True)
+    assert dumped["orders"] == [GOOD, {"instId": "ETH-USDT", "clOrdId": "a7"}]
+    assert read_cancel_orders([], dumped, message_id="m") == (message, [])
+
+
+@pytest.mark.parametrize(
+    ("fields", "line"),
+    [
+        ({"account": "a b"}, "account: should be an account's name: 1 to 64 of a-z 0-9 _ -"),
+        ({"batch_id": "a b"}, "batch_id: should be 1 to 128 visible ASCII characters without spaces"),
+        ({"batch_id": "a\n"}, "batch_id: should be 1 to 128 visible ASCII characters without spaces"),
+        ({"reason": "a\0b"}, "reason: should hold no control characters"),
+        ({"requested_by": "x" * 257}, "requested_by: String should have at most 256 characters"),
+        ({"deadline_s": 0}, "deadline_s: should be greater than or equal to 1"),
+        ({"deadline_s": 86401}, "deadline_s: should be less than or equal to 86400"),
+        ({"labels": {"a\n": "b"}}, "labels['a\\n']['[key]']: should hold no control characters"),
+        ({"labels": {"a": "\x1b"}}, "labels.a: should hold no control characters"),
+        ({"orders": []}, "orders: should be a list of 1 to 100,000 orders"),
+        ({"orders": [5]}, "orders[0]: should be an object with instId and ordId or clOrdId"),
+    ],
+)
+def test_a_python_producer_is_told_what_is_wrong(fields: dict[str, object], line: str) -> None:
+    """One line, where and what."""
+    with pytest.raises(InvalidOrders) as caught:
+        parse_cancel_orders(**{"account": "desk1", "orders": [GOOD], **fields})  # type: ignore[arg-type]
+    assert caught.value.errors == [line]
+
+
+def test_every_bad_row_is_named() -> None:
+    """Nothing is enqueued, so all faults are told at once."""
+    with pytest.raises(InvalidOrders) as caught:
+        parse_cancel_orders(account="desk1", orders=[GOOD, {"ordId": "x"}, GOOD, {"instId": "BTC-USDT"}])
+    assert [line.partition(":")[0] for line in caught.value.errors] == [
+        "orders[1].instId",
+        "orders[1].ordId",
+        "orders[3]",
+    ]
+    assert str(caught.value).splitlines() == caught.value.errors
+
+
+def test_too_many_orders_are_refused() -> None:
+    """A batch is bounded, whatever the producer."""
+    with pytest.raises(InvalidOrders, match="1 to 100,000"):
+        parse_cancel_orders(account="desk1", orders=[Order(instId="BTC-USDT", ordId="1")] * (MAX_ORDERS + 1))
+
+
+def test_one_bad_row_does_not_keep_the_others_alive() -> None:
+    """Its refusal holds the row, the reasons and whose it was."""
+    orders = [GOOD, {"instId": "BTC-USDT", "ordId": 1.5}, {"instId": "ETH-USDT", "clOrdId": "a7"}]
+    kwargs: dict[str, object] = {"batch_id": "b1", "account": "desk1", "orders": orders}
+    message, (refusal,) = read_cancel_orders([], kwargs, message_id="m1")
+    assert message is not None
+    assert [order.instId for order in message.orders] == ["BTC-USDT", "ETH-USDT"]
+    assert (refusal.batch_id, refusal.account) == ("b1", "desk1")
+    assert refusal.payload == '{"instId": "BTC-USDT", "ordId": 1.5}'
+    assert refusal.errors[0].startswith("orders[1].ordId: ")
+    assert kwargs["orders"] == orders
+
+
+def test_a_misspelt_field_is_refused_and_the_orders_are_not() -> None:
+    """`urgnt` is told, and so is a reason that cannot be read; the cancel goes on."""
+    kwargs = {
+        "batch_id": "b1",
+        "account": "desk1",
+        "orders": [GOOD],
+        "urgnt": True,
+        "reason": 5,
+        "urgent": True,
+    }
+    message, (refusal,) = read_cancel_orders([], kwargs, message_id="m1")
+    assert message is not None
+    assert (message.batch_id, message.urgent, message.reason) == ("b1", True, "")
+    places = sorted(line.partition(":")[0] for line in refusal.errors)
+    assert places == ["reason", "urgnt"]
+
+
+@pytest.mark.parametrize("batch_id", [None, "", "a b", {}])
+def test_a_message_without_a_usable_batch_id_gets_its_own_id(batch_id: object) -> None:
+    """Which is the same when the broker delivers it again."""
+    kwargs = {"batch_id": batch_id, "account": "desk1", "orders": [GOOD]}
+    message, _ = read_cancel_orders([], kwargs, message_id="task-1")
+    assert message is not None
+    assert message.batch_id == "task-1"
+
+
+def test_a_message_id_that_cannot_be_a_batch_id_is_replaced_for_good() -> None:
+    """Always by the same one."""
+    kwargs = {"account": "desk1", "orders": [GOOD], "batch_id": "a b"}
+    first, _ = read_cancel_orders([], kwargs, message_id="x y\ud800")
+    again, _ = read_cancel_orders([], kwargs, message_id="x y\ud800")
+    assert first is not None
+    assert first == again
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs"),
+    [
+        ([], {}),
+        ([], {"account": "desk1"}),
+        ([], {"account": "desk1", "orders": []}),
+        ([], {"account": "desk1", "orders": "all"}),
+        ([], {"account": "desk1", "orders": {"0": GOOD}}),
+        ([], {"account": 5, "orders": [GOOD]}),
+        ([], {"acount": "desk1", "orders": [GOOD]}),
+        (["b1", "desk1", [GOOD]], {}),
+        ([{"account": "desk1"}], {"orders": [GOOD]}),
+        ([], {"account": "desk1", "orders": [5]}),
+    ],
+)
+def test_an_unusable_message_is_refused_once(args: list[object], kwargs: dict[str, object]) -> None:
+    """With its whole payload, so that it can be sent again."""
+    message, refusals = read_cancel_orders(args, kwargs, message_id="m1")
+    assert message is None
+    assert len(refusals) == 1
+    assert refusals[0].errors
+
+
+def test_fields_may_come_as_one_object() -> None:
+    """Some producers send the object as the only argument."""
+    message, refusals = read_cancel_orders([{"account": "desk1", "orders": [GOOD]}], {}, message_id="m1")
+    assert message is not None
+    assert refusals == []
+
+
+def test_a_payload_that_json_cannot_say_is_still_recorded() -> None:
+    """Deep nesting, surrogates and foreign types are shown as far as possible, in ASCII."""
+    deep: list[object] = []
+    for _ in range(100_000):
+        deep = [deep]
+    rows = [deep, {"instId": "\ud800"}, {"instId": b"BTC"}, float("nan")]
+    _, refusals = read_cancel_orders([], {"account": "desk1", "orders": rows}, message_id="m1")
+    assert [refusal.payload.isascii() for refusal in refusals] == [True] * 4
+    assert refusals[0].payload == '"<list that cannot be shown>"'
+
+
+def test_a_single_order_is_a_batch_of_one() -> None:
+    """Its fields stand beside the message's own."""
+    message, refusals = read_cancel_order([], {"account": "desk1", **GOOD}, message_id="m1")
+    assert message is not None
+    assert refusals == []
+    assert (message.batch_id, message.orders) == ("m1", (Order.model_validate(GOOD),))
+    nothing, (refusal,) = read_cancel_order([], {"account": "desk1", "ordId": "7"}, message_id="m1")
+    assert nothing is None
+    assert "instId: is required" in refusal.errors[0]
+
+
+def test_cancel_all_takes_its_filters() -> None:
+    """Every filter is optional; null means absent."""
+    kwargs = {
+        "account": "desk1",
+        "instType": "SWAP",
+        "instFamily": "btc-usdt",
+        "side": None,
+        "until_flat_s": 30,
+    }
+    message, refusals = read_cancel_all([], kwargs, message_id="m1")
+    assert message is not None
+    assert refusals == []
+    assert (message.batch_id, message.instType, message.instFamily) == ("m1", "SWAP", "BTC-USDT")
+    assert (message.side, message.until_flat_s) == (None, 30)
+
+
+@pytest.mark.parametrize("wrong", [{"instid": "BTC-USDT"}, {"side": "long"}, {"instType": "swap"}, {"reason": 5}])
+def test_cancel_all_is_all_or_nothing(wrong: dict[str, object]) -> None:
+    """A filter that is ignored would cancel more than was asked for."""
+    message, (refusal,) = read_cancel_all([], {"account": "desk1", **wrong}, message_id="m1")
+    assert message is None
+    assert len(refusal.errors) == 1
+
+
+def test_the_contract_never_imports_the_worker() -> None:
+    """A producer installs neither Celery workers nor their settings."""
+    code = "import sys, tasks.messages, tasks.reading; sys.exit('worker' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[3], check=True)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [("ordId", "025", "the first not 0"), ("instId", "BTC-USDT_BTC-USDT-SWAP", "is a spread")],
+)
+def test_an_order_has_one_spelling_and_one_that_the_endpoint_takes(field: str, value: str, words: str) -> None:
+    """Two spellings of one id would be two jobs; a spread's id names an order of another endpoint."""
+    with pytest.raises(InvalidOrders, match=words):
+        parse_cancel_orders(account="desk1", orders=[{**GOOD, field: value}])
+
+
+def test_family_with_an_underscore_is_no_spread() -> None:
+    """`_UM` is part of a contract's name."""
+    (order,) = parse_cancel_orders(account="desk1", orders=[{**GOOD, "instId": "BTC-USD_UM-SWAP"}]).orders
+    assert order.instId == "BTC-USD_UM-SWAP"

@@ -1,0 +1,142 @@
+"""What stands on the exchange's book, and how did an order end? Every reading call under its own exact window."""
+
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from threading import Event
+from typing import Final, TypeVar
+
+import structlog
+from redis.exceptions import RedisError
+
+from worker.config.users import User
+from worker.okx.client import OkxClient, Row
+from worker.okx.credentials import Credentials
+from worker.okx.errors import DeadlinePassed, ExchangeError, NeverSent, NotAuthorised, OutcomeUnknown
+from worker.okx.instruments import lane_of
+from worker.okx.orders import OrderRef
+from worker.state.scripts import Scripts
+from worker.state.window import WRITE_WITHIN_S, Timing
+
+log = structlog.get_logger(__name__)
+
+PAGE: Final = 100
+"""Rows of a whole page; one with fewer is the last."""
+
+T = TypeVar("T")
+
+
+class ReadingStopped(Exception):  # noqa: N818 (says what happened)
+    """The process ends: the reading was given up between two calls."""
+
+
+class Book:
+    """Reads one exchange's books for any of our users. Thread-safe.
+
+    Every method raises the client's errors, redis-py's, and ReadingStopped once `stopping` is set; each waits for its
+    slot, and uses the user's first account that the exchange lets in.
+    """
+
+    def __init__(self, scripts: Scripts, client: OkxClient, timing: Timing, stopping: Event) -> None:
+        self._scripts = scripts
+        self._client = client
+        self._timing = timing
+        self._stopping = stopping
+
+    def open_orders(self, user: User, filters: Mapping[str, str] | None = None) -> Iterator[list[Row]]:
+        """Every open order that the exchange's `filters` leave, newest first, page by page.
+
+        Once exhausted, the listing is complete: an order that was open all the while was in it, since a page begins
+        after an ordId, not at a place in a list that shifts. OutcomeUnknown if a page repeats an order.
+        """
+        seen: set[str] = set()
+        after = None
+        while True:
+            page = self._page(user, filters or {}, after)
+            ids = {row.get("ordId", "") for row in page}
+            if "" in ids or len(ids) < len(page) or ids & seen:
+                raise OutcomeUnknown("orders-pending repeats an order, or names none")
+            seen |= ids
+            yield page
+            if len(page) < PAGE:
+                return
+            after = page[-1]["ordId"]
+
+    def ended_orders(self, user: User, inst_type: str, after: str) -> list[Row]:
+        """One page of ended orders of an instType, newest first, older than the ordId `after`."""
+        return self.ask(
+            user,
+            f"{user.uid}:history",
+            user.reading.history,
+            lambda account, by: self._client.orders_history(account, inst_type=inst_type, after=after, write_by=by),
+        )
+
+    def order(self, user: User, ref: OrderRef) -> Row:
+        """One order as it stands; empty when the exchange knows none (any more)."""
+        return self.ask(
+            user,
+            f"{lane_of(user.uid, ref.instId)}:order",
+            user.reading.order,
+            lambda account, by: self._client.order(account, ref, write_by=by),
+        )
+
+    def _page(self, user: User, filters: Mapping[str, str], after: str | None) -> list[Row]:
+        return self.ask(
+            user,
+            f"{user.uid}:pending",
+            user.reading.pending,
+            lambda account, by: self._client.orders_pending(account, filters=filters, after=after, write_by=by),
+        )
+
+    def ask(self, user: User, meter: str, limit: int, call: Callable[[Credentials, float], T]) -> T:
+        """One call that weighs one slot of the meter; `call` gets the account and the monotonic instant to write by."""
+        for account in user.accounts[:-1]:
+            try:
+                return self._ask_as(account, meter, limit, call)
+            except NotAuthorised as error:
+                log.info("reading_refused", account=account.name, error=str(error))
+        return self._ask_as(user.accounts[-1], meter, limit, call)
+
+    def _ask_as(self, account: Credentials, meter: str, limit: int, call: Callable[[Credentials, float], T]) -> T:
+        slot = uuid.uuid4().hex
+        asked_at = self._take(meter, slot, limit)
+        came = "settle"
+        try:
+            return call(account, asked_at + WRITE_WITHIN_S)
+        except ExchangeError as error:
+            came = _slot_after(error)
+            raise
+        finally:
+            self._settle(meter, slot, came)
+
+    def _take(self, meter: str, slot: str, limit: int) -> float:
+        """Waits for a slot; the monotonic instant from just before it was asked for."""
+        argument = {
+            "meter": meter,
+            "call": slot,
+            "limit": limit,
+            "window_us": self._timing.window_us,
+            "open_us": self._timing.open_us,
+            "blackout_us": self._timing.blackout_us,
+        }
+        while True:
+            asked_at = time.monotonic()
+            wait_us = self._scripts.run("take", argument)["wait"]
+            if not wait_us and not self._stopping.is_set():
+                return asked_at
+            if self._stopping.wait(wait_us / 1e6):
+                raise ReadingStopped
+
+    def _settle(self, meter: str, slot: str, came: str) -> None:
+        """A slot that cannot be settled ends by itself, only later."""
+        argument = {"meter": meter, "call": slot, "slots": came, "window_us": self._timing.window_us}
+        try:
+            self._scripts.run("settle", argument)
+        except RedisError as error:
+            log.warning("slot_not_settled", meter=meter, error=str(error))
+
+
+def _slot_after(error: ExchangeError) -> str:
+    if isinstance(error, NeverSent):
+        return "release"
+    return "keep" if isinstance(error, DeadlinePassed) else "settle"

@@ -1,0 +1,145 @@
+"""Which cancels are not confirmed, and what did the book tell? Typed Python over `look`, `looked`, `confirm`."""
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+from redis import Redis
+
+from worker.books.confirm.proof import Believed, Finding, Unconfirmed, seen_as
+from worker.config.users import User
+from worker.okx.client import Row
+from worker.okx.instruments import lane_of
+from worker.state.chunks import parts
+from worker.state.claims import Exhausted
+from worker.state.jobs import read_jobs
+from worker.state.keys import JobId, Keys
+from worker.state.lanes import exhausted_in
+from worker.state.scripts import Scripts
+
+LOOKED_AT: Final = 5000
+"""Jobs of one look; one account may have 4,000 open orders."""
+
+LEASE_S: Final = 8
+"""A look may be silent so long: one reading call waits for a window and for its timeout."""
+_WRITTEN: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One look at a user's book, begun after the cancels of all `jobs` were answered."""
+
+    id: str
+    user: User
+    jobs: tuple[Unconfirmed, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of findings: jobs that ended, that are cancelled again, and that ended although maybe live."""
+
+    ended: int = 0
+    again: int = 0
+    exhausted: tuple[Exhausted, ...] = ()
+
+
+class Confirmations:
+    """The unconfirmed jobs of one runner; raises redis-py's errors."""
+
+    def __init__(self, redis: Redis, keys: Keys, scripts: Scripts, *, max_attempts: int, retention_s: int) -> None:
+        self._redis = redis
+        self._keys = keys
+        self._scripts = scripts
+        self._bounds = {"max_attempts": max_attempts, "retention_s": retention_s}
+
+    def begin(self, user: User) -> Look | None:
+        """The look that is ours until it ends or is silent for 8 s; None if another is on, or nothing is to be done."""
+        look = uuid.uuid4().hex
+        reply = self._look(look, user, LOOKED_AT)
+        if not reply["mine"]:
+            return None
+        since = {job: (reply["now"] - at) / 1e6 for job, at in reply["jobs"]}
+        return Look(look, user, tuple(self._unconfirmed(since)))
+
+    def renew(self, look: Look) -> None:
+        """The look goes on."""
+        self._look(look.id, look.user, 1)
+
+    def end(self, look: Look, *, again_in_s: float) -> int:
+        """The next look begins so much later; how many jobs are left for it."""
+        argument = {"uid": look.user.uid, "look": look.id, "after_us": round(again_in_s * 1e6)}
+        return int(self._scripts.run("looked", argument)["unconfirmed"])
+
+    def sooner(self, uid: str) -> None:
+        """Somebody may have missed something: the next look begins now."""
+        self._scripts.run("looked", {"uid": uid, "look": "", "after_us": 0})
+
+    def write(self, findings: Sequence[Finding]) -> Written:
+        """What the book told of jobs."""
+        return self._write([_told(finding) for finding in findings])
+
+    def pushed(self, uid: str, rows: Iterable[Row]) -> Written:
+        """What the exchange pushed; an order may be known to us by either id, and most are not ours at all."""
+        return self._write([told for row in rows for told in _pushed(uid, row)])
+
+    def _look(self, look: str, user: User, count: int) -> dict[str, Any]:
+        argument = {"uid": user.uid, "look": look, "exchange": user.exchange}
+        return self._scripts.run("look", {**argument, "lease_us": LEASE_S * 1_000_000, "count": count})
+
+    def _write(self, told: Sequence[Mapping[str, object]]) -> Written:
+        written = Written()
+        for part in parts(told, _WRITTEN):
+            argument = {"jobs": part, **self._bounds}
+            reply = self._scripts.run("confirm", argument)
+            written = Written(
+                written.ended + reply["ended"],
+                written.again + reply["again"],
+                written.exhausted + exhausted_in(reply),
+            )
+        return written
+
+    def _unconfirmed(self, since: Mapping[str, float]) -> Iterable[Unconfirmed]:
+        for job, fields in read_jobs(self._redis, self._keys, list(since)):
+            if fields.get("state") == "accepted":
+                yield _job(job, fields, since[job])
+
+
+def _job(job: str, fields: Mapping[str, Any], since_s: float) -> Unconfirmed:
+    return Unconfirmed(
+        id=job,
+        generation=int(fields["generation"]),
+        believed=cast("Believed", fields["believed"]),
+        since_s=since_s,
+        ord_id=_digits(fields.get("ord", "")),
+        looks=int(fields.get("looks", 0)),
+    )
+
+
+def _digits(told: str) -> str:
+    return told if told.isascii() and told.isdigit() else ""
+
+
+def _told(finding: Finding) -> dict[str, object]:
+    order = finding.job.order
+    return {
+        "id": finding.job.id,
+        "lane": lane_of(order.uid, order.inst_id),
+        "generation": finding.job.generation,
+        "ord": finding.job.exchange_id,
+        "act": finding.act,
+        "status": finding.status,
+        "message": finding.message,
+        "filled": finding.filled,
+        "looks": finding.looks,
+    }
+
+
+def _pushed(uid: str, row: Row) -> Iterable[dict[str, object]]:
+    inst_id, ord_id, client_id = (row.get(name, "") for name in ("instId", "ordId", "clOrdId"))
+    if not (inst_id and ord_id):
+        return
+    for order in (JobId(uid, inst_id, ord_id, None), *([JobId(uid, inst_id, None, client_id)] if client_id else [])):
+        finding = seen_as(Unconfirmed(str(order), 0, "accepted", 0.0, ord_id), row)
+        if finding.act == "end" and finding.status != "gone":
+            yield _told(finding)

@@ -1,0 +1,243 @@
+"""Is it off the book? Looks at the books of users with unconfirmed cancels, and hears the exchange's own pushes.
+
+A look lists all open orders, which began after the cancels of its jobs were answered. Who is still there is cancelled
+again; of the others the exchange is asked how they ended: many at once from the history, the rest one by one.
+"""
+
+import queue
+import random
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event, Thread
+from typing import Final
+
+import structlog
+from redis.exceptions import RedisError
+
+from worker.books.book import Book, ReadingStopped
+from worker.books.confirm.confirmations import Confirmations, Look, Written
+from worker.books.confirm.proof import LOOK_AGAIN_AFTER_S, Finding, Unconfirmed, overdue, seen_as, seen_open
+from worker.config.users import User
+from worker.okx.client import Row
+from worker.okx.errors import ExchangeError, NotAuthorised, Refused, Throttled
+from worker.okx.instruments import TYPES, type_of
+from worker.okx.orders import OrderRef
+from worker.sending.events import report_exhausted
+from worker.state.window import reading_pause_s
+
+log = structlog.get_logger(__name__)
+
+AT_ONCE: Final = 4
+SOON_S: Final = 0.15
+PAUSE_CAP_S: Final = 2.0
+"""The pause after a look grows with what it cost, up to this."""
+
+WORTH_A_PAGE: Final = 3
+"""Orders of one type whose endings are read from the history; fewer are asked for one by one."""
+
+BARREN_PAGES: Final = 3
+"""Pages in a row without one of ours, after which the exchange has forgotten them, or has them under another type."""
+
+ASKED_PER_LOOK: Final = 100
+_FAILED_S: Final = 1.0
+_THROTTLED_S: Final = 2.0
+_REFUSED_S: Final = 30.0
+_PUSHES: Final = 100_000
+
+
+class Confirmer:
+    """Looks for one worker. `users`: whose books it may read; `deadline_s`: how long it tries for an order."""
+
+    def __init__(
+        self,
+        confirmations: Confirmations,
+        book: Book,
+        users: Mapping[str, User],
+        stopping: Event,
+        *,
+        deadline_s: float,
+    ) -> None:
+        self._confirmations = confirmations
+        self._book = book
+        self._users = users
+        self._stopping = stopping
+        self._deadline_s = deadline_s
+        self._reading_since: dict[str, float] = {}
+        self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="look")
+        self._pushes: queue.Queue[tuple[str, Sequence[Row]] | None] = queue.Queue(_PUSHES)
+        self._hearing = Thread(target=self._hear, name="pushes", daemon=True)
+
+    def start(self) -> None:
+        """Pushes are heard from now on."""
+        self._hearing.start()
+
+    def admit_user(self, uid: str) -> None:
+        """From now on this user's book may be read: another one's would tell that all our orders are gone."""
+        self._reading_since[uid] = time.monotonic()
+
+    def look(self, uid: str) -> None:
+        """Looks at the user's book, on a thread of its own."""
+        if uid not in self._users:
+            log.warning("book_of_unknown_user", uid=uid, hint="every worker needs every account")
+        elif uid in self._reading_since and not self._stopping.is_set():
+            self._pool.submit(self._survive, uid)
+
+    def saw(self, uid: str, rows: Sequence[Row]) -> None:
+        """The exchange pushed these orders; returns at once. What is lost here is found by the next look."""
+        try:
+            self._pushes.put_nowait((uid, rows))
+        except queue.Full:
+            log.warning("pushes_dropped", uid=uid)
+
+    def missed(self, uid: str) -> None:
+        """Pushes may have been missed: the book is looked at now."""
+        try:
+            self._confirmations.sooner(uid)
+        except RedisError as error:
+            log.warning("look_not_hastened", uid=uid, error=str(error))
+
+    def stop(self) -> None:
+        """The looks that are on end after their present call; `stopping` has been set."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        if not self._pushes.full():
+            self._pushes.put_nowait(None)
+
+    def _survive(self, uid: str) -> None:
+        try:
+            look = self._confirmations.begin(self._users[uid])
+            if look:
+                self._confirmations.end(look, again_in_s=self._look(look))
+        except RedisError as error:
+            log.warning("look_failed", uid=uid, error=str(error))
+        except ReadingStopped:
+            return
+        except Exception:  # the lease lapses, and the next look begins
+            log.exception("look_broke", uid=uid)
+
+    def _look(self, look: Look) -> float:
+        """Reads and writes; seconds until the next look."""
+        try:
+            calls = self._read(look)
+        except ExchangeError as error:
+            log.warning("book_not_read", uid=look.user.uid, unconfirmed=len(look.jobs), error=str(error))
+            self._give_up(look, str(error))
+            return _pause_s(error)
+        return min(PAUSE_CAP_S, reading_pause_s(calls, least_s=SOON_S))
+
+    def _read(self, look: Look) -> int:
+        """One complete listing, then the endings; how many calls it took."""
+        calls, listed = 0, set[tuple[str, str]]()
+        for page in self._book.open_orders(look.user):
+            calls += 1
+            self._confirmations.renew(look)
+            listed.update(key for row in page for key in _keys(row))
+        still_open = [job for job in look.jobs if _key(job) in listed]
+        self._write([seen_open(job) for job in still_open])
+        ended = [job for job in look.jobs if _key(job) not in listed and not _waits(job)]
+        for found in self._endings(look.user, ended):
+            self._write(found)
+            self._confirmations.renew(look)
+            calls += 1
+        self._give_up(look, "still not told how it ended")
+        return calls
+
+    def _endings(self, user: User, jobs: Sequence[Unconfirmed]) -> Iterator[list[Finding]]:
+        """What each reading call told; of those that are asked for one by one, others with every look."""
+        left = {job.id: job for job in jobs}
+        for inst_type in TYPES:
+            group = {job.exchange_id: job for job in left.values() if job.exchange_id and inst_type in types_of(job)}
+            for found in self._from_history(user, inst_type, group):
+                for finding in found:
+                    left.pop(finding.job.id)
+                yield found
+        for job in random.sample(list(left.values()), min(len(left), ASKED_PER_LOOK)):
+            yield self._ask_for(user, job)
+
+    def _from_history(self, user: User, inst_type: str, wanted: dict[str, Unconfirmed]) -> Iterator[list[Finding]]:
+        """Each page begins at the newest one still wanted; one that is not there is left for asking by itself."""
+        barren = 0
+        while len(wanted) >= WORTH_A_PAGE and barren < BARREN_PAGES:
+            newest = max(wanted, key=int)
+            try:
+                page = self._book.ended_orders(user, inst_type, after=str(int(newest) + 1))
+            except Refused as error:
+                log.warning("history_refused", uid=user.uid, inst_type=inst_type, error=str(error))
+                return
+            found = [seen_as(wanted.pop(row["ordId"]), row) for row in page if row.get("ordId", "") in wanted]
+            wanted.pop(newest, None)
+            barren = 0 if found else barren + 1
+            yield found
+
+    def _ask_for(self, user: User, job: Unconfirmed) -> list[Finding]:
+        """How one order stands; what the exchange refuses to tell of it says nothing of the others."""
+        order = job.order
+        try:
+            row = self._book.order(user, OrderRef(order.inst_id, job.exchange_id or None, order.cl_ord_id))
+        except Refused as error:
+            log.warning("order_not_told", order=job.id, error=str(error))
+            return []
+        return [seen_as(job, row)]
+
+    def _give_up(self, look: Look, why: str) -> None:
+        """Time in which nobody could read does not count. Those that are found meanwhile are left alone."""
+        tried_s = time.monotonic() - self._reading_since[look.user.uid]
+        late = [overdue(job, why) for job in look.jobs if min(job.since_s, tried_s) > self._deadline_s]
+        if late:
+            self._write(late)
+
+    def _write(self, findings: Sequence[Finding]) -> None:
+        _report(self._confirmations.write(findings))
+
+    def _hear(self) -> None:
+        while not self._stopping.is_set() and (pushed := self._pushes.get()) is not None:
+            together: dict[str, list[Row]] = defaultdict(list)
+            while pushed is not None:
+                together[pushed[0]].extend(pushed[1])
+                pushed = None if self._pushes.empty() else self._pushes.get()
+            for uid, rows in together.items():
+                self._write_pushed(uid, rows)
+
+    def _write_pushed(self, uid: str, rows: Sequence[Row]) -> None:
+        try:
+            _report(self._confirmations.pushed(uid, rows))
+        except RedisError as error:
+            log.warning("pushes_lost", uid=uid, error=str(error))
+        except Exception:
+            log.exception("pushes_broke", uid=uid)
+
+
+def _report(written: Written) -> None:
+    report_exhausted(written.exhausted)
+    if written.again:
+        log.warning("still_live", orders=written.again, hint="accepted cancels without effect; they are sent again")
+
+
+def _keys(row: Row) -> Iterator[tuple[str, str]]:
+    """An open order is ours by its ordId, or by its client id where we know no ordId."""
+    yield "", row.get("ordId", "")
+    if row.get("clOrdId"):
+        yield row.get("instId", ""), row["clOrdId"]
+
+
+def _key(job: Unconfirmed) -> tuple[str, str]:
+    order = job.order
+    return ("", job.exchange_id) if job.exchange_id else (order.inst_id, order.cl_ord_id or "")
+
+
+def _waits(job: Unconfirmed) -> bool:
+    """The exchange did not know it, and is asked once more, but not yet."""
+    return bool(job.looks) and job.since_s < LOOK_AGAIN_AFTER_S
+
+
+def types_of(job: Unconfirmed) -> tuple[str, ...]:
+    """The instTypes under which the exchange may list its order."""
+    found = type_of(job.order.inst_id)
+    return ("SPOT", "MARGIN") if found == "SPOT" else (found,)
+
+
+def _pause_s(error: ExchangeError) -> float:
+    if isinstance(error, NotAuthorised):
+        return _REFUSED_S
+    return _THROTTLED_S if isinstance(error, Throttled) else _FAILED_S

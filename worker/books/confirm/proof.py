@@ -1,0 +1,106 @@
+"""What does the book prove about an order whose cancel was answered? Pure: what was seen in, what follows out.
+
+An order is off the book only when the exchange itself says how it ended. That it is missing from the open orders
+only says whose ending is worth asking for; that the exchange does not know it proves something only where the id
+cannot be on its way in.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from worker.state.keys import JobId
+
+SEND_AGAIN_AFTER_S: Final = 0.5
+"""An order still open so long after its cancel was answered is cancelled again: sooner, the cancel may be at work."""
+
+LOOK_AGAIN_AFTER_S: Final = 2.0
+"""An order that the exchange does not know is asked for once more so long after its cancel was answered."""
+
+OPEN: Final = frozenset({"live", "partially_filled"})
+_ENDED: Final = {"canceled": "canceled", "mmp_canceled": "canceled", "filled": "filled"}
+
+Believed = Literal["accepted", "gone", "exhausted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Unconfirmed:
+    """A job whose cancel was answered `since_s` ago; `believed` is what that answer said of its end.
+
+    `ord_id` is the exchange's id where the answer told it, `looks` how often the exchange did not know the order.
+    """
+
+    id: str
+    generation: int
+    believed: Believed
+    since_s: float
+    ord_id: str = ""
+    looks: int = 0
+
+    @property
+    def order(self) -> JobId:
+        """The order."""
+        return JobId.parse(self.id)
+
+    @property
+    def exchange_id(self) -> str:
+        """The ordId; "" for a client id whose order the cancel's answer did not name."""
+        return self.order.ord_id or self.ord_id
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What follows for one job: it ends with `status`, is cancelled `again`, or `stay`s to be looked at again."""
+
+    job: Unconfirmed
+    act: Literal["end", "again", "stay"]
+    status: str = ""
+    message: str = ""
+    filled: str = ""
+    looks: int = 0
+
+
+def seen_open(job: Unconfirmed) -> Finding:
+    """It is on the book, in a reading that began after its cancel was answered."""
+    if job.since_s < SEND_AGAIN_AFTER_S:
+        return Finding(job, "stay", looks=job.looks)
+    if job.believed == "exhausted":
+        return Finding(job, "end", "exhausted", "attempts used up, and it is still live on the book")
+    said = "its cancel was accepted" if job.believed == "accepted" else "the exchange said there was nothing to cancel"
+    return Finding(job, "again", message=f"still live on the book although {said}")
+
+
+def seen_as(job: Unconfirmed, row: Mapping[str, str]) -> Finding:
+    """The exchange told how it stands, or (no row) that it knows no such order."""
+    if not row:
+        return _unknown(job)
+    state = row.get("state", "")
+    if state in _ENDED and _may_be_another(job):
+        return Finding(job, "stay", looks=job.looks)
+    if status := _ENDED.get(state):
+        filled = row.get("accFillSz", "")
+        return Finding(job, "end", status, filled="" if filled == "0" else filled)
+    return seen_open(job) if state in OPEN else Finding(job, "stay", looks=job.looks)
+
+
+def _may_be_another(job: Unconfirmed) -> bool:
+    """A client id for which there was nothing to cancel may have named an older order, with its own on the way in."""
+    return not job.exchange_id and job.believed != "accepted" and job.since_s < LOOK_AGAIN_AFTER_S
+
+
+def overdue(job: Unconfirmed, why: str) -> Finding:
+    """The time for confirming is used up."""
+    believed = {"accepted": "its cancel was accepted", "gone": "the exchange said it is gone"}
+    said = believed.get(job.believed, "attempts used up")
+    return Finding(job, "end", "exhausted", f"{said}, but the book could not confirm it in time: {why}")
+
+
+def _unknown(job: Unconfirmed) -> Finding:
+    """An ordId of which cancel and reading both say that there is none is gone; else the order may be on its way in.
+
+    One whose cancel was accepted was there just now, and a client id may be cancelled before its order arrives.
+    """
+    sure = bool(job.exchange_id) and job.believed == "gone"
+    if not sure and (job.looks == 0 or job.since_s < LOOK_AGAIN_AFTER_S):
+        return Finding(job, "stay", looks=1)
+    return Finding(job, "end", "gone")

@@ -1,0 +1,218 @@
+"""Are the accounts who the settings say they are?
+
+Two accounts of one User ID must share lanes, or both would be too fast. So nothing is sent for a user before the
+exchange has told the uid of each of its accounts and no setting contradicts it.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from threading import Event, Thread
+from typing import Final
+
+import structlog
+from redis import Redis
+from redis.exceptions import RedisError
+
+from worker.config.users import User
+from worker.okx.client import AccountConfig, OkxClient
+from worker.okx.credentials import Credentials
+from worker.okx.errors import ClockSkew, ExchangeError, NotAuthorised
+from worker.state.keys import Keys
+from worker.state.lease import take_lease
+
+log = structlog.get_logger(__name__)
+
+ASK_EVERY_MS: Final = 2_000
+"""`account/config` allows 5 requests in 2 s per User ID; all workers together ask once in 2 s for an account."""
+
+REFUSED_MS: Final = 30_000
+"""Credentials that were refused are tried again this much later, by one worker of all."""
+
+REGISTERED_S: Final = 30
+"""How long a user stays registered for its UID setting after its last worker ended: longer than any slot."""
+
+KEEP_S: Final = 10.0
+PAUSE_S: Final = 0.2
+PAUSE_CAP_S: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Accounts whose `uid` settings the exchange contradicts, and how to mend that."""
+
+    accounts: tuple[str, ...]
+    text: str
+
+
+def conflicts(users: Mapping[str, User], told: Mapping[str, str]) -> list[Conflict]:
+    """Pure: `told` has the exchange's uid of each account by name; accounts not asked yet are left out."""
+    configured = {account.name: user.uid for user in users.values() for account in user.accounts}
+    pairs = [(name, configured[name], uid) for name, uid in sorted(told.items())]
+    found = [_wrong_uid(name, setting, uid) for name, setting, uid in pairs if setting.isdigit() and setting != uid]
+    found += _clashes(pairs, by=lambda pair: pair[2], other=lambda pair: pair[1], text=_APART)
+    found += _clashes(pairs, by=lambda pair: pair[1], other=lambda pair: pair[2], text=_TOGETHER)
+    return found
+
+
+_Pair = tuple[str, str, str]
+_APART = "are one User ID ({}) at the exchange, but have different UID settings; give them the same UID"
+_ELSEWHERE = "this User ID ({}) is served under UID {} by another worker or runner on this Redis; set the same UID"
+_TOGETHER = "have one UID setting ({}), but are different users at the exchange; give each its own UID"
+
+
+def _wrong_uid(name: str, setting: str, uid: str) -> Conflict:
+    return Conflict((name,), f"account {name} has UID {setting}, but the exchange says {uid}; correct the setting")
+
+
+def _clashes(
+    pairs: Iterable[_Pair], *, by: Callable[[_Pair], str], other: Callable[[_Pair], str], text: str
+) -> list[Conflict]:
+    groups: dict[str, list[_Pair]] = {}
+    for pair in pairs:
+        groups.setdefault(by(pair), []).append(pair)
+    return [
+        Conflict(names := tuple(pair[0] for pair in group), f"accounts {', '.join(names)} " + text.format(shared))
+        for shared, group in groups.items()
+        if len({other(pair) for pair in group}) > 1
+    ]
+
+
+class Identity(Thread):
+    """Asks until every account's uid is known; calls `admit` with the uid of each user that may be sent for."""
+
+    def __init__(
+        self,
+        redis: Redis,
+        keys: Keys,
+        client: OkxClient,
+        users: Mapping[str, User],
+        admit: Callable[[str], None],
+    ) -> None:
+        super().__init__(name="identity", daemon=True)
+        self._redis = redis
+        self._keys = keys
+        self._client = client
+        self._users = users
+        self._admit = admit
+        self._told: dict[str, str] = {}
+        self._admitted: set[str] = set()
+        self._stopping = Event()
+        self.problems: dict[str, str] = {}
+        """Account → why nothing is sent for it."""
+
+    def stop(self) -> None:
+        """Stops asking."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        """Asks what is not known yet, less often while nobody answers; then keeps our users registered."""
+        pause = PAUSE_S
+        while not self._stopping.is_set():
+            news = self._round()
+            done = len(self._admitted) == len(self._users)
+            pause = KEEP_S if done else PAUSE_S if any(news) else min(PAUSE_CAP_S, pause * 1.5)
+            self._stopping.wait(pause)
+
+    def _round(self) -> list[bool]:
+        """Which of the accounts asked for are known now; whatever goes wrong ends the round, never the thread."""
+        try:
+            news = [self._learn(account) for account in self._unknown()]
+            self._settle()
+        except Exception:
+            log.exception("identity_round_failed")
+            return []
+        return news
+
+    def _unknown(self) -> list[Credentials]:
+        every = (account for user in self._users.values() for account in user.accounts)
+        return [account for account in every if account.name not in self._told]
+
+    def _learn(self, account: Credentials) -> bool:
+        try:
+            uid = self._uid(account)
+        except (ExchangeError, RedisError) as error:
+            self._problem(account.name, f"{type(error).__name__}: {error}")
+            return False
+        if uid is None:
+            return False
+        self._told[account.name] = uid
+        self.problems.pop(account.name, None)
+        return True
+
+    def _uid(self, account: Credentials) -> str | None:
+        """From what any worker has learnt, else from the exchange if it is our turn to ask."""
+        key, field = self._keys.of("identity"), fingerprint(account)
+        known = self._redis.hget(key, field)
+        if known:
+            return str(known)
+        asking = self._keys.of("asking", field)
+        if not take_lease(self._redis, asking, for_ms=ASK_EVERY_MS, longest_ms=REFUSED_MS):
+            return None
+        uid = self._ask(account, asking)
+        self._redis.hset(key, field, uid)
+        return uid
+
+    def _ask(self, account: Credentials, asking: str) -> str:
+        try:
+            return self._config(account).uid
+        except NotAuthorised:
+            self._redis.set(asking, "1", px=REFUSED_MS)
+            raise
+
+    def _config(self, account: Credentials) -> AccountConfig:
+        asked_at = time.monotonic()
+        try:
+            return self._client.account_config(account)
+        except ClockSkew:
+            self._client.correct_clock(account.base_url, signed_at=asked_at)
+            return self._client.account_config(account)
+
+    def _settle(self) -> None:
+        bad = {name: conflict.text for conflict in conflicts(self._users, self._told) for name in conflict.accounts}
+        for name, text in bad.items():
+            self._problem(name, text)
+        for uid, user in self._users.items():
+            names = {account.name for account in user.accounts}
+            if names <= self._told.keys() and not names & bad.keys() and self._registered(user):
+                self._let_in(uid)
+
+    def _let_in(self, uid: str) -> None:
+        if uid not in self._admitted:
+            self._admitted.add(uid)
+            self._admit(uid)
+
+    def _registered(self, user: User) -> bool:
+        """Whether every worker of every runner on this Redis serves this User ID under the same UID setting."""
+        account = user.accounts[0]
+        key = self._keys.of("user", f"{account.base_url}|{self._told[account.name]}")
+        try:
+            served_as = self._register(key, user.uid)
+        except RedisError as error:
+            self._problem(account.name, f"{type(error).__name__}: {error}")
+            return False
+        if served_as == user.uid:
+            self.problems.pop(account.name, None)
+        else:
+            self._problem(account.name, _ELSEWHERE.format(self._told[account.name], served_as))
+        return served_as == user.uid
+
+    def _register(self, key: str, uid: str) -> str:
+        """The setting under which this User ID is served; read first, for a full Redis takes no key, not even this."""
+        if self._redis.get(key) == uid and self._redis.expire(key, REGISTERED_S):
+            return uid
+        if self._redis.set(key, uid, nx=True, ex=REGISTERED_S):
+            return uid
+        return str(self._redis.get(key))
+
+    def _problem(self, account: str, text: str) -> None:
+        if self.problems.get(account) != text:
+            self.problems[account] = text
+            log.error("account_not_ready", account=account, reason=text)
+
+
+def fingerprint(account: Credentials) -> str:
+    """Names a key at an address without showing it: what was learnt of another key says nothing of this one."""
+    text = f"{account.base_url}|{account.demo}|{account.api_key}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

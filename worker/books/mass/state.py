@@ -1,0 +1,72 @@
+"""How far is a mass cancel? Its state as a value, read from its fields in Redis; pure."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import cast
+
+from worker.books.mass.flat import State
+from worker.books.mass.scope import Scope
+from worker.state.times import time_of
+
+
+@dataclass(frozen=True, slots=True)
+class Mass:
+    """One mass cancel as it stands; its batch has the same id and holds its orders.
+
+    `matching` and `left_out` (reason → orders) are of the last complete listing, `listings` how many were complete,
+    `calls` what they cost. `flat_at`: since when the scope is empty. `trouble`: why the latest listing
+    was not complete.
+    """
+
+    batch_id: str
+    account: str
+    uid: str
+    scope: Scope
+    until_flat_s: float
+    urgent: bool
+    state: State
+    started_at: datetime
+    deadline_at: datetime
+    listings: int = 0
+    calls: int = 0
+    matching: int = 0
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    flat_since_us: int | None = None
+    flat_wall_us: int | None = None
+    ended_at: datetime | None = None
+    trouble: str = ""
+
+    @property
+    def flat_at(self) -> datetime | None:
+        """Since when nothing in scope is on the book; None while something is, or nobody asked."""
+        return time_of(self.flat_wall_us) if self.flat_wall_us else None
+
+    @property
+    def ended(self) -> bool:
+        """Nothing is listed any more."""
+        return self.state != "running"
+
+
+def read_mass(batch_id: str, raw: Mapping[str, str]) -> Mass:
+    """The mass cancel from its fields in Redis."""
+    return Mass(
+        batch_id=batch_id,
+        account=raw["account"],
+        uid=raw["uid"],
+        scope=Scope(**json.loads(raw["scope"])),
+        until_flat_s=int(raw["until_flat_us"]) / 1e6,
+        urgent=raw["urgent"] == "1",
+        state=cast("State", raw["state"]),
+        started_at=time_of(int(raw["started"])),
+        deadline_at=time_of(int(raw["deadline_wall"])),
+        listings=int(raw.get("listings", 0)),
+        calls=int(raw.get("calls", 0)),
+        matching=int(raw.get("matching", 0)),
+        left_out=json.loads(raw.get("left_out", "{}")),
+        flat_since_us=int(raw.get("flat_since") or 0) or None,
+        flat_wall_us=int(raw.get("flat_wall") or 0) or None,
+        ended_at=time_of(int(raw["ended"])) if "ended" in raw else None,
+        trouble=raw.get("trouble", ""),
+    )

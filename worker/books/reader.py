@@ -1,0 +1,97 @@
+"""How does a command read the exchange's books itself? Under the workers' windows, and only as who the account is."""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from threading import Event
+from typing import Final
+
+from worker.books.book import Book
+from worker.books.identity import Identity
+from worker.config.account import Account
+from worker.config.users import User, users_of
+from worker.okx.client import OkxClient
+from worker.state.store import Store
+from worker.state.window import Timing
+
+IDENTIFIED_WITHIN_S: Final = 10.0
+
+
+class NotReadableError(Exception):
+    """The account's book cannot be read from here; the message says why and what to do."""
+
+
+class Reader:
+    """Reads books for one command. `client` asks the exchange for anything else."""
+
+    def __init__(self, store: Store, client: OkxClient, book: Book, users: Mapping[str, User]) -> None:
+        self.client = client
+        self.book = book
+        self._accounts = store.settings.accounts
+        self._users = users
+        self._admitted: set[str] = set()
+        self._changed = Event()
+        self._asking = False
+        self._identity = Identity(store.redis, store.keys, client, users, self._admit)
+
+    def stop(self, timeout_s: float) -> None:
+        """No further question; waits for the answer to the last one."""
+        self._identity.stop()
+        if self._asking:
+            self._identity.join(timeout_s)
+
+    @property
+    def accounts(self) -> list[str]:
+        """The first account of each User ID that this process has credentials for."""
+        return [user.accounts[0].name for user in self._users.values()]
+
+    def account(self, name: str) -> Account:
+        """The account's settings; NotReadableError without credentials of it here."""
+        if name not in self._accounts:
+            raise NotReadableError(
+                f"account {name}: no credentials here, and this command asks the exchange itself; run it where a "
+                "worker's settings are"
+            )
+        return self._accounts[name]
+
+    def user(self, name: str) -> User:
+        """The account's user, once the exchange has said that it is who the settings say; else NotReadableError."""
+        user = self._users[self.account(name).uid]
+        self._ask()
+        ends = time.monotonic() + IDENTIFIED_WITHIN_S
+        while user.uid not in self._admitted:
+            self._changed.clear()
+            if time.monotonic() > ends:
+                why = self._identity.problems.get(name, "the exchange has not said who it is")
+                raise NotReadableError(f"account {name}: {why}; nothing was read")
+            self._changed.wait(0.1)
+        return user
+
+    def _ask(self) -> None:
+        """Nobody is asked who the accounts are before somebody wants to know."""
+        if not self._asking:
+            self._asking = True
+            self._identity.start()
+
+    def now_ms(self, user: User) -> float:
+        """The exchange's clock, as far as we know it."""
+        return self.client.time_s(user.base_url) * 1000
+
+    def _admit(self, uid: str) -> None:
+        self._admitted.add(uid)
+        self._changed.set()
+
+
+@contextmanager
+def reading(store: Store) -> Iterator[Reader]:
+    """A reader for the length of a block."""
+    settings, stopping = store.settings, Event()
+    client = OkxClient(timeout_s=settings.http_timeout_s, pool=2)
+    book = Book(store.scripts, client, Timing(settings.window_s, settings.http_timeout_s), stopping)
+    reader = Reader(store, client, book, users_of(settings))
+    try:
+        yield reader
+    finally:
+        stopping.set()
+        reader.stop(settings.http_timeout_s + 1)
+        client.close()

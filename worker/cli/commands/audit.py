@@ -1,0 +1,142 @@
+"""What was decided, by whom and why? The audit stream, or the story of one batch, in order."""
+
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Final
+
+import typer
+from rich.text import Text
+
+from worker.books.mass.scope import Scope
+from worker.cli import context
+from worker.cli.screen.mass_words import scope_words
+from worker.cli.screen.output import clean, iso, number, plain, plural, show
+from worker.cli.screen.render import counts_text
+from worker.operators.audit import Decision
+from worker.operators.story import read_story
+from worker.state.batches import UnknownBatchError
+
+DECISIONS_SHOWN: Final = 100
+_STYLES: Final = {"pause": "yellow", "resume": "green", "withdraw": "magenta", "retry": "cyan", "completed": "green"}
+
+
+def audit(
+    batch: Annotated[str | None, typer.Argument(help="A batch; every decision without one.")] = None,
+    *,
+    count: Annotated[
+        int | None, typer.Option("--count", "-n", min=1, help="Only the last so many; 100 without a batch.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
+) -> int:
+    """What was decided, by whom, when and why: the story of a batch, or every decision, the oldest first.
+
+    A batch's story has its own decisions, those about its account and lanes meanwhile, and its completions.
+    """
+    if batch is not None and not batch.strip():
+        raise UnknownBatchError(batch)
+    with context.opened() as store:
+        if batch is None:
+            shown = count or DECISIONS_SHOWN
+            told = store.audit.newest(shown + 1)
+        else:
+            told = read_story(store.redis, store.keys, store.audit, store.batches, batch)
+            shown = count or len(told)
+    _print(told[-shown:], as_json=as_json, in_batch=batch is not None)
+    if len(told) > shown and not as_json:
+        show(f"the last {number(shown)}; --count shows more")
+    return 0
+
+
+def _print(told: Sequence[Decision], *, as_json: bool, in_batch: bool) -> None:
+    if as_json:
+        sys.stdout.writelines(json.dumps(decision_json(decision), default=plain) + "\n" for decision in told)
+    elif told:
+        show(*(decision_line(decision, in_batch=in_batch) for decision in told))
+    else:
+        show("no decision yet")
+
+
+def decision_json(decision: Decision) -> dict[str, object]:
+    """One decision for programs; what has no sense for it is null."""
+    said: dict[str, object] = {"at": decision.at, "event": decision.event}
+    named = ("by", "reason", "batch_id", "account", "scope")
+    return said | {name: getattr(decision, name) or None for name in named} | {"facts": decision.facts}
+
+
+def decision_line(decision: Decision, *, in_batch: bool = False) -> Text:
+    """One line: when, what, by whom and why; `in_batch` the batch is known and left out."""
+    event = (f"{decision.event:<10}", _STYLES.get(decision.event, "bold"))
+    batch = "" if in_batch or not decision.batch_id else f"batch {clean(decision.batch_id)}: "
+    who = f"by {decision.by}" if decision.by else ""
+    why = clean(": ".join(filter(None, (who, decision.reason))))
+    return Text.assemble(iso(decision.at), "  ", event, "  ", batch, _what(decision), f"; {why}" if why else "")
+
+
+def _what(decision: Decision) -> Text:
+    if decision.event == "completed":
+        return counts_text(decision.facts["counts"]) or Text("no order")
+    return Text(clean(_WORDS.get(decision.event, _others)(decision)))
+
+
+def _submitted(decision: Decision) -> str:
+    facts = decision.facts
+    deadline = f"deadline {facts['deadline_s']} s" if "deadline_s" in facts else ""
+    labels = (f"{name}={value}" for name, value in facts["labels"].items())
+    said = (f"{plural(facts['size'], 'order')} of {decision.account}", "urgent" if facts["urgent"] else "", deadline)
+    return ", ".join(filter(None, [*said, *labels]))
+
+
+def _cancel_all(decision: Decision) -> str:
+    facts = decision.facts
+    flat = f"until empty for {facts['until_flat_s']:g} s" if facts["until_flat_s"] else ""
+    said = (f"{scope_words(Scope(**facts['scope']))} of {decision.account}", flat, "urgent" if facts["urgent"] else "")
+    labels = (f"{name}={value}" for name, value in facts["labels"].items())
+    return ", ".join(filter(None, [*said, f"deadline {facts['deadline_s']} s", *labels]))
+
+
+def _withdraw(decision: Decision) -> str:
+    facts = decision.facts
+    late = f"{number(facts['sent'])} too late" if facts["sent"] else ""
+    return ", ".join(filter(None, [f"{plural(facts['withdrawn'], 'order')} withdrawn", late]))
+
+
+def _retry(decision: Decision) -> str:
+    facts = decision.facts
+    joined = f"{number(facts['joined'])} joined another batch's" if facts["joined"] else ""
+    known = f"{number(facts['remembered'])} off the book already" if facts["remembered"] else ""
+    again = f"{plural(facts['opened'] + facts['joined'], 'order')} again, deadline {facts['deadline_s']} s"
+    return ", ".join(filter(None, [again, joined, known]))
+
+
+def _scope(decision: Decision) -> str:
+    kind, _, name = decision.scope.partition(":")
+    if kind == "lane":
+        return f"lane {name}"
+    others = ", ".join(other for other in decision.facts.get("accounts", ()) if other != decision.account)
+    return f"account {decision.account}" + (f" and with it {others}" if others else "")
+
+
+def _resume(decision: Decision) -> str:
+    ended = decision.facts.get("ended", ())
+    return ", ".join(
+        [_scope(decision), *(f"was paused by {e['by']}" if e["by"] else f"rested: {e['reason']}" for e in ended)]
+    )
+
+
+def _others(decision: Decision) -> str:
+    """A decision of which this module knows nothing more."""
+    facts = (f"{name}={value}" for name, value in decision.facts.items())
+    return ", ".join(filter(None, [decision.account, decision.scope, *facts]))
+
+
+_WORDS: Final[Mapping[str, Callable[[Decision], str]]] = {
+    "submitted": _submitted,
+    "cancel_all": _cancel_all,
+    "listed": lambda decision: f"nothing more is listed: {decision.facts['state']}",
+    "called_off": lambda _: "no further listing, no further order",
+    "withdraw": _withdraw,
+    "retry": _retry,
+    "pause": _scope,
+    "resume": _resume,
+}

@@ -1,0 +1,41 @@
+"""What is wrong here, and how is it mended? One line per point; FAIL makes the exit status 2, else ACT makes it 1."""
+
+from contextlib import closing
+
+from rich.table import Table
+from rich.text import Text
+
+from worker.cli import context
+from worker.cli.context import Json
+from worker.cli.errors import Exit
+from worker.cli.screen.output import clean, print_json, show, styled
+from worker.okx.client import OkxClient
+from worker.operators.check import run_checks
+from worker.operators.point import Point
+
+
+def check(*, as_json: Json = False) -> int:
+    """Redis, broker, exchange, accounts, workers, and what people must act on: what is wrong and how to mend it.
+
+    The exit status is 2 if any point FAILs, else 1 if a condition holds that somebody must ACT on.
+    """
+    points = []
+    with context.opened() as store, closing(OkxClient(timeout_s=store.settings.http_timeout_s, pool=1)) as client:
+        for point in run_checks(store, client):
+            points.append(point)
+            if not as_json:
+                show(_lines(point))
+    levels = {point.level for point in points}
+    if as_json:
+        print_json({"ok": not levels & {"FAIL", "ACT"}, "points": points})
+    return Exit.BAD if "FAIL" in levels else Exit.DEAD if "ACT" in levels else Exit.OK
+
+
+def _lines(point: Point) -> Table:
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(width=4)
+    grid.add_column(overflow="fold")
+    grid.add_row(styled(point.level), Text.assemble((f"{point.name}: ", "bold"), clean(point.text)))
+    if point.mend and point.level != "ok":
+        grid.add_row("", Text(f"→ {point.mend}", style="dim"))
+    return grid

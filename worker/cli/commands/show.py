@@ -1,0 +1,161 @@
+"""What can be read? The runner or one batch, the outcomes of a batch, and what was refused."""
+
+import csv
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+from typing import Annotated, Final
+
+import typer
+
+from worker.cli import context
+from worker.cli.commands.cancel_all import mass_status
+from worker.cli.context import Json, Watch
+from worker.cli.errors import CommandError, Exit, exit_of
+from worker.cli.screen.live import every, watch
+from worker.cli.screen.output import is_terminal, number, plural, print_json, show
+from worker.cli.screen.render import (
+    FIELDS,
+    batch_json,
+    batch_parts,
+    outcome_lines,
+    outcome_table,
+    refused_table,
+    rest_line,
+    row_json,
+    snapshot_json,
+    snapshot_parts,
+)
+from worker.operators.status import read_snapshot
+from worker.state.batches import BatchState, Row
+from worker.state.rests import read_pauses
+from worker.state.store import Store
+
+REFRESH_S: Final = 1.0
+ROWS_IN_TABLE: Final = 1_000
+
+
+class Status(StrEnum):
+    """The states of a job."""
+
+    QUEUED = "queued"
+    SENDING = "sending"
+    RETRYING = "retrying"
+    ACCEPTED = "accepted"
+    CANCELED = "canceled"
+    FILLED = "filled"
+    GONE = "gone"
+    REJECTED = "rejected"
+    EXHAUSTED = "exhausted"
+    WITHDRAWN = "withdrawn"
+
+
+class Format(StrEnum):
+    """How outcomes are printed."""
+
+    TABLE = "table"
+    JSONL = "jsonl"
+    CSV = "csv"
+
+
+def status(
+    batch: Annotated[str | None, typer.Argument(help="A batch; the whole runner without one.")] = None,
+    *,
+    follow: Watch = False,
+    as_json: Json = False,
+) -> int:
+    """Lanes, rates, workers, what rests and why; or one batch.
+
+    Of a batch the exit status is 1 if any of its orders was rejected or exhausted so far.
+    """
+    with context.opened() as store:
+        if batch is not None:
+            return _batch_status(store, batch, follow=follow, as_json=as_json)
+        return _runner_status(store, follow=follow, as_json=as_json)
+
+
+def _runner_status(store: Store, *, follow: bool, as_json: bool) -> int:
+    if follow:
+        watch(every(lambda: read_snapshot(store), REFRESH_S), draw=snapshot_parts, tell=snapshot_json, as_json=as_json)
+    snapshot = read_snapshot(store)
+    if as_json:
+        print_json(snapshot_json(snapshot))
+    else:
+        show(*snapshot_parts(snapshot))
+    return Exit.OK
+
+
+def _batch_status(store: Store, batch: str, *, follow: bool, as_json: bool) -> int:
+    if store.batches.state(batch).mass:
+        return mass_status(store, batch, follow=follow, as_json=as_json)
+    states: Iterator[BatchState] = iter([store.batches.state(batch)])
+    if follow:
+        states = store.batches.wait(batch, timeout_s=None)
+    last = watch(states, draw=batch_parts, tell=batch_json, as_json=as_json)
+    pauses = [] if as_json or last.complete else read_pauses(store, last.account)
+    if pauses:
+        show(*map(rest_line, pauses))
+    return exit_of(dead=last.dead)
+
+
+def outcomes(
+    batch: Annotated[str, typer.Argument(help="The batch's id.")],
+    *,
+    only: Annotated[
+        list[Status] | None, typer.Option("--status", help="Only orders in this state (repeatable).")
+    ] = None,
+    form: Annotated[
+        Format | None, typer.Option("--format", help="Default: table in a terminal, jsonl everywhere else.")
+    ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Every attempt, too (table and jsonl).")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format jsonl.")] = False,
+) -> int:
+    """What became of each order of a batch, one line each, in the order in which they were handed in.
+
+    The exit status is 1 if any order of the batch was rejected or exhausted so far, whatever is shown.
+    """
+    chosen = _format(form, as_json=as_json)
+    with context.opened() as store:
+        dead = store.batches.state(batch).dead
+        rows = [row for row in store.batches.rows(batch) if not only or row.status in only]
+    _print_rows(rows, chosen, verbose=verbose)
+    return exit_of(dead=dead)
+
+
+def _format(form: Format | None, *, as_json: bool) -> Format:
+    if as_json and form not in {None, Format.JSONL}:
+        raise CommandError("--json and --format contradict each other; give one of them")
+    return Format.JSONL if as_json else form or (Format.TABLE if is_terminal() else Format.JSONL)
+
+
+def _print_rows(rows: Sequence[Row], form: Format, *, verbose: bool) -> None:
+    if form is Format.TABLE:
+        shown = rows[:ROWS_IN_TABLE]
+        show(*(outcome_lines(shown) if verbose else [outcome_table(shown)]))
+        if len(rows) > ROWS_IN_TABLE:
+            show(f"and {number(len(rows) - ROWS_IN_TABLE)} more; --format jsonl or csv prints all")
+    elif form is Format.CSV:
+        writer = csv.DictWriter(sys.stdout, FIELDS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(row_json(row) for row in rows)
+    else:
+        sys.stdout.writelines(json.dumps(row_json(row, verbose=verbose)) + "\n" for row in rows)
+
+
+def refused(
+    count: Annotated[int, typer.Option("--count", "-n", min=1, max=100_000, help="How many, newest first.")] = 20,
+    *,
+    as_json: Json = False,
+) -> int:
+    """What could not be admitted: messages and rows with every reason, newest first."""
+    with context.opened() as store:
+        entries = store.refusals.newest(count)
+        left = store.refusals.count() - len(entries)
+    if as_json:
+        print_json(entries)
+    elif entries:
+        show(refused_table(entries), *([f"and {number(left)} older; --count shows more"] if left > 0 else []))
+    else:
+        show(f"{plural(0, 'message')} refused")
+    return Exit.OK

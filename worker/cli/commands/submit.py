@@ -1,0 +1,155 @@
+"""How are orders handed in from files? All bad rows are named and nothing is enqueued, unless `--skip-bad`."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated, Final
+
+import typer
+from redis.exceptions import RedisError
+
+from tasks.messages import CancelOrders, new_batch_id, parse_cancel_orders
+from worker.cli import context
+from worker.cli.context import Json
+from worker.cli.errors import CommandError, Exit, exit_of, joined, lines_of
+from worker.cli.orderfile import BadRow, read_orders
+from worker.cli.screen.live import BatchProgress
+from worker.cli.screen.output import clock, number, plural, print_json, show
+from worker.cli.screen.render import batch_json, batch_parts, rest_line
+from worker.state.admission import NotReplicatedError, Receipt
+from worker.state.batches import BatchState
+from worker.state.fleet import read_workers, troubles
+from worker.state.rests import Rest, read_pauses
+from worker.state.store import Store
+
+SOURCE: Final = "cli"
+_NOTHING: Final = "nothing was enqueued; mend the rows, or leave them out with --skip-bad"
+
+Label = Annotated[list[str] | None, typer.Option("--label", metavar="K=V", help="Kept with the batch (repeatable).")]
+
+
+def submit(
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE…", help="CSV, JSON Lines or OKX's orders-pending JSON; - reads stdin.")
+    ],
+    *,
+    account: Annotated[str, typer.Option(help="Whose orders these are.")],
+    batch_id: Annotated[str | None, typer.Option(help="The idempotency key; the same again completes it.")] = None,
+    urgent: Annotated[bool, typer.Option("--urgent", help="Before everything that is not urgent.")] = False,
+    reason: Annotated[str, typer.Option(help="Why, for people who look at the batch.")] = "",
+    requested_by: Annotated[str, typer.Option(help="Who asks.")] = "",
+    deadline: Annotated[int | None, typer.Option(metavar="S", min=1, max=86_400, help="Seconds; then give up.")] = None,
+    label: Label = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Until every order has its outcome.")] = False,
+    timeout: Annotated[float | None, typer.Option(metavar="S", min=0, help="Longest wait; then exit 3.")] = None,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave bad rows out (kept in refused).")] = False,
+    as_json: Json = False,
+) -> int:
+    """Hand in the orders of the files as one batch.
+
+    CSV has a header with instId and ordId or clOrdId. Without --wait, 0 means that every order is in Redis.
+    """
+    if timeout is not None and not wait:
+        raise CommandError("--timeout needs --wait")
+    found = read_orders(files)
+    _check_rows(found.bad, usable=len(found.orders), skip_bad=skip_bad)
+    asked = parse_cancel_orders(
+        account=account, orders=found.orders, urgent=urgent, reason=reason,
+        batch_id=new_batch_id() if batch_id is None else batch_id,
+        requested_by=requested_by, deadline_s=deadline, labels=_labels(label or []),
+    )  # fmt: skip
+    with context.opened() as store:
+        receipt = _admit(store, asked, found.bad)
+        if not as_json:
+            show(_receipt_line(receipt), *map(rest_line, _pauses(store, receipt)))
+        state = _wait(store, receipt, timeout) if wait else None
+    if as_json:
+        print_json(_json(receipt, found.bad, state))
+    elif state is not None:
+        show(*batch_parts(state))
+    return exit_of(dead=state.dead, complete=state.complete) if state else Exit.OK
+
+
+def _check_rows(bad: Sequence[BadRow], *, usable: int, skip_bad: bool) -> None:
+    if bad and not skip_bad:
+        raise CommandError(*map(str, bad), f"{plural(len(bad), 'bad row')} of {number(len(bad) + usable)}: {_NOTHING}")
+    if not usable:
+        raise CommandError(*map(str, bad), "the files hold no usable order; nothing was enqueued")
+    if bad:
+        sys.stderr.write(
+            joined([*map(str, bad), f"{plural(len(bad), 'bad row')} left out: these orders may still be live"])
+        )
+
+
+def _labels(pairs: Sequence[str]) -> dict[str, str]:
+    split = [pair.partition("=") for pair in pairs]
+    wrong = [name for name, equals, _ in split if not equals or not name]
+    if wrong:
+        raise CommandError(*(f"--label {name}: should be name=value" for name in wrong))
+    return {name: value for name, _, value in split}
+
+
+def _admit(store: Store, asked: CancelOrders, bad: Sequence[BadRow]) -> Receipt:
+    try:
+        receipt = store.admission.admit(asked)
+        for row in bad:
+            errors = [f"{row.source}:{row.line}: {error}" for error in row.errors]
+            store.refusals.add(row.payload, errors, source=SOURCE, batch_id=asked.batch_id, account=asked.account)
+    except (RedisError, NotReplicatedError) as error:
+        again = f"submit again with --batch-id {asked.batch_id}: it completes whatever was taken"
+        raise CommandError(*lines_of(error, context.redis_url()), again) from error
+    return receipt
+
+
+def _receipt_line(receipt: Receipt) -> str:
+    wait_s = max(0.0, (receipt.earliest_done_at - datetime.now(UTC)).total_seconds())
+    known = receipt.duplicates + receipt.known
+    parts = [
+        f"batch {receipt.batch_id}: {plural(receipt.size, 'order')} in {plural(receipt.lanes, 'lane')}",
+        f"{plural(known, 'duplicate')} ({_duplicates(receipt)})" if known else "no duplicates",
+        f"the exchange's limits allow the last to be sent in {wait_s:.1f} s, at {clock(receipt.earliest_done_at)}",
+    ]
+    return ", ".join(parts)
+
+
+def _pauses(store: Store, receipt: Receipt) -> list[Rest]:
+    """What keeps the batch from being sent although the exchange's limits would allow it."""
+    if not receipt.paused:
+        return []
+    return [rest for rest in read_pauses(store, receipt.account) if rest.scope in receipt.paused]
+
+
+def _duplicates(receipt: Receipt) -> str:
+    named = {
+        "more than once here": receipt.repeated,
+        "in the batch already": receipt.known,
+        "being cancelled already": receipt.joined,
+        "off the book already": receipt.remembered,
+    }
+    return ", ".join(f"{number(count)} {words}" for words, count in named.items() if count)
+
+
+def _wait(store: Store, receipt: Receipt, timeout: float | None) -> BatchState:
+    try:
+        state = BatchProgress().follow(store.batches.wait(receipt.batch_id, timeout_s=timeout))
+    except KeyboardInterrupt:
+        sys.stderr.write(joined([_goes_on(receipt.batch_id)]))
+        raise
+    except RedisError as error:
+        raise CommandError(*lines_of(error, context.redis_url()), _goes_on(receipt.batch_id)) from error
+    if not state.complete:
+        late = f"{plural(state.waiting, 'order')} of {number(state.size)} still waiting after {timeout:g} s"
+        why = troubles(read_workers(store.redis, store.keys), [receipt.account])
+        sys.stderr.write(joined([late, *why, _goes_on(receipt.batch_id)]))
+    return state
+
+
+def _goes_on(batch_id: str) -> str:
+    return f"the batch goes on without us; see: bulk-cancel status {batch_id} --watch"
+
+
+def _json(receipt: Receipt, bad: Sequence[BadRow], state: BatchState | None) -> dict[str, object]:
+    skipped = [{"source": row.source, "line": row.line, "errors": row.errors} for row in bad]
+    said = asdict(receipt) | {"duplicates": receipt.duplicates, "skipped": skipped}
+    return said | ({"state": batch_json(state)} if state else {})

@@ -1,0 +1,48 @@
+"""What must catch the eye in `status`? Orders that may be live, urgent work that waits, dead man's switches."""
+
+from datetime import datetime
+
+from rich.text import Text
+
+from worker.alerts.conditions import URGENT_TOO_OLD_S
+from worker.books.mass.state import Mass
+from worker.cli.screen.mass_words import listing_words, scope_words
+from worker.cli.screen.output import clean, clock, plural
+from worker.operators.status import Snapshot
+from worker.service.deadman import Switch
+
+
+def notices(snapshot: Snapshot) -> list[Text]:
+    """A line for each, none where there is nothing to say."""
+    lines = []
+    if snapshot.may_be_live:
+        may = (
+            f"{plural(snapshot.may_be_live, 'order')} may be live: their cancels were given up (see bulk-cancel check)"
+        )
+        lines.append(Text(may, style="bold red"))
+    if snapshot.oldest_urgent:
+        urgent = snapshot.oldest_urgent
+        style = "bold red" if urgent.waits_s > URGENT_TOO_OLD_S else ""
+        said = f"waits {urgent.waits_s:.1f} s in lane {urgent.lane}, of batch {clean(urgent.batch)}"
+        lines.append(Text.assemble(("urgent    ", "bold"), (said, style)))
+    lines += [_mass(mass) for mass in snapshot.masses]
+    return lines + [_switch(switch, snapshot.at) for switch in snapshot.switches]
+
+
+def _mass(mass: Mass) -> Text:
+    flat = f", until empty for {mass.until_flat_s:g} s" if mass.until_flat_s else ""
+    said = f"{clean(mass.batch_id)} of {mass.account}: {scope_words(mass.scope)}{flat}; {listing_words(mass)}"
+    return Text.assemble(("mass      ", "bold"), said)
+
+
+def _switch(switch: Switch, now: datetime) -> Text:
+    head = (f"switch    {switch.uid}: ", "bold")
+    if switch.armed_until is None or switch.armed_until < now:
+        ran_out = switch.armed_until or switch.ran_out
+        if ran_out is None:
+            return Text.assemble(head, "off")
+        said = f"ran out at {clock(ran_out)}: the exchange has most likely cancelled all orders"
+        return Text.assemble(head, (said, "bold red"))
+    last = clock(switch.refreshed_at) if switch.refreshed_at else "never"
+    said = f"all orders go at {clock(switch.armed_until)} unless refreshed; last {last} by {clean(switch.holder)}"
+    return Text.assemble(head, said)

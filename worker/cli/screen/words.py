@@ -1,0 +1,96 @@
+"""Which words tell an operator what a decision did? Values in, lines out; no I/O."""
+
+from collections.abc import Iterator, Sequence
+
+from worker.cli.screen.output import clean, iso, moment, number, plural
+from worker.operators.decisions import Paused, Rested, Resumed, Retried, Withdrawn
+from worker.operators.targets import Target
+
+
+def withdrawn_words(done: Withdrawn, *, called_off: bool) -> Iterator[str]:
+    """How many orders were taken back, and what of the others; whether it was a mass cancel that stopped looking."""
+    if called_off:
+        yield f"mass cancel {clean(done.state.batch_id)} called off: nothing more is listed or cancelled for it"
+    said = [
+        f"{plural(done.withdrawn, 'order')} withdrawn" if done.withdrawn else "nothing to withdraw",
+        f"too late for {plural(done.sent, 'order')} (sent already, going on)" if done.sent else "",
+        f"{plural(done.ended, 'order')} had ended before" if done.ended else "",
+    ]
+    yield f"batch {clean(done.state.batch_id)}: " + "; ".join(filter(None, said))
+    if not done.state.sealed:
+        yield "the batch is not handed in completely: what is handed in later under its id is not withdrawn"
+
+
+def retried_words(done: Retried, statuses: Sequence[str]) -> Iterator[str]:
+    """How many orders go again, until when, and what became of the others."""
+    state, batch = done.state, f"batch {clean(done.state.batch_id)}"
+    if not done.changed:
+        yield f"{batch}: nothing to retry: no order ended {' or '.join(statuses)} ({_counts(done)})"
+    elif not done.opened + done.joined:
+        yield f"{batch}: nothing is sent: {_off_the_book(done)}"
+    else:
+        ways = filter(None, [_joined(done), _off_the_book(done) if done.remembered else ""])
+        again = plural(done.opened + done.joined, "order") + " waiting again"
+        yield f"{batch}: " + "; ".join([f"{again}, until {iso(state.deadline_at)}", *ways])
+        yield f"see: bulk-cancel status {clean(state.batch_id)} --watch"
+    withdrawn = state.counts.get("withdrawn", 0)
+    if withdrawn and "withdrawn" not in statuses:
+        yield f"{plural(withdrawn, 'withdrawn order')} left as they are; --status withdrawn lets them go again"
+
+
+def _counts(done: Retried) -> str:
+    counts = [f"{number(count)} {status}" for status, count in sorted(done.state.counts.items())]
+    return ", ".join([*counts, *([f"{number(done.state.waiting)} waiting"] if done.state.waiting else [])])
+
+
+def _joined(done: Retried) -> str:
+    return f"{number(done.joined)} of them being cancelled already for another batch" if done.joined else ""
+
+
+def _off_the_book(done: Retried) -> str:
+    return f"{plural(done.remembered, 'order')} off the book by now, as another batch found"
+
+
+def paused_words(done: Paused) -> Iterator[str]:
+    """What is paused, whom else that holds back, and how it goes on."""
+    whom = _whom(done.target)
+    if not done.changed:
+        yield f"{whom} paused already since {moment(done.since)} {_why(done.by, done.reason)}; that pause stays"
+    else:
+        yield f"{whom} paused {_why(done.by, done.reason)}"
+    yield from _sharers(done.target)
+    yield "what is in flight finishes; orders that wait keep their deadlines and end as exhausted when they pass"
+    yield f"to go on: bulk-cancel resume {clean(done.target.name)}"
+
+
+def _whom(target: Target) -> str:
+    return f"lane {clean(target.name)}" if not target.account else f"account {clean(target.account)}"
+
+
+def _sharers(target: Target) -> Iterator[str]:
+    """An account is never alone in this: its User ID's other accounts send for the same lanes."""
+    others = [name for name in target.accounts if name != target.account]
+    if target.account and others:
+        uid = target.scope.partition(":")[2]
+        yield f"with it: {', '.join(others)} (one User ID, {clean(uid)}: they send for the same lanes)"
+
+
+def resumed_words(done: Resumed) -> Iterator[str]:
+    """What rested, since when and why."""
+    whom = _whom(done.target)
+    if not done.ended:
+        yield f"{whom} is neither paused nor at rest: nothing to resume"
+        return
+    yield f"{whom} resumed; orders that wait there are tried at once"
+    yield from _sharers(done.target)
+    yield from (f"it {_rested(rest)}" for rest in done.ended)
+
+
+def _rested(rest: Rested) -> str:
+    if rest.by:
+        return f"was paused since {moment(rest.since)} {_why(rest.by, rest.reason)}"
+    return f"rested ({clean(rest.scope)}) since {moment(rest.since)}: {clean(rest.reason)}"
+
+
+def _why(by: str, reason: str) -> str:
+    return clean(f"by {by}" + (f": {reason}" if reason else ""))

@@ -1,0 +1,70 @@
+"""Whose lanes are these? The exchange's User IDs, each with its accounts, its limits and its address."""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from worker.config.account import Account
+from worker.config.settings import Settings
+from worker.okx.credentials import Credentials
+from worker.state.window import BATCH_SIZE, Limits, ReadingLimits
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """One User ID of the exchange: any of its accounts may send what its lanes hold, best first."""
+
+    uid: str
+    accounts: tuple[Credentials, ...]
+    base_url: str
+    limits: Limits
+    batch_size: int
+    """Orders per batch request; 0: the single endpoint only."""
+    reading: ReadingLimits = field(default=ReadingLimits())
+    ws_url: str | None = None
+    """The private channel's address; None: there is to be no channel."""
+
+    @property
+    def exchange(self) -> str:
+        """The scope of the exchange's address."""
+        return f"exchange:{self.base_url}"
+
+
+def account_scope(name: str) -> str:
+    """The scope of one account's credentials."""
+    return f"account:{name}"
+
+
+def user_scope(uid: str) -> str:
+    """The scope of all that one User ID sends; only an operator lets it rest."""
+    return f"user:{uid}"
+
+
+def users_of(settings: Settings) -> dict[str, User]:
+    """The users that the configured accounts belong to, by uid."""
+    groups: defaultdict[str, list[Account]] = defaultdict(list)
+    for account in settings.accounts.values():
+        groups[account.uid].append(account)
+    return {uid: _user(uid, accounts, settings) for uid, accounts in groups.items()}
+
+
+def _user(uid: str, accounts: list[Account], settings: Settings) -> User:
+    whole = Limits(settings.limit_single, settings.limit_batch)
+    share = min(account.share for account in accounts)
+    limits = whole.scaled(share)
+    reading = ReadingLimits(settings.limit_pending, settings.limit_history, settings.limit_order).scaled(share)
+    single_only = limits.batch < 2 or any(account.endpoints == "single" for account in accounts)  # noqa: PLR2004
+    credentials = tuple(_credentials(account, settings) for account in accounts)
+    batch_size = 0 if single_only else BATCH_SIZE
+    ws_url = settings.ws_url_of(accounts[0])
+    return User(uid, credentials, credentials[0].base_url, limits, batch_size, reading, ws_url)
+
+
+def _credentials(account: Account, settings: Settings) -> Credentials:
+    return Credentials(
+        name=account.name,
+        api_key=account.api_key.get_secret_value(),
+        api_secret=account.api_secret.get_secret_value(),
+        passphrase=account.passphrase.get_secret_value(),
+        base_url=settings.base_url_of(account),
+        demo=account.demo,
+    )

@@ -1,1 +1,0 @@
-"""What operators decide, and what is told of it."""

@@ -1,0 +1,137 @@
+"""How does one request cross one connection, at most once and within one deadline?
+
+A `Wire` takes a request of `requests` over one connection, without a session: redirects, cookies, proxies and retries
+have no place here, and looking for them costs a twelfth of a call. Whether the first byte was written is the only
+thing that decides between `NeverSent` and `OutcomeUnknown`, whatever the exception.
+"""
+
+import ssl
+import time
+from urllib.parse import urlsplit
+
+import requests
+
+from worker.okx.errors import DeadlinePassed, ExchangeError, NeverSent, OutcomeUnknown, TooLate
+from worker.okx.wire.framing import AnswerReader, request_bytes
+from worker.okx.wire.sockets import DeadlineSocket, dial
+
+CONNECT_S = 1.0
+IDLE_S = 25.0
+RECEIVED_AT_ONCE = 1 << 16
+
+
+class Wire:
+    """One connection to one address, used by one thread at a time; opened when first needed, and again after `close`.
+
+    `context` is used for an https address. `timeout_s` bounds each call from its first byte to its last.
+    """
+
+    def __init__(self, base_url: str, *, context: ssl.SSLContext, timeout_s: float) -> None:
+        parts = urlsplit(base_url)
+        secure = parts.scheme == "https"
+        self.host, self.port = parts.hostname or "", parts.port or (443 if secure else 80)
+        self._context = context if secure else None
+        self._timeout_s = timeout_s
+        self._host_header = _host_header(self.host, self.port, default_port=443 if secure else 80)
+        self._sock: DeadlineSocket | None = None
+        self._reader = AnswerReader()
+        self._written = False
+        self._used_at = 0.0
+
+    def call(self, request: requests.PreparedRequest, *, write_by: float) -> tuple[int, bytes]:
+        """HTTP status and body; the connection is closed by any error but TooLate, which does not touch it.
+
+        Raises:
+            NeverSent: no connection; TooLate: the monotonic instant `write_by` had passed, or was too near to connect.
+            OutcomeUnknown: anything that went wrong from the first byte on.
+        """
+        self._written = False
+        try:
+            return self._exchange(request, write_by)
+        except TooLate:
+            raise
+        except Exception as error:
+            self.close()
+            raise failure(error, written=self._written) from error
+        except BaseException:
+            self.close()
+            raise
+
+    def open(self, *, by: float) -> None:
+        """Connect, unless connected, by the monotonic instant `by` and within CONNECT_S.
+
+        Raises:
+            OSError, UnicodeError: no connection.
+        """
+        self._connected(by)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it was opened, and not closed since by us."""
+        return self._sock is not None
+
+    def is_usable(self) -> bool:
+        """Whether the next call may go over this connection as it is."""
+        return self._sock is not None and not self.is_stale() and self._sock.is_quiet()
+
+    def is_stale(self, within_s: float = 0.0) -> bool:
+        """Whether it idled so long, or will have `within_s` from now, that the other side may be about to close it."""
+        return time.monotonic() + within_s - self._used_at > IDLE_S
+
+    def close(self) -> None:
+        """Reset the connection, if there is one."""
+        sock, self._sock = self._sock, None
+        if sock:
+            sock.close()
+
+    def _exchange(self, request: requests.PreparedRequest, write_by: float) -> tuple[int, bytes]:
+        """Write the request and read the whole answer."""
+        sock, data = self._connected(write_by), request_bytes(request, self._host_header)
+        self._written = True
+        sock.ends_at = time.monotonic() + self._timeout_s
+        sock.sendall_by(data, by=write_by)
+        answer = self._read(sock)
+        self._used_at = time.monotonic()
+        return answer
+
+    def _connected(self, by: float) -> DeadlineSocket:
+        if self._sock is None:
+            now = time.monotonic()
+            try:
+                self._sock = dial(self.host, self.port, context=self._context, by=min(by, now + CONNECT_S))
+            except TimeoutError:
+                if by - now < CONNECT_S / 2:  # that it was not there so fast says nothing of the other side
+                    raise TooLate("write_by passed") from None
+                raise
+            self._reader, self._used_at = AnswerReader(), time.monotonic()
+        return self._sock
+
+    def _read(self, sock: DeadlineSocket) -> tuple[int, bytes]:
+        self._reader.expect()
+        while not self._reader.done:
+            self._reader.feed(sock.receive(RECEIVED_AT_ONCE))
+        if not self._reader.keeps_open:
+            self.close()
+        return self._reader.answer
+
+
+def failure(error: Exception, *, written: bool) -> ExchangeError:
+    """What an exception of a call means; `written`: the first byte may have left."""
+    if isinstance(error, ExchangeError):
+        return error
+    if not written:
+        return NeverSent(_words(error))
+    if isinstance(error, TimeoutError | requests.Timeout):
+        return DeadlinePassed(_words(error))
+    return OutcomeUnknown(_words(error))
+
+
+def _words(error: Exception) -> str:
+    """Class and system error only: other texts may quote headers."""
+    cause = error.strerror if isinstance(error, OSError) else None
+    return f"{type(error).__name__}: {cause}" if cause else type(error).__name__
+
+
+def _host_header(host: str, port: int, *, default_port: int) -> str:
+    name = f"[{host}]" if ":" in host else host.encode("idna").decode()
+    return name if port == default_port else f"{name}:{port}"

@@ -1,0 +1,141 @@
+"""Who decided what, when and why? An append-only stream: what verbs write with their effect, and what `add` tells.
+
+A decision about a large batch takes several steps, with an entry each; readers get them as one, their counts added up.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Final, cast
+
+from redis import Redis
+
+from worker.state.keys import Keys
+from worker.state.times import time_of
+
+PAGE: Final = 500
+_COUNTS: Final = frozenset({"withdrawn", "sent", "ended", "opened", "joined", "remembered"})
+
+Raw = tuple[str, dict[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One decision; `event` says of which kind, `facts` what belongs to it; texts are empty where they have no sense.
+
+    `scope` is `user:<uid>` or `lane:<lane>` for a pause or its end; `steps` tells which entries are one decision.
+    """
+
+    at: datetime
+    event: str
+    by: str = ""
+    reason: str = ""
+    batch_id: str = ""
+    account: str = ""
+    scope: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    steps: str = ""
+
+
+class Audit:
+    """The stream `audit` of one runner, kept for `retention_s`; raises redis-py's errors."""
+
+    def __init__(self, redis: Redis, keys: Keys, *, retention_s: int) -> None:
+        self._redis = redis
+        self._key = keys.of("audit")
+        self._retention_s = retention_s
+
+    def add(
+        self,
+        event: str,
+        *,
+        by: str,
+        reason: str = "",
+        batch_id: str = "",
+        account: str = "",
+        scope: str = "",
+        facts: Mapping[str, object] | None = None,
+    ) -> None:
+        """Tells a decision that no verb writes itself; `facts` must be JSON."""
+        seconds, micros = self._redis.time()
+        entry = {"at": str(seconds * 1_000_000 + micros), "event": event, "by": by, "reason": reason}
+        entry |= {
+            "batch": batch_id,
+            "account": account,
+            "scope": scope,
+            "decision": "",
+            "facts": json.dumps(facts or {}),
+        }
+        oldest = max(0, (seconds - self._retention_s) * 1000)
+        self._redis.xadd(self._key, cast("dict[Any, Any]", entry), minid=oldest, approximate=True)
+
+    def read(self) -> Iterator[Decision]:
+        """Every decision that is kept, the oldest first, page by page."""
+        return _as_one(map(_decision, self._pages(newest_first=False)))
+
+    def newest(self, count: int) -> list[Decision]:
+        """The last `count` decisions, the oldest of them first."""
+        found: list[Decision] = []
+        for decision in _as_one(map(_decision, self._pages(newest_first=True))):
+            found.append(decision)
+            if len(found) == count:
+                break
+        return found[::-1]
+
+    def _pages(self, *, newest_first: bool) -> Iterator[dict[str, str]]:
+        """The entries as they are in the stream, `PAGE` at a time."""
+        after = ""
+        while True:
+            page = self._page(f"({after}" if after else "", newest_first=newest_first)
+            yield from (fields for _, fields in page)
+            if len(page) < PAGE:
+                return
+            after = page[-1][0]
+
+    def _page(self, bound: str, *, newest_first: bool) -> list[Raw]:
+        if newest_first:
+            return cast("list[Raw]", self._redis.xrevrange(self._key, max=bound or "+", count=PAGE))
+        return cast("list[Raw]", self._redis.xrange(self._key, min=bound or "-", count=PAGE))
+
+
+def _decision(raw: Mapping[str, str]) -> Decision:
+    return Decision(
+        at=time_of(int(raw["at"])),
+        event=raw["event"],
+        by=raw["by"],
+        reason=raw["reason"],
+        batch_id=raw["batch"],
+        account=raw["account"],
+        scope=raw["scope"],
+        facts=_facts(json.loads(raw["facts"])),
+        steps=raw["decision"],
+    )
+
+
+def _facts(raw: dict[str, Any]) -> dict[str, Any]:
+    """What verbs told, with times in the place of their µs: how a batch stood before, and the rests that ended."""
+    if raw.get("before"):
+        raw["before"]["at"] = time_of(raw["before"]["at"])
+    for rest in raw["ended"] if isinstance(raw.get("ended"), list) else ():
+        rest["since"] = time_of(rest["since"])
+    return raw
+
+
+def _as_one(decisions: Iterable[Decision]) -> Iterator[Decision]:
+    """Neighbours that are steps of the same decision, as one, in whichever order they come."""
+    last: Decision | None = None
+    for decision in decisions:
+        if last and decision.steps and decision.steps == last.steps:
+            last = _added(*sorted((last, decision), key=lambda each: each.at))
+            continue
+        if last:
+            yield last
+        last = decision
+    if last:
+        yield last
+
+
+def _added(first: Decision, then: Decision) -> Decision:
+    sums = {name: first.facts.get(name, 0) + then.facts.get(name, 0) for name in _COUNTS & first.facts.keys()}
+    return replace(first, facts={**then.facts, **first.facts, **sums})

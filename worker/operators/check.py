@@ -1,0 +1,229 @@
+"""Is everything that a runner needs in order, and how is each fault mended? One point per question, asked one by one.
+
+Nothing is changed: Redis is only read, the exchange is asked for its time and for each account's own configuration.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from worker.books.identity import conflicts
+from worker.config.faults import PREFIX
+from worker.config.settings import Settings, redacted
+from worker.config.urls import state_form
+from worker.config.users import User, users_of
+from worker.okx.client import AccountConfig, OkxClient
+from worker.okx.credentials import Credentials
+from worker.okx.errors import ExchangeError, NotAuthorised
+from worker.operators.point import Point
+from worker.operators.pressing import conditions
+from worker.operators.status import read_snapshot
+from worker.service.broker.config import QUEUES
+from worker.service.runtime import UnfitRedisError, check_redis
+from worker.state.admission import FULL_AT
+from worker.state.fleet import read_workers
+from worker.state.store import Store
+
+CLOCK_OK_S: Final = 1.0
+NEARLY_FULL: Final = 0.7
+STRAY: Final = "celery"
+"""The queue in which a message ends up whose producer named none."""
+
+
+def run_checks(store: Store, client: OkxClient) -> Iterator[Point]:
+    """Every point, as it is answered."""
+    settings = store.settings
+    yield from _redis(store)
+    yield from _broker(settings)
+    yield from _exchange(settings, client)
+    yield from _asked("workers", lambda: _workers(store))
+    yield from _asked("lanes", lambda: [_lanes(store)])
+    yield from conditions(store)
+
+
+def _lanes(store: Store) -> Point:
+    """Orders whose UID no account has any more are sent by nobody."""
+    served = {info.uid for info in store.directory.all().values()}
+    stranded = [lane for lane in read_snapshot(store).lanes if lane.waiting and lane.uid not in served]
+    if not stranded:
+        return Point("lanes", "ok", "every lane with orders has an account")
+    uids = ", ".join(sorted({lane.uid for lane in stranded}))
+    orders = sum(lane.waiting for lane in stranded)
+    return Point(
+        "lanes",
+        "FAIL",
+        f"{orders} orders wait for UID {uids}, which no account has",
+        "set UID back until they are done",
+    )
+
+
+def _asked(name: str, ask: Callable[[], list[Point]]) -> list[Point]:
+    try:
+        return ask()
+    except RedisError as error:
+        return [Point(name, "warn", f"not asked: {_brief(error)}", "mend Redis first")]
+
+
+def _redis(store: Store) -> list[Point]:
+    where = redacted(store.settings.redis_url)
+    try:
+        info: Mapping[str, Any] = store.redis.info()
+    except RedisError as error:
+        mend = f"start Redis there, or correct {PREFIX}REDIS_URL (address, user, password)"
+        away = Point("redis", "FAIL", f"no answer from {where}: {_brief(error)}", mend)
+        return [away, *(Point(name, "warn", "not asked: Redis is away", "") for name in ("persistence", "memory"))]
+    return [_version(info, where), *redis_points(info)]
+
+
+def _version(info: Mapping[str, Any], where: str) -> Point:
+    try:
+        check_redis(info)
+    except UnfitRedisError as error:
+        return Point("redis", "FAIL", f"{where}: {error}", "workers refuse to start on it")
+    return Point("redis", "ok", f"Redis {info['redis_version']} at {where} answers and evicts nothing")
+
+
+def redis_points(info: Mapping[str, Any]) -> list[Point]:
+    """Pure: persistence and memory, judged by what INFO says."""
+    return [_persistence(info), _memory(info)]
+
+
+def _persistence(info: Mapping[str, Any]) -> Point:
+    if info.get("aof_last_write_status", "ok") != "ok":
+        return Point("persistence", "FAIL", "the last write of the append-only file failed", "free the disk of Redis")
+    if not int(info.get("aof_enabled", 0)):
+        mend = "CONFIG SET appendonly yes, and in redis.conf; orders are lost otherwise when Redis restarts"
+        return Point("persistence", "warn", "appendonly is off: a restart forgets what was enqueued", mend)
+    return Point("persistence", "ok", "appendonly is on")
+
+
+def _memory(info: Mapping[str, Any]) -> Point:
+    limit, used = int(info.get("maxmemory", 0)), int(info["used_memory"])
+    if not limit:
+        mend = "set maxmemory below what the machine has: Redis then refuses instead of being killed"
+        return Point("memory", "warn", f"{_mib(used)} used, no maxmemory", mend)
+    share = used / limit
+    text = f"{_mib(used)} of {_mib(limit)} used ({share:.0%})"
+    if share >= FULL_AT:
+        return Point("memory", "FAIL", f"{text}: submit refuses from {FULL_AT:.0%}", "raise maxmemory")
+    return Point("memory", "warn" if share >= NEARLY_FULL else "ok", text, "raise maxmemory in time")
+
+
+def _mib(size: int) -> str:
+    return f"{size / 2**20:,.0f} MiB"
+
+
+def _broker(settings: Settings) -> list[Point]:
+    url, where = settings.broker_url.get_secret_value(), redacted(settings.broker_url)
+    if url.startswith("sentinel:"):
+        return [Point("broker", "warn", f"not asked: {where} is behind Sentinel", "ask redis-cli for its queues")]
+    try:
+        with Redis.from_url(state_form(url), socket_timeout=2, socket_connect_timeout=1) as broker:
+            lengths = {queue: int(broker.llen(queue)) for queue in (STRAY, *QUEUES)}
+    except RedisError as error:
+        mend = f"start it, or correct {PREFIX}BROKER_URL"
+        return [Point("broker", "FAIL", f"no answer from {where}: {_brief(error)}", mend)]
+    return [queue_point(lengths, where)]
+
+
+def queue_point(lengths: Mapping[str, int], where: str) -> Point:
+    """Pure: what the queues' lengths say; messages in `celery` are read by nobody."""
+    stray = lengths[STRAY]
+    if stray:
+        mend = 'a producer forgot queue="cancel" (or "urgent"); have it say so, and move or delete the list'
+        return Point("broker", "warn", f"{stray:,} messages lie in the queue {STRAY!r}, which nobody reads", mend)
+    waiting = ", ".join(f"{count:,} in {queue}" for queue, count in lengths.items() if count)
+    return Point("broker", "ok", f"{where} answers; " + (f"waiting: {waiting}" if waiting else "its queues are empty"))
+
+
+def _exchange(settings: Settings, client: OkxClient) -> Iterator[Point]:
+    users = users_of(settings)
+    if not users:
+        mend = f"workers need {PREFIX}ACCOUNTS__<NAME>__API_KEY and so on; producers do not"
+        yield Point("accounts", "warn", "no account is set up here", mend)
+    away: set[str] = set()
+    for address in sorted({user.base_url for user in users.values()}):
+        point = _clock(client, address)
+        yield point
+        away |= {address} if point.level == "FAIL" else set()
+    yield from _accounts(client, users, away)
+
+
+def _clock(client: OkxClient, address: str) -> Point:
+    try:
+        offset_s = client.measure_clock(address)
+    except ExchangeError as error:
+        mend = f"correct {PREFIX}OKX_BASE_URL (or the account's BASE_URL), or open the way there"
+        return Point("exchange", "FAIL", f"{address}: {type(error).__name__}: {error}", mend)
+    return clock_point(address, offset_s)
+
+
+def clock_point(address: str, offset_s: float) -> Point:
+    """Pure: the exchange's clock minus ours; requests are corrected by it, so it is a warning at most."""
+    text = f"{address} answers; its clock is {offset_s:+.3f} s from ours"
+    if abs(offset_s) > CLOCK_OK_S:
+        return Point("exchange", "warn", text, "have NTP set this machine's clock")
+    return Point("exchange", "ok", text)
+
+
+def _accounts(client: OkxClient, users: Mapping[str, User], away: set[str]) -> Iterator[Point]:
+    told: dict[str, str] = {}
+    for account in (account for user in users.values() for account in user.accounts):
+        name = f"account {account.name}"
+        if account.base_url in away:
+            yield Point(name, "warn", "not asked: the exchange does not answer", "mend the way to the exchange first")
+            continue
+        try:
+            config = client.account_config(account)
+        except ExchangeError as error:
+            yield _refusal(account, error)
+            continue
+        told[account.name] = config.uid
+        yield account_point(name, config)
+    for conflict in conflicts(users, told):
+        yield Point("uid", "FAIL", conflict.text, "until then nothing is sent for these accounts")
+
+
+def _refusal(account: Credentials, error: ExchangeError) -> Point:
+    name, text = f"account {account.name}", f"{type(error).__name__}: {error}"
+    if isinstance(error, NotAuthorised):
+        field = f"{PREFIX}ACCOUNTS__{account.name.upper()}__"
+        mend = f"correct {field}API_KEY, {field}API_SECRET, {field}PASSPHRASE, its DEMO or its BASE_URL (region)"
+        return Point(name, "FAIL", text, f"{mend}; or the key's IP list at the exchange")
+    return Point(name, "warn", f"not asked: {text}", "try again")
+
+
+def account_point(name: str, config: AccountConfig) -> Point:
+    """Pure: what the exchange tells of a key."""
+    if "trade" not in config.permissions:
+        has = ", ".join(config.permissions) or "none"
+        return Point(name, "FAIL", f"the key may not trade (permissions: {has})", "give the key the Trade permission")
+    bound = f"bound to {len(config.ip)} addresses" if config.ip else "not bound to an address"
+    return Point(name, "ok", f"the key works for User ID {config.uid}, may trade, {bound}")
+
+
+def _workers(store: Store) -> list[Point]:
+    workers = read_workers(store.redis, store.keys)
+    alive = sum(worker.alive for worker in workers)
+    problems = sorted({(name, why) for worker in workers for name, why in worker.problems.items()})
+    found = [Point("workers", "ok", f"{alive} alive")]
+    if not alive:
+        found = [Point("workers", "warn", "none is alive: nothing is sent", "start one: celery -A worker worker")]
+    served = {name for worker in workers if worker.alive for name in worker.accounts}
+    unserved = sorted(store.settings.accounts.keys() - served) if alive else []
+    found += [
+        Point("workers", "warn", f"none serves account {name}: nothing is sent for it", "every worker needs it")
+        for name in unserved
+    ]
+    return found + [_problem(name, why) for name, why in problems]
+
+
+def _problem(name: str, why: str) -> Point:
+    """What a worker says of itself."""
+    return Point("workers", "warn", f"{'nothing is sent for ' * name.startswith('account ')}{name}: {why}", "")
+
+
+def _brief(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -1,0 +1,203 @@
+"""How does the whole runner stand? Lanes, rests, workers, batches and totals, read without changing anything.
+
+One reading is not one instant: lanes are read in parts, so figures of a busy runner may differ by a moment.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from redis import Redis
+
+from worker.alerts.conditions import Urgent, may_be_live, oldest_urgent
+from worker.books.mass.state import Mass
+from worker.config.settings import Settings
+from worker.okx.instruments import uid_of
+from worker.service.deadman import Switch, read_switches
+from worker.state.batches import BatchState
+from worker.state.chunks import parts
+from worker.state.fleet import Worker, read_workers
+from worker.state.keys import Keys
+from worker.state.rests import Clock, Rest, read_clock, read_rests
+from worker.state.store import Store
+from worker.state.times import time_of
+from worker.state.window import Limits
+
+BATCHES_SHOWN: Final = 20
+_PART: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One lane: where its jobs are, slots used of each meter's limit, calls so far, and what holds it back."""
+
+    name: str
+    queued: int
+    sending: int
+    retrying: int
+    single_used: int
+    batch_used: int
+    limits: Limits
+    sent: int
+    refused: int
+    outcomes: Mapping[str, int]
+    rest: Rest | None
+
+    @property
+    def uid(self) -> str:
+        """The exchange's User ID."""
+        return uid_of(self.name)
+
+    @property
+    def meter(self) -> str:
+        """The instrument, or the family of options."""
+        return self.name.partition("/")[2]
+
+    @property
+    def waiting(self) -> int:
+        """Jobs without an outcome."""
+        return self.queued + self.sending + self.retrying
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything at one moment; `lanes` busiest first, `batches` the next `BATCHES_SHOWN` of `batches_waiting`."""
+
+    at: datetime
+    lanes: Sequence[Lane]
+    rests: Sequence[Rest]
+    workers: Sequence[Worker]
+    batches: Sequence[BatchState]
+    batches_waiting: int
+    refused: int
+    may_be_live: int = 0
+    oldest_urgent: Urgent | None = None
+    switches: Sequence[Switch] = ()
+    masses: Sequence[Mass] = ()
+    """Mass cancels that still list."""
+
+    @property
+    def alive(self) -> int:
+        """Workers alive."""
+        return sum(worker.alive for worker in self.workers)
+
+    @property
+    def waiting(self) -> int:
+        """Jobs without an outcome, over all lanes."""
+        return sum(lane.waiting for lane in self.lanes)
+
+    @property
+    def outcomes(self) -> Mapping[str, int]:
+        """Jobs that ended, by outcome, over all lanes known."""
+        return sum((Counter(lane.outcomes) for lane in self.lanes), Counter[str]())
+
+
+def read_snapshot(store: Store) -> Snapshot:
+    """The runner as it stands; raises redis-py's errors."""
+    redis, keys = store.redis, store.keys
+    clock = read_clock(redis, keys)
+    names: list[str] = [lane for lane, _ in redis.zscan_iter(keys.of("lanes"), count=1000)]
+    accounts = store.directory.all()
+    rests = {rest.scope: rest for rest in read_rests(store, clock, accounts, names)}
+    limits = {info.uid: info.limits for info in accounts.values()}
+    blackout = _blackout(clock)
+    lanes = [lane for part in parts(names, _PART) for lane in _lanes(store, clock, part, limits, rests)]
+    return Snapshot(
+        at=time_of(clock.wall),
+        lanes=sorted(lanes, key=lambda lane: (-lane.waiting, -lane.sent, lane.name)),
+        rests=[*([blackout] if blackout else []), *rests.values()],
+        workers=read_workers(redis, keys),
+        batches=store.batches.recent(BATCHES_SHOWN),
+        batches_waiting=int(redis.zcard(keys.of("deadlines"))),
+        refused=store.refusals.count(),
+        may_be_live=may_be_live(redis, keys, retention_s=store.settings.retention_s)[0],
+        oldest_urgent=oldest_urgent(redis, keys),
+        switches=read_switches(redis, keys, [info.uid for info in accounts.values()]),
+        masses=store.masses.running(),
+    )
+
+
+def blocked_until(redis: Redis, keys: Keys) -> datetime:
+    """Until when a restart of Redis forbids (or last forbade) sending; the epoch if never. Raises redis-py's errors."""
+    clock = read_clock(redis, keys)
+    return clock.at(clock.blocked_until) if clock.blocked_until else time_of(0)
+
+
+def _blackout(clock: Clock) -> Rest | None:
+    if clock.blocked_until <= clock.now:
+        return None
+    return Rest("redis", "Redis restarted and may have forgotten slots", clock.at(clock.blocked_until), probing=False)
+
+
+def _lanes(
+    store: Store,
+    clock: Clock,
+    names: Sequence[str],
+    limits: Mapping[str, Limits],
+    rests: Mapping[str, Rest],
+) -> Iterator[Lane]:
+    with store.redis.pipeline(transaction=False) as pipe:
+        for name in names:
+            for place in ("ready", "claimed", "later"):
+                pipe.zcard(store.keys.of(place, name))
+            pipe.zcount(store.keys.of("window", f"{name}:single"), f"({clock.now}", "+inf")
+            pipe.zrangebyscore(store.keys.of("window", f"{name}:batch"), f"({clock.now}", "+inf")
+            pipe.hgetall(store.keys.of("lane", name))
+        read = iter(pipe.execute())
+    for name, *figures, raw in zip(names, read, read, read, read, read, read, strict=True):
+        limit = limits.get(uid_of(name), _own_limits(store.settings))
+        own = rests.get(f"user:{uid_of(name)}") or rests.get(f"lane:{name}")
+        rest = own or _held(raw, clock, rests) or _unserved(name, limits, clock)
+        yield _lane(name, figures, raw, limit, rest)
+
+
+def _slots(calls: Iterable[str]) -> int:
+    """How many slots these calls of a batch window have: each says it at the end of its name."""
+    return sum(int(call.rpartition("/")[2]) for call in calls)
+
+
+def _lane(name: str, figures: Sequence[Any], raw: Mapping[str, str], limits: Limits, rest: Rest | None) -> Lane:
+    queued, sending, retrying, single, batch = figures
+    return Lane(
+        name=name,
+        queued=queued,
+        sending=sending,
+        retrying=retrying,
+        single_used=single,
+        batch_used=_slots(batch),
+        limits=limits,
+        sent=int(raw.get("sent", 0)),
+        refused=int(raw.get("refused", 0)),
+        outcomes={field[7:]: int(count) for field, count in raw.items() if field.startswith("status:")},
+        rest=rest,
+    )
+
+
+def _held(raw: Mapping[str, str], clock: Clock, rests: Mapping[str, Rest]) -> Rest | None:
+    """What a wider scope does to a lane: it says only until when, so the scope is the one that ends then."""
+    held = int(raw.get("held", 0))
+    if held <= clock.now:
+        return None
+    ends = clock.at(held)
+    near = (rest for rest in rests.values() if rest.until and abs(rest.until - ends) < timedelta(milliseconds=1))
+    return (
+        _blackout(clock)
+        or next(near, None)
+        or Rest("wider", "waits for its account or the exchange", ends, probing=False)
+    )
+
+
+def _unserved(name: str, served: Mapping[str, Limits], clock: Clock) -> Rest | None:
+    """Nobody sends for a lane whose UID no account has any more."""
+    uid = uid_of(name)
+    if uid in served:
+        return None
+    return Rest(
+        f"user:{uid}", f"no account has UID {uid}; set it back until this is done", clock.at(clock.now), probing=False
+    )
+
+
+def _own_limits(settings: Settings) -> Limits:
+    return Limits(settings.limit_single, settings.limit_batch)

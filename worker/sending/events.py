@@ -1,0 +1,93 @@
+"""What of a call is worth a line in the log? Quiet in the good case; stable event names for what people act on."""
+
+from collections.abc import Iterable
+from typing import Final
+
+import structlog
+
+from worker.alerts.alerts import Condition, alert
+from worker.alerts.conditions import by_credentials
+from worker.okx.codes import Verdict
+from worker.state.claims import Decided, Done, Exhausted, Grant, Job, Recorded
+
+log = structlog.get_logger(__name__)
+
+_DEAD: Final = ("rejected", "exhausted")
+_NEED_US: Final = (Verdict.BUG, Verdict.UNKNOWN)
+
+REFUSED: Final = "somebody else uses this meter, or our model of it is wrong"
+
+
+def report(done: Done, recorded: Recorded | None) -> None:
+    """A line for the call at DEBUG, one for each job that ended dead, one for each scope that rests or resumes."""
+    grant, call, result = done.grant, done.call, done.result
+    log.debug(
+        "call",
+        lane=grant.lane,
+        call=call.id,
+        meter=call.meter,
+        jobs=len(call.jobs),
+        batches=sorted({batch for job in call.jobs for batch in job.batches}),
+        slots=result.slots,
+        latency_ms=round(result.elapsed_s * 1000, 1),
+        stale=recorded.stale if recorded else None,
+    )
+    if recorded is None:
+        return  # nothing of it holds; the sender has said so
+    for decided in result.decided:
+        if decided.status in _DEAD and decided.act == "finish":
+            _dead(grant, decided)
+        if decided.act == "retry" and decided.verdict is Verdict.UNKNOWN and not decided.whole:
+            for about in _about(grant, decided):
+                log.warning("code_unknown", **about, hint="a row of the verdict table is missing")
+    if result.refused:
+        alert(Condition.LANE_REFUSED, grant.lane, {"lane": grant.lane, "meter": call.meter, "hint": REFUSED})
+    for rest in (*result.rests, *([result.strike] if result.strike else [])):
+        if rest.scope in recorded.rested and not by_credentials(rest.scope, rest.reason):
+            log.warning("scope_rests", scope=rest.scope, reason=rest.reason, first_s=rest.base_s, lane=grant.lane)
+    for scope in result.mended:
+        log.info("scope_resumes", scope=scope, lane=grant.lane)
+
+
+def report_exhausted(jobs: Iterable[Exhausted]) -> None:
+    """One alert for each job that a verb ended, in the words of those that a call ended."""
+    for job in jobs:
+        _may_be_live(_facts(job, job.job, job.lane, code=job.code, why=job.message))
+
+
+def report_lost(grant: Grant) -> None:
+    """A line for each job that stood in a lane without anything known of it: its order may still be live."""
+    for job in grant.lost:
+        log.error("job_lost", order=job, lane=grant.lane, hint="deleted by hand, or written by another version?")
+
+
+def _dead(grant: Grant, decided: Decided) -> None:
+    for about in _about(grant, decided):
+        if decided.status == "exhausted":
+            _may_be_live(about)
+        else:
+            log.error("order_rejected", **about, needs_us=decided.verdict in _NEED_US)
+
+
+def _may_be_live(facts: dict[str, object]) -> None:
+    """Whoever acts on it thinks in batches: a batch is sent once a minute, with the count of its orders."""
+    batches = facts["batches"]
+    subject = " ".join(batches) if isinstance(batches, tuple) else ""
+    alert(Condition.ORDER_MAY_BE_LIVE, subject or str(facts["lane"]), facts)
+
+
+def _about(grant: Grant, decided: Decided) -> Iterable[dict[str, object]]:
+    return (_facts(job, job.id, grant.lane, code=decided.code, why=decided.message) for job in decided.jobs)
+
+
+def _facts(job: Job | Exhausted, order: str, lane: str, *, code: str, why: str) -> dict[str, object]:
+    """Which order, for whom, and what was said of it."""
+    return {
+        "order": order,
+        "account": job.account,
+        "lane": lane,
+        "batches": job.batches,
+        "sCode": code,
+        "why": why,
+        "attempts": job.attempts,
+    }

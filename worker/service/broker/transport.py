@@ -1,0 +1,220 @@
+"""How does a message get from a Redis list to Celery and back, whatever is in it, whenever Redis goes away?
+
+kombu's Redis transport with these differences: a message of a queue travels as the bytes that were found
+there, under a delivery tag of our own, and goes back as the same bytes into the queue it came from (kombu
+trusts the sender's tag, exchange and priority, and loses what it cannot parse or route); and a connection
+that is gone is closed without raising (kombu kills a busy worker at a restart of Redis). What is left
+unacknowledged comes back after the visibility timeout.
+"""
+
+# mypy: allow-untyped-calls
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from queue import Empty
+from typing import TYPE_CHECKING, Final
+from uuid import uuid4
+
+import kombu.transport
+from kombu.transport import redis, virtual
+from kombu.utils.encoding import bytes_to_str
+from kombu.utils.json import loads
+
+if TYPE_CHECKING:
+    from redis import Redis
+    from redis.client import Pipeline
+
+logger: Final = logging.getLogger(__name__)
+_HERE: Final = "worker.service.broker.transport"
+REST_S: Final = 5.0
+"""How long a broker that did not answer is spared acknowledgements: each may block for seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Popped:
+    """What a queue held: its bytes, unread."""
+
+    raw: bytes
+    queue: str
+
+
+class Message(virtual.Message):
+    """A kombu message that keeps the bytes it came from in `raw` (a broadcast has none: it was in no queue).
+
+    Anything readable looks as kombu would show it, for consumers other than ours (replies to remote control);
+    anything else has an empty body.
+    """
+
+    booked = True
+
+    def __init__(self, payload: Popped | dict[str, object], channel: Channel, **kwargs: object) -> None:
+        if not isinstance(payload, Popped):
+            self.raw = b""
+            super().__init__(payload, channel=channel, **kwargs)
+            return
+        self.raw = payload.raw
+        self.queue = payload.queue
+        try:
+            super().__init__(_envelope(payload, loads(payload.raw)), channel=channel, **kwargs)
+        except Exception:  # noqa: BLE001  # whatever a sender can think of; the consumer says what is wrong
+            super().__init__(_envelope(payload, {}), channel=channel, **kwargs)
+        self._raw = payload.raw.decode("utf-8", "surrogateescape")  # what `QoS.append` stores and restores
+
+
+def _envelope(popped: Popped, found: dict[str, object]) -> dict[str, object]:
+    """The message as kombu wants it; compressed bodies stay so, for they may grow a thousandfold."""
+    headers, properties = dict(found.get("headers") or {}), dict(found.get("properties") or {})  # type: ignore[call-overload]
+    headers.pop("compression", None)
+    properties["delivery_tag"] = str(uuid4())
+    properties["delivery_info"] = {"exchange": "", "routing_key": popped.queue}
+    return {"body": "", **found, "headers": headers, "properties": properties}
+
+
+class QoS(redis.QoS):
+    """Acknowledgements that never raise, nor queue up behind a silent broker, nor keep a prefetch place."""
+
+    _rests_until = 0.0
+
+    def append(self, message: Message, delivery_tag: str) -> None:
+        """Book the message in Redis; where that fails it is popped already, so it goes on unbooked."""
+        try:
+            super().append(message, delivery_tag)
+        except Exception as error:  # noqa: BLE001  # raised here it would lose the message
+            logger.warning("a message could not be booked and is handled all the same: %r", error)
+            message.booked = False
+            virtual.QoS.append(self, message, delivery_tag)
+
+    def ack(self, delivery_tag: str) -> None:
+        """Forget the message; where Redis does not answer it stays there and is given out again."""
+        self._settle(delivery_tag, requeue=False)
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:  # noqa: FBT001, FBT002
+        """Forget the message, or put it back at the end of its queue."""
+        self._settle(delivery_tag, requeue=requeue)
+
+    def leave(self, delivery_tag: str) -> None:
+        """Free the message's place here but not in Redis: it comes again after the visibility timeout."""
+        virtual.QoS.ack(self, delivery_tag)
+
+    def restore_unacked(self, client: object = None) -> None:
+        """Give back what was not acknowledged, as far as Redis can be reached."""
+        try:
+            super().restore_unacked(client)
+        except Exception as error:  # noqa: BLE001  # kombu's state is half gone: also AttributeError
+            logger.warning("%d unacknowledged messages come again later: %r", len(self._delivered), error)
+            self._delivered.clear()
+
+    def _settle(self, delivery_tag: str, *, requeue: bool) -> None:
+        try:
+            if time.monotonic() < self._rests_until:
+                logger.debug("delivery %s comes again: the broker did not answer a moment ago", delivery_tag)
+            elif requeue:
+                self.restore_by_tag(delivery_tag, leftmost=True)
+            else:
+                self._remove_from_indices(delivery_tag).execute()
+        except Exception as error:  # noqa: BLE001  # raised here it would end the worker
+            self._rests_until = time.monotonic() + REST_S
+            logger.warning("the broker could not be told about a message, which comes again: %r", error)
+        finally:
+            self.leave(delivery_tag)
+
+
+class Channel(redis.Channel):
+    """A channel to one Redis server."""
+
+    QoS = QoS
+    Message = Message  # type: ignore[assignment]  # kombu reads the class attribute, not its type
+
+    _known: Redis | None = None
+
+    def _create_client(self, asynchronous: bool = False) -> Redis:  # noqa: FBT001, FBT002 (kombu's signature)
+        """One for the pool: kombu makes a client for each command, which costs more than the command.
+
+        The asynchronous ones each hold a connection, and stay their owner's.
+        """
+        if asynchronous:
+            return self._made(asynchronous=True)
+        if self._known is None or self._known.connection_pool is not self.pool:
+            self._known = self._made(asynchronous=False)
+        return self._known
+
+    def _made(self, *, asynchronous: bool) -> Redis:
+        made: Redis = super()._create_client(asynchronous)
+        return made
+
+    def _brpop_read(self, **options: object) -> bool:
+        """As kombu's, but what was popped is delivered unread."""
+        try:
+            found = self._brpop_reply(**options)
+            if not found:
+                raise Empty
+            key, raw = found
+            queue = bytes_to_str(key).rsplit(self.sep, 1)[0]
+            self._queue_cycle.rotate(queue)
+            self.connection._deliver(Popped(raw, queue), queue)  # noqa: SLF001
+            return True
+        finally:
+            self._in_poll = False
+            self._flush_brpop_reauth()
+
+    def _brpop_reply(self, **options: object) -> tuple[bytes, bytes] | None:
+        connection = self.client.connection
+        try:
+            reply: tuple[bytes, bytes] | None = self.client.parse_response(connection, "BRPOP", **options)
+        except self.connection_errors:
+            connection.disconnect()  # the next turn of the loop connects again
+            raise
+        return reply
+
+    def _do_restore_message(
+        self,
+        payload: str | dict[str, object],
+        exchange: str,
+        routing_key: str,
+        pipe: Pipeline,
+        leftmost: bool = False,  # noqa: FBT001, FBT002
+    ) -> None:
+        """Put the bytes back where they came from; `leftmost` is the far end. Others' as kombu does."""
+        if isinstance(payload, dict):
+            super()._do_restore_message(payload, exchange, routing_key, pipe, leftmost)
+            return
+        push = pipe.lpush if leftmost else pipe.rpush
+        push(routing_key, payload.encode("utf-8", "surrogateescape"))
+
+    def close(self) -> None:
+        """Close even if the last BRPOP is never answered."""
+        try:
+            super().close()
+        except self.connection_errors as error:
+            logger.info("the broker did not answer while a channel was closed: %r", error)
+            super().close()  # nothing is in flight any more
+
+
+class SentinelChannel(Channel, redis.SentinelChannel):
+    """A channel to the primary that Sentinel names."""
+
+
+class Transport(redis.Transport):
+    """`redis://`, `rediss://` and `redis+socket://`."""
+
+    Channel = Channel
+
+
+class SentinelTransport(redis.SentinelTransport):
+    """`sentinel://host:26379;sentinel://…`, with `master_name` among the transport options."""
+
+    Channel = SentinelChannel
+
+
+def register() -> None:
+    """Make plain Redis and Sentinel URLs of this process use these transports.
+
+    An alias rather than the setting `broker_transport`: kombu goes by the URL's scheme when it fails over to
+    the next URL, and only the scheme `rediss` turns on TLS.
+    """
+    names = {"redis": "Transport", "rediss": "Transport", "sentinel": "SentinelTransport"}
+    for scheme, name in names.items():
+        kombu.transport.TRANSPORT_ALIASES[scheme] = f"{_HERE}:{name}"
+        kombu.transport._transport_cache.pop(scheme, None)  # noqa: SLF001

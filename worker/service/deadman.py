@@ -1,0 +1,192 @@
+"""What if all of us die? Each user's switch at the exchange then cancels its orders, unless a worker kept it from that.
+
+One worker of all holds a user's switch and refreshes it; whoever asks first after its lease ended takes it over. The
+last to stop cleanly disarms it. **It is refreshed only by who could hold it in Redis a moment ago**: without Redis no
+order can be cancelled, and that is what the switch is for. So its time is also the longest outage of Redis that an
+account's orders survive; it is refreshed so often that nearly all of it is left when Redis goes away.
+
+Its times are those of the verbs' clock: by the wall clock, the last refresh would seem recent for hours after a step
+back.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from threading import Event, Thread
+from typing import Final
+
+import structlog
+from redis import Redis
+from redis.exceptions import RedisError
+
+from worker.config.users import User
+from worker.okx.client import OkxClient
+from worker.okx.credentials import Credentials
+from worker.okx.errors import ClockSkew, ExchangeError, OutcomeUnknown
+from worker.state.keys import Keys
+from worker.state.rests import Clock, read_clock
+from worker.state.scripts import Scripts
+from worker.state.times import time_of
+
+log = structlog.get_logger(__name__)
+
+ROUND_S: Final = 1.0
+"""Also the least time between two calls: the exchange takes one a second of a user."""
+
+REFRESH_CAP_S: Final = 5.0
+LEASE_S: Final = 3.0
+FRESH_S: Final = 4.0
+"""A worker that has not asked for so long is dead: there is nobody to hand over to."""
+
+DISARM_S: Final = 10.0
+_DISARMS: Final = 3
+
+
+class DeadMansSwitch(Thread):
+    """Keeps one user's switch armed while this worker runs; `timeout_s` after the last refresh the exchange acts."""
+
+    def __init__(self, scripts: Scripts, client: OkxClient, user: User, *, worker: str, timeout_s: int) -> None:
+        super().__init__(name=f"switch-{user.uid}", daemon=True)
+        self._scripts = scripts
+        self._client = client
+        self._user = user
+        self._worker = worker
+        self._timeout_s = timeout_s
+        self._every_s = min(REFRESH_CAP_S, timeout_s / 3)
+        self._failures = 0
+        self._problem = ""
+        self._stopping = Event()
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """Why the switch is not refreshed, for `status`; empty while all is well, or another worker holds it."""
+        return {f"dead man's switch {self._user.uid}": self._problem} if self._problem else {}
+
+    def stop(self) -> None:
+        """Hands over, or disarms if no other worker is left; `join` waits for that, up to `DISARM_S`."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        """Rounds until stopped; whatever goes wrong ends a round, never the thread."""
+        while not self._stopping.is_set():
+            self._survive(self._round)
+            self._stopping.wait(ROUND_S)
+        self._survive(self._leave)
+
+    def _survive(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except RedisError as error:
+            self._failed(f"not refreshed without Redis: {type(error).__name__}: {error}")
+        except Exception:
+            log.exception("switch_round_failed", uid=self._user.uid)
+
+    def _round(self) -> None:
+        """The exchange is told before anything is noted: whatever becomes of a note, the switch is refreshed."""
+        asked_at = time.monotonic()
+        held = self._scripts.run("hold", self._me(LEASE_S))
+        if not held["mine"]:
+            self._problem = ""
+            return
+        note = self._ran_out(held) if 0 < held["armed_until"] < held["now"] else {}
+        if held["now"] - held["refreshed"] >= self._every_s * 1e6:
+            note |= self._refresh(held["now"], write_by=asked_at + LEASE_S)
+        if note:
+            self._scripts.run("hold", self._me(LEASE_S, note))
+
+    def _refresh(self, now_us: int, *, write_by: float) -> dict[str, int]:
+        """Tells the exchange; returns what is to be noted, nothing if it failed."""
+        try:
+            self._tell(self._timeout_s, write_by=write_by)
+        except ExchangeError as error:
+            self._failed(f"{type(error).__name__}: {error}")
+            return {}
+        self._problem = ""
+        until_us = now_us + self._timeout_s * 1_000_000  # at the earliest: it counts from the call's arrival
+        return {"armed_until": until_us, "refreshed": now_us, "timeout_s": self._timeout_s}
+
+    def _leave(self) -> None:
+        fresh = {"fresh_us": round(FRESH_S * 1e6)}
+        if not self._scripts.run("leave", self._me(DISARM_S) | fresh)["last"]:
+            return
+        for _ in range(_DISARMS):
+            time.sleep(ROUND_S)  # since the last refresh, whoever made it
+            try:
+                self._tell(0, write_by=time.monotonic() + ROUND_S)
+            except ExchangeError as error:
+                self._failed(f"not disarmed: {type(error).__name__}: {error}")
+            else:
+                self._scripts.run("leave", self._me(0, {"armed_until": 0}) | fresh)
+                log.info("switch_disarmed", uid=self._user.uid)
+                return
+
+    def _tell(self, timeout_s: int, *, write_by: float) -> None:
+        """Arms, refreshes or (0) disarms, with the next account after each failure; raises ExchangeError."""
+        account, signed_at = self._account(), time.monotonic()
+        try:
+            armed = self._client.cancel_all_after(account, timeout_s, write_by=write_by)
+        except ClockSkew:
+            self._client.correct_clock(account.base_url, signed_at=signed_at)
+            raise
+        if armed != bool(timeout_s):
+            raise OutcomeUnknown(f"the exchange says that it is {'armed' if armed else 'off'}")
+
+    def _account(self) -> Credentials:
+        return self._user.accounts[self._failures % len(self._user.accounts)]
+
+    def _ran_out(self, held: Mapping[str, int]) -> dict[str, int]:
+        """Says so; returns what is to be noted."""
+        at_us = held["armed_until"] - held["now"] + held["wall"]
+        hint = "the exchange has most likely cancelled all orders of this user"
+        log.error("switch_ran_out", uid=self._user.uid, at=time_of(at_us).isoformat(), hint=hint)
+        return {"ran_out": at_us, "armed_until": 0}
+
+    def _failed(self, why: str) -> None:
+        self._failures += 1
+        if why != self._problem:
+            self._problem = why
+            log.error("switch_fails", uid=self._user.uid, error=why)
+
+    def _me(self, lease_s: float, note: Mapping[str, int] | None = None) -> dict[str, object]:
+        told = {name: str(value) for name, value in (note or {}).items()}
+        return {"uid": self._user.uid, "worker": self._worker, "lease_us": round(lease_s * 1e6), "note": told}
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """How a user's switch stands: its orders go at `armed_until` (None: off) unless `holder` refreshes it before.
+
+    `ran_out`: when it last was not refreshed in time, so that the exchange cancelled.
+    """
+
+    uid: str
+    holder: str
+    timeout_s: int
+    armed_until: datetime | None
+    refreshed_at: datetime | None
+    ran_out: datetime | None
+
+
+def read_switches(redis: Redis, keys: Keys, uids: Iterable[str]) -> list[Switch]:
+    """The switches of these users that were ever armed, within a day; raises redis-py's errors."""
+    wanted, clock = sorted(set(uids)), read_clock(redis, keys)
+    fields = ("holder", "timeout_s", "armed_until", "refreshed", "ran_out")
+    with redis.pipeline(transaction=False) as pipe:
+        for uid in wanted:
+            pipe.hmget(keys.of("switch", uid), *fields)
+        read = pipe.execute()
+    return [_switch(uid, fields, clock) for uid, fields in zip(wanted, read, strict=True) if fields[1]]
+
+
+def _switch(uid: str, fields: Sequence[str | None], clock: Clock) -> Switch:
+    holder, timeout_s, *times = fields
+    armed_until, refreshed, ran_out = (int(us or 0) for us in times)
+    return Switch(
+        uid,
+        holder or "",
+        int(timeout_s or 0),
+        clock.at(armed_until) if armed_until else None,
+        clock.at(refreshed) if refreshed else None,
+        time_of(ran_out) if ran_out else None,
+    )

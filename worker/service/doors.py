@@ -1,0 +1,109 @@
+"""What happens to a message at the door? Valid orders are admitted, all else is kept as refused."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+import structlog
+from celery.exceptions import Reject
+from redis.exceptions import RedisError
+
+from tasks.mass import CancelAll
+from tasks.messages import CancelOrders
+from tasks.reading import Refusal, read_cancel_all, read_cancel_order, read_cancel_orders
+from worker.service.runtime import current
+from worker.state.admission import AdmissionError, NotReplicatedError, RedisFullError
+from worker.state.directory import UnknownAccountError
+from worker.state.store import Store
+
+log = structlog.get_logger(__name__)
+
+PAUSE_S: Final = 0.5
+"""How long a message waits in hand before it goes back to the queue while Redis is away or full."""
+
+_PASSING: Final = (RedisFullError, NotReplicatedError)
+
+Read = tuple[CancelOrders | None, list[Refusal]]
+
+
+def take_cancel_orders(
+    args: Sequence[object], kwargs: Mapping[str, object], *, message_id: str, urgent_queue: bool
+) -> None:
+    """Admits a `tasks.cancel_orders` message."""
+    read = read_cancel_orders(args, kwargs, message_id=message_id)
+    _take(read, source="tasks.cancel_orders", urgent_queue=urgent_queue)
+
+
+def take_cancel_order(
+    args: Sequence[object], kwargs: Mapping[str, object], *, message_id: str, urgent_queue: bool
+) -> None:
+    """Admits a `tasks.cancel_order` message."""
+    read = read_cancel_order(args, kwargs, message_id=message_id)
+    _take(read, source="tasks.cancel_order", urgent_queue=urgent_queue)
+
+
+def take_cancel_all(args: Sequence[object], kwargs: Mapping[str, object], *, message_id: str) -> None:
+    """Takes a `tasks.cancel_all` message, as a whole or not at all."""
+    asked, refusals = read_cancel_all(args, kwargs, message_id=message_id)
+    _or_requeue(lambda store: _take_all(store, asked, refusals))
+
+
+def _take_all(store: Store, asked: CancelAll | None, refusals: Sequence[Refusal]) -> None:
+    if asked:
+        try:
+            for mass in store.masses.take(asked):
+                log.info("mass_taken", batch=mass.batch_id, account=mass.account, scope=mass.scope.asked)
+        except _PASSING:
+            raise
+        except (UnknownAccountError, AdmissionError) as error:
+            refusals = [_whole(asked, str(error))]
+    _keep(store, refusals, source="tasks.cancel_all")
+
+
+def _take(read: Read, *, source: str, urgent_queue: bool) -> None:
+    asked, refusals = read
+    if asked and urgent_queue:
+        asked = asked.model_copy(update={"urgent": True})
+    _or_requeue(lambda store: _admit(store, asked, refusals, source))
+
+
+def _admit(store: Store, asked: CancelOrders | None, refusals: Sequence[Refusal], source: str) -> None:
+    if asked:
+        try:
+            receipt = store.admission.admit(asked, refused=len(refusals))
+            log.info(
+                "batch_admitted",
+                batch=receipt.batch_id,
+                account=receipt.account,
+                orders=receipt.size,
+                new=receipt.new,
+            )
+        except _PASSING:
+            raise
+        except (UnknownAccountError, AdmissionError) as error:
+            refusals = [*refusals, _whole(asked, str(error))]
+    _keep(store, refusals, source=source)
+
+
+def _keep(store: Store, refusals: Sequence[Refusal], *, source: str) -> None:
+    for refusal in refusals:
+        store.refusals.add(
+            refusal.payload, refusal.errors, source=source, batch_id=refusal.batch_id, account=refusal.account
+        )
+
+
+def _whole(asked: CancelOrders | CancelAll, why: str) -> Refusal:
+    return Refusal(asked.model_dump_json(), (why,), batch_id=asked.batch_id, account=asked.account)
+
+
+def _or_requeue(work: Callable[[Store], None]) -> None:
+    """The message goes back to its queue when the state cannot take it now."""
+    runtime = current()
+    if runtime is None:
+        raise Reject("the worker is still starting", requeue=True)
+    try:
+        work(runtime.store)
+    except (RedisError, *_PASSING) as error:
+        log.warning("message_goes_back", error=str(error))
+        time.sleep(PAUSE_S)
+        raise Reject(str(error), requeue=True) from error

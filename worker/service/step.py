@@ -1,0 +1,70 @@
+"""When does the runtime start and stop within a Celery worker? A bootstep around it, before the broker's connection."""
+
+import sys
+import time
+from typing import Final
+
+import structlog
+from celery import bootsteps
+from celery.worker import WorkController
+from redis.exceptions import AuthenticationError, RedisError
+
+from worker.config.settings import redacted
+from worker.service.runtime import Runtime, UnfitRedisError, set_current
+from worker.state.scripts import PASSING
+
+log = structlog.get_logger(__name__)
+
+WAIT_FOR_REDIS_S: Final = 30.0
+
+
+class RunnerStep(bootsteps.StartStopStep):
+    """Starts after the pool, stops before it; refusing to start is SystemExit, all else Celery swallows."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def __init__(self, parent: WorkController, **options: object) -> None:
+        super().__init__(parent, **options)
+        self._runtime: Runtime | None = None
+
+    def start(self, parent: WorkController) -> None:
+        """Builds and starts the runtime once Redis answers."""
+        settings = parent.app.settings
+        runtime = Runtime(settings)
+        try:
+            _start(runtime)
+        except UnfitRedisError as error:
+            _refuse(str(error))
+        except RedisError as error:
+            _refuse(f"no answer from Redis at {redacted(settings.redis_url)}: {error}")
+        set_current(runtime)
+        self._runtime = runtime
+
+    def close(self, parent: WorkController) -> None:  # noqa: ARG002 (Celery's signature)
+        """SIGTERM: no new claims."""
+        if self._runtime:
+            self._runtime.close()
+
+    def stop(self, parent: WorkController) -> None:  # noqa: ARG002
+        """What is in flight is recorded."""
+        if self._runtime:
+            self._runtime.stop()
+
+    terminate = stop
+
+
+def _start(runtime: Runtime) -> None:
+    gives_up = time.monotonic() + WAIT_FOR_REDIS_S
+    while True:
+        try:
+            return runtime.start()
+        except PASSING as error:
+            if isinstance(error, AuthenticationError) or time.monotonic() > gives_up:
+                raise
+            log.warning("waiting_for_redis", error=str(error))
+            time.sleep(0.5)
+
+
+def _refuse(why: str) -> None:
+    print(f"bulk-cancel worker refuses to start: {why}", file=sys.stderr)  # noqa: T201 (logging may not be set up)
+    raise SystemExit(2)

@@ -1,0 +1,140 @@
+"""Which lanes are due? The waker's view of the board, and the upkeep that keeps its promises about once a second."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, cast
+
+from redis import Redis
+
+from worker.okx.instruments import lane_of
+from worker.state.chunks import parts
+from worker.state.claims import Exhausted
+from worker.state.keys import JobId, Keys
+from worker.state.lanes import exhausted_in
+from worker.state.scripts import Scripts
+
+BOOKS_PER_ROUND: Final = 100
+POSTPONE_US: Final = 1_000_000
+"""A lane that was taken, but got no turn, is due again after this."""
+
+IDLE_US: Final = 86_400_000_000
+SWEPT: Final = 1000
+EXPIRED: Final = 200
+SWEEP_LEASE_US: Final = 950_000
+QUIET_US: Final = 5_000_000
+"""A batch past its deadline of which nothing could end (it waits for the book) is read again after this."""
+
+WORKER_GONE_S: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Lanes to drain now, urgent ones first, users whose book is to be looked at, mass cancels to be taken up.
+
+    `next_s` are the seconds until the next is due (None: the board is empty). `more`: lanes are due for which there was
+    no room; `next_s` is that of books and mass cancels then.
+    """
+
+    lanes: tuple[str, ...]
+    users: tuple[str, ...]
+    masses: tuple[str, ...]
+    next_s: float | None
+    more: bool = False
+
+    @property
+    def any(self) -> bool:
+        """There was something to do; there may be more."""
+        return bool(self.lanes or self.users or self.masses)
+
+
+class Board:
+    """The board of one runner; raises redis-py's errors. A job that nobody confirms for `abandon_s` is given up."""
+
+    def __init__(
+        self, redis: Redis, scripts: Scripts, keys: Keys, *, retention_s: int, blackout_us: int, abandon_s: float
+    ) -> None:
+        self._redis = redis
+        self._scripts = scripts
+        self._keys = keys
+        self._retention_s = retention_s
+        self._blackout_us = blackout_us
+        self._abandon_us = round(abandon_s * 1e6)
+
+    def wake(self, room: int) -> Due:
+        """Takes what is due, `room` lanes at most; nobody else gets them for a second."""
+        argument = {
+            "room": room,
+            "count": BOOKS_PER_ROUND,
+            "postpone_us": POSTPONE_US,
+            "blackout_us": self._blackout_us,
+        }
+        reply = self._scripts.run("wake", argument)
+        next_s = None if reply["next"] < 0 else reply["next"] / 1e6
+        return Due(tuple(reply["lanes"]), tuple(reply["users"]), tuple(reply["masses"]), next_s, reply["more"])
+
+    def listen(self, timeout_s: float) -> bool:
+        """Waits for the bell; False after `timeout_s`, or up to 0.1 s later: Redis looks when it has time."""
+        return self._redis.blpop([self._keys.of("bell")], timeout=timeout_s) is not None
+
+    def beat(self, worker: str, facts: Mapping[str, object]) -> None:
+        """Says that this worker lives, and forgets those that have not said so for long."""
+        key, now = self._keys.of("workers"), self._redis.time()[0]
+        self._redis.hset(key, worker, json.dumps({**facts, "at": now}))
+        gone = [name for name, beat in self._redis.hgetall(key).items() if now - json.loads(beat)["at"] > WORKER_GONE_S]
+        if gone:
+            self._redis.hdel(key, *gone)
+
+    def leave(self, worker: str) -> None:
+        """Says that this worker has ended."""
+        self._redis.hdel(self._keys.of("workers"), worker)
+
+    def may_sweep(self) -> bool:
+        """True for one worker of the runner each second."""
+        return self._put_back((), lease_us=SWEEP_LEASE_US)
+
+    def sweep(self) -> list[Exhausted]:
+        """Ends what is past its deadline, puts lost lanes back; returns the jobs that it ended."""
+        self._repair()
+        return [ended for batch in self._overdue() for ended in self._expire(batch)]
+
+    def _repair(self) -> None:
+        lanes: list[str] = [lane for lane, _ in self._redis.zscan_iter(self._keys.of("lanes"), count=SWEPT)]
+        for part in parts(lanes, SWEPT):
+            self._put_back(part, lease_us=0)
+
+    def _put_back(self, lanes: Sequence[str], *, lease_us: int) -> bool:
+        return bool(self._scripts.run("repair", {"lanes": lanes, "idle_us": IDLE_US, "lease_us": lease_us})["mine"])
+
+    def _overdue(self) -> list[str]:
+        now = str(self._redis.hget(self._keys.of("clock"), "last") or 0)
+        found = self._redis.zrangebyscore(self._keys.of("deadlines"), "-inf", now, start=0, num=20)
+        return cast("list[str]", found)
+
+    def _expire(self, batch: str) -> Iterator[Exhausted]:
+        for jobs in self._waiting(batch):
+            argument = {
+                "batch": batch,
+                "jobs": jobs,
+                "again_us": POSTPONE_US,
+                "quiet_us": QUIET_US,
+                "abandon_us": self._abandon_us,
+                "retention_s": self._retention_s,
+            }
+            yield from exhausted_in(self._scripts.run("expire", argument))
+
+    def _waiting(self, batch: str) -> Iterator[list[dict[str, str]]]:
+        """The batch's waiting jobs with their lanes, in parts; at least one, so that it is looked at again."""
+        part: list[dict[str, str]] = []
+        for job, row in self._redis.hscan_iter(self._keys.of("rows", batch), count=SWEPT):
+            if not row.startswith("{"):
+                part.append(_place(job))
+            if len(part) == EXPIRED:
+                yield part
+                part = []
+        yield part
+
+
+def _place(job: str) -> dict[str, str]:
+    order = JobId.parse(job)
+    return {"id": job, "lane": lane_of(order.uid, order.inst_id)}

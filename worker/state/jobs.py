@@ -1,0 +1,26 @@
+"""What do jobs say of themselves? Many read at once, without a verb: whoever acts on it names their generation."""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, cast
+
+from redis import Redis
+
+from worker.state.chunks import parts
+from worker.state.keys import Keys
+
+_READ: Final = 500
+
+
+def read_jobs(redis: Redis, keys: Keys, jobs: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each job with what is known of it, nothing if it is forgotten; raises redis-py's errors."""
+    for part in parts(jobs, _READ):
+        read = cast("list[str | None]", redis.mget([keys.of("job", job) for job in part]))
+        for job, text in zip(part, read, strict=True):
+            yield job, _fields(text or "{}")
+
+
+def _fields(text: str) -> dict[str, Any]:
+    """Of a live job its place in line stands before its fields."""
+    place, _, fields = ("", "", text) if text.startswith("{") else text.partition(" ")
+    return {**json.loads(fields), **({"place": place} if place else {})}

@@ -1,0 +1,267 @@
+"""Which keys exist in Redis? Every name, with its type, meaning and time to live; only this module builds one.
+
+The Lua verbs use the same catalogue: `lua_preamble` turns each entry into a function of the table `K`, so that a
+template is written once. Windows and the clock carry no runner's prefix: the exchange does not know prefixes.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final, NamedTuple, Self
+
+from worker.okx.instruments import lane_of
+from worker.okx.orders import OrderRef
+
+EXCHANGE_WIDE: Final = "bulk-cancel"
+"""Root of the keys that all runners on one Redis share, whatever their prefix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One kind of key: `template` has `{}` for its id; `writers` are verbs (Lua) or modules."""
+
+    name: str
+    template: str
+    type: str
+    meaning: str
+    ttl: str
+    writers: str
+    shared: bool = False
+
+
+CATALOGUE: Final[tuple[Entry, ...]] = (
+    Entry(
+        "clock",
+        "clock",
+        "hash",
+        "last µs, skew µs, run_id, blocked_until µs, blackout µs (the longest that anybody waits)",
+        "none",
+        "all verbs",
+        shared=True,
+    ),
+    Entry(
+        "window",
+        "window:{}",
+        "zset",
+        "call/slots → µs at which these are free again",
+        "last slot, at least 10 min",
+        "claim, record, take, settle",
+        shared=True,
+    ),
+    Entry(
+        "accounts",
+        "accounts",
+        "hash",
+        "account → JSON: uid, endpoints, share (no secret)",
+        "none",
+        "worker start",
+    ),
+    Entry(
+        "identity",
+        "identity",
+        "hash",
+        "fingerprint of a key → its User ID at the exchange",
+        "none",
+        "identity",
+    ),
+    Entry(
+        "user",
+        "user:{}",
+        "string",
+        "User ID → the UID setting it is served under",
+        "30 s",
+        "identity",
+        shared=True,
+    ),
+    Entry(
+        "asking",
+        "asking:{}",
+        "string",
+        "a worker asks the exchange for this key's User ID",
+        "2 s",
+        "identity",
+    ),
+    Entry(
+        "batch",
+        "batch:{}",
+        "hash",
+        "what was asked, counters, sealed, completed",
+        "RETENTION_S",
+        "admit, mass, listed, retry, finish",
+    ),
+    Entry(
+        "rows",
+        "rows:{}",
+        "hash",
+        "job → waiting: 'n enqueued clOrdId'; ended: JSON",
+        "RETENTION_S",
+        "admit, retry, finish",
+    ),
+    Entry(
+        "job",
+        "job:{}",
+        "string",
+        "live: 'place JSON' (state, generation, attempts, account, batches, deadline, …); "
+        "ended: JSON (state, generation; result, or account and gave_up)",
+        "RETENTION_S",
+        "the mover",
+    ),
+    Entry("ready", "ready:{}", "zset", "job of the lane → place in line (urgent first)", "none", "the mover"),
+    Entry("later", "later:{}", "zset", "job of the lane → µs of its next attempt", "none", "the mover"),
+    Entry("claimed", "claimed:{}", "zset", "job of the lane → µs at which its claim ends", "none", "the mover"),
+    Entry(
+        "lane",
+        "lane:{}",
+        "hash",
+        "single_at, batch_at, held µs; counters, refused_at (wall µs)",
+        "7 days idle",
+        "claim, record",
+    ),
+    Entry(
+        "unconfirmed",
+        "unconfirmed:{}",
+        "zset",
+        "job of the user → µs of its cancel's answer",
+        "none",
+        "the mover",
+    ),
+    Entry("looks", "board:looks", "zset", "user with unconfirmed jobs → µs of the next look", "none", "board"),
+    Entry("looking", "looking:{}", "string", "the look at this user's book that is on", "8 s", "look"),
+    Entry(
+        "mass",
+        "mass:{}",
+        "hash",
+        "a mass cancel, by its batch: scope, state, what its listings saw, flat_since µs; times wall µs",
+        "running: none; ended: RETENTION_S",
+        "mass, listed",
+    ),
+    Entry("masses", "board:masses", "zset", "running mass cancel → µs of its next listing", "none", "board"),
+    Entry("listing", "listing:{}", "string", "the listing of this mass cancel that is on", "7 s", "list"),
+    Entry("claim", "claim:{}", "hash", "the grant as given; which calls are recorded", "120 s", "claim, record"),
+    Entry(
+        "rest",
+        "rest:{}",
+        "hash",
+        "scope at rest: until µs, level, since and next_wall (wall µs), reason, paused (by whom)",
+        "60 s after until; paused: none",
+        "claim, record, pause, resume",
+    ),
+    Entry("paused", "paused", "set", "scopes that an operator paused", "none", "pause, resume"),
+    Entry("waiting", "waiting:{}", "set", "lanes that wait for the end of a rest", "60 s after until", "claim, record"),
+    Entry("strikes", "strikes:{}", "string", "calls in a row that got no answer", "60 s", "record"),
+    Entry("urgent", "board:urgent", "zset", "lane with an urgent job in front → due µs", "none", "board"),
+    Entry("board", "board:normal", "zset", "any other lane with work → due µs", "none", "board"),
+    Entry("bell", "bell", "list", "at most one element: the board is due earlier", "none", "board"),
+    Entry("lanes", "lanes", "zset", "every lane → µs of its last admission", "none", "admit, confirm, retry, repair"),
+    Entry("seq", "seq", "string", "counter behind the place in line", "none", "admit"),
+    Entry("deadlines", "deadlines", "zset", "batch with waiting rows → deadline µs", "none", "admit, expire"),
+    Entry(
+        "may_be_live",
+        "may_be_live",
+        "zset",
+        "order whose cancel was given up, until one has it off the book → wall µs",
+        "RETENTION_S",
+        "finish",
+    ),
+    Entry("outcomes", "outcomes", "stream", "one entry per ended job", "RETENTION_S", "finish"),
+    Entry("audit", "audit", "stream", "one entry per decision of people", "RETENTION_S", "admit, decision"),
+    Entry("decision", "decision:{}", "hash", "step of a decision → what it answered", "120 s", "decision"),
+    Entry(
+        "refused",
+        "refused",
+        "stream",
+        "messages and rows that could not be admitted",
+        "RETENTION_S",
+        "the doors",
+    ),
+    Entry("witness", "witness:{}", "string", "the worker that attends this user's private channel", "3 s", "attend"),
+    Entry("workers", "workers", "hash", "worker → JSON heartbeat", "pruned after 10 s", "waker"),
+    Entry("sweep", "sweep", "string", "µs until which nobody else begins a sweep", "60 s", "repair"),
+    Entry("watch", "watch", "string", "whoever set it looks for conditions this second", "1 s", "watch"),
+    Entry("told", "told:{}", "string", "a condition that people were told of → since when it holds", "60 s", "watch"),
+    Entry(
+        "switch",
+        "switch:{}",
+        "hash",
+        "a user's dead man's switch: who holds it until µs, armed_until and refreshed µs, timeout_s, ran_out (wall µs)",
+        "1 day",
+        "hold, leave",
+        shared=True,
+    ),
+    Entry(
+        "switchers",
+        "switchers:{}",
+        "zset",
+        "worker that would hold this user's switch → µs last seen",
+        "1 day",
+        "hold, leave",
+        shared=True,
+    ),
+)
+
+_BY_NAME: Final = {entry.name: entry for entry in CATALOGUE}
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Builds the keys of one runner; `prefix` is `KEY_PREFIX`."""
+
+    prefix: str
+
+    def of(self, name: str, ident: str | None = None) -> str:
+        """The key of catalogue entry `name`, for `ident` where its template has a place for one."""
+        entry = _BY_NAME[name]
+        if ("{}" in entry.template) != (ident is not None):
+            raise ValueError(f"key {name!r}: {'needs an' if ident is None else 'takes no'} id")
+        return f"{self._root(entry)}:{entry.template.format(ident)}"
+
+    def _root(self, entry: Entry) -> str:
+        return EXCHANGE_WIDE if entry.shared else self.prefix
+
+
+def lua_preamble(body: str) -> str:
+    """The Lua table `K` of functions, one per catalogue entry that `body` uses; `KEYS[1]` is the runner's prefix."""
+    used = set(re.findall(r"\bK\.(\w+)", body))
+    return "\n".join(["local K = {}", *(_lua_function(entry) for entry in CATALOGUE if entry.name in used)]) + "\n"
+
+
+def _lua_function(entry: Entry) -> str:
+    root = f"'{EXCHANGE_WIDE}:'" if entry.shared else "KEYS[1] .. ':'"
+    head, found, _ = entry.template.partition("{}")
+    argument, tail = ("id", " .. id") if found else ("", "")
+    return f"function K.{entry.name}({argument}) return {root} .. '{head}'{tail} end"
+
+
+class JobId(NamedTuple):
+    """Which order a job cancels: User ID, instrument and one id. Its text is the job's id in Redis."""
+
+    uid: str
+    inst_id: str
+    ord_id: str | None
+    cl_ord_id: str | None
+
+    def __str__(self) -> str:
+        """The id in Redis, such as `446/BTC-USDT/o2510789768709120`."""
+        return f"{self.uid}/{self.inst_id}/" + (f"o{self.ord_id}" if self.ord_id else f"c{self.cl_ord_id}")
+
+    @property
+    def lane(self) -> str:
+        """The lane in which the job waits."""
+        return lane_of(self.uid, self.inst_id)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The inverse of `str`; raises ValueError for anything else."""
+        return cls(text.partition("/")[0], *order_of(text))
+
+
+def order_of(job: str) -> OrderRef:
+    """The order that a job cancels, as the exchange is told of it; raises ValueError for what is no job's id."""
+    uid, _, order = job.partition("/")
+    inst_id, _, named = order.partition("/")
+    ident = named[1:]
+    if uid and inst_id and ident and "\n" not in ident:
+        if named[0] == "o":
+            return OrderRef(inst_id, ident)
+        if named[0] == "c":
+            return OrderRef(inst_id, None, ident)
+    raise ValueError(f"not a job id: {job!r}")

@@ -1,0 +1,170 @@
+"""How are jobs claimed and what came of them recorded? Typed Python over the verbs `claim` and `record`."""
+
+import time
+import uuid
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from operator import attrgetter
+from typing import Any, Final
+
+from worker.config.users import User, account_scope
+from worker.state.claims import Call, Decided, Done, Exhausted, Grant, Job, Recorded, RestFor
+from worker.state.keys import order_of
+from worker.state.scripts import Scripts
+from worker.state.window import Timing
+
+STRIKES: Final = 5
+
+CONFIRM_AFTER_US: Final = 100_000
+"""A book is looked at so long after a cancel was accepted: cancels take effect a little later, and come in numbers."""
+
+
+class Lanes:
+    """Claims and records for all lanes of one runner; `retention_s` is how long ended jobs are remembered.
+
+    `confirm`: what became of an order whose last attempt has no answer is asked of the book before it is given up.
+    """
+
+    def __init__(
+        self, scripts: Scripts, timing: Timing, *, max_attempts: int, retention_s: int, confirm: bool = False
+    ) -> None:
+        self._scripts = scripts
+        self._timing = timing
+        self._max_attempts = max_attempts
+        self._retention_s = retention_s
+        self._confirming = {"confirm_us": CONFIRM_AFTER_US} if confirm else {}
+
+    def claim(self, lane: str, user: User, *, permits: int) -> Grant:
+        """At most `permits` calls of the lane, with their jobs and slots; raises redis-py's errors."""
+        claim, asked_at = uuid.uuid4().hex, time.monotonic()
+        argument = {
+            **_meters(user),
+            "window_us": self._timing.window_us,
+            "retention_s": self._retention_s,
+            "lane": lane,
+            "claim": claim,
+            "permits": permits,
+            "exchange": user.exchange,
+            "accounts": [account_scope(account.name) for account in user.accounts],
+            "hold_us": self._timing.hold_us,
+            "open_us": self._timing.open_us,
+            "blackout_us": self._timing.blackout_us,
+            "max_attempts": self._max_attempts,
+            **self._confirming,
+        }
+        reply = self._scripts.run("claim", argument)
+        return Grant(
+            lane,
+            claim,
+            user,
+            reply["account"],
+            tuple(reply["probes"]),
+            _due(reply["due"]),
+            reply["reason"],
+            tuple(_call(call) for call in reply["calls"]),
+            asked_at,
+            exhausted_in(reply),
+            tuple(reply["lost"]),
+        )
+
+    def record(self, calls: Sequence[Done]) -> list[Recorded]:
+        """Writes what came of calls, each once however often it is given; raises redis-py's errors."""
+        argument = {
+            "window_us": self._timing.window_us,
+            "retention_s": self._retention_s,
+            "confirm_us": CONFIRM_AFTER_US,
+            "calls": [_done(done) for done in calls],
+        }
+        reply = self._scripts.run("record", argument)
+        return [
+            Recorded(_due(reply["due"][done.grant.lane]), said["stale"], tuple(said["rested"]))
+            for done, said in zip(calls, reply["calls"], strict=True)
+        ]
+
+
+def _meters(user: User) -> dict[str, object]:
+    return {"limits": {"single": user.limits.single, "batch": user.limits.batch}, "batch_size": user.batch_size}
+
+
+def _done(done: Done) -> dict[str, object]:
+    grant, call, result = done.grant, done.call, done.result
+    said: dict[str, object] = {
+        **_meters(grant.user),
+        "lane": grant.lane,
+        "claim": grant.claim,
+        "call": call.id,
+        "meter": call.meter,
+        "slots": result.slots,
+        "count": len(call.jobs),
+        "probes": grant.probes,
+        "elapsed_us": round(result.elapsed_s * 1e6),
+        "refused": result.refused,
+        "answered": result.answered,
+        "exchange": grant.user.exchange,
+        "rests": _rests(result.rests),
+        "mended": result.mended,
+        "decided": list(_decided(result.decided)),
+    }
+    if result.strike:
+        said["strike"] = _rests([result.strike])[0] | {"limit": STRIKES}
+    return said
+
+
+def _due(us: int) -> float | None:
+    return None if us < 0 else us / 1e6
+
+
+def exhausted_in(reply: dict[str, Any]) -> tuple[Exhausted, ...]:
+    """What a verb's answer says of the jobs that it ended."""
+    return tuple(
+        Exhausted(
+            each["job"],
+            each["lane"],
+            each["account"],
+            tuple(each["batches"].split()),
+            each["attempts"],
+            each["code"],
+            each["message"],
+        )
+        for each in reply["exhausted"]
+    )
+
+
+def _call(raw: dict[str, Any]) -> Call:
+    return Call(raw["id"], raw["meter"], tuple(job for alike in raw["jobs"] for job in _jobs(alike)))
+
+
+def _jobs(alike: dict[str, Any]) -> Iterable[Job]:
+    """Of neighbours that are alike it is said once what they are."""
+    left_s, batches = alike["left"] / 1e6, tuple(alike["batches"].split())
+    account, attempts, generation = alike["account"], alike["attempts"], alike["generation"]
+    return (Job(job, order_of(job), account, attempts, generation, left_s, batches) for job in alike["ids"])
+
+
+def _rests(rests: Sequence[RestFor]) -> list[dict[str, object]]:
+    return [
+        {
+            "scope": rest.scope,
+            "base_us": round(rest.base_s * 1e6),
+            "cap_us": round(rest.cap_s * 1e6),
+            "reason": rest.reason,
+        }
+        for rest in rests
+    ]
+
+
+def _decided(decided: Iterable[Decided]) -> Iterable[dict[str, object]]:
+    for each in decided:
+        for generation, jobs in groupby(each.jobs, key=attrgetter("generation")):
+            yield {
+                "act": each.act,
+                "status": each.status,
+                "code": each.code,
+                "message": each.message,
+                "delay_us": round(each.delay_s * 1e6),
+                "counts": each.counts,
+                "attempt": each.attempt,
+                "generation": generation,
+                "jobs": [job.id for job in jobs],
+                "ords": dict(each.ords),
+            }

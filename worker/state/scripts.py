@@ -1,0 +1,166 @@
+"""How does Python call a verb? Loads each with the shared parts before it, and runs it so that a lost reply is safe.
+
+Every verb takes the runner's prefix as `KEYS[1]` and one JSON object as `ARGV[1]`. All verbs may be given twice (see
+their headers), so a call whose reply was lost is made again with the same argument; redis-py's own retry is off.
+"""
+
+import json
+import re
+import time
+from collections.abc import Callable, Mapping
+from functools import cache
+from hashlib import sha1
+from importlib.resources import files
+from typing import Any, Final
+
+from redis import Redis, exceptions
+
+from worker.state.keys import lua_preamble
+
+LIBRARY: Final = ("base", "window", "board", "rest", "job", "mover", "finish", "join", "decision", "batch")
+"""The shared parts, in the order in which they build on each other; in each, blank lines part its functions."""
+
+VERBS: Final = (
+    "admit",
+    "claim",
+    "record",
+    "wake",
+    "expire",
+    "repair",
+    "adopt",
+    "take",
+    "settle",
+    "look",
+    "looked",
+    "mass",
+    "list",
+    "listed",
+    "confirm",
+    "withdraw",
+    "retry",
+    "pause",
+    "resume",
+    "attend",
+    "hold",
+    "leave",
+)
+
+_SAID: Final = re.compile(r"--.*|'[^'\n]*'")
+_WORD: Final = re.compile(r"\w+")
+_DEFINED: Final = re.compile(r"^local (?:function )?(\w+(?:, \w+)*)", re.MULTILINE)
+
+_encode: Final = json.JSONEncoder(separators=(",", ":")).encode
+
+PASSING: Final = (
+    exceptions.ConnectionError,
+    exceptions.TimeoutError,
+    exceptions.BusyLoadingError,
+    exceptions.ReadOnlyError,
+)
+"""What Redis answers, or does not, while it is away, loading, failing over, busy or without a disk."""
+
+_LATER: Final = ("MISCONF ", "BUSY ", "MASTERDOWN ")
+"""Refusals before anything was written, which pass."""
+
+
+@cache
+def source(verb: str) -> str:
+    """The whole text of one verb, as Redis gets it: with what it uses of the shared parts, and nothing else.
+
+    Redis makes every function of a script anew at each run, which costs a tenth of a record.
+    """
+    body = (files("worker.state") / "lua" / f"{verb}.lua").read_text("utf-8")
+    used = _words(body)
+    for part, defined, words in reversed(_shared()):
+        if defined & used:
+            body = f"{part}\n\n{body}"
+            used = used | words
+    return lua_preamble(body) + body
+
+
+@cache
+def _shared() -> list[tuple[str, frozenset[str], frozenset[str]]]:
+    """The parts of the library, each with the names that it defines and the words that it uses."""
+    root = files("worker.state") / "lua" / "lib"
+    parts = [part for name in LIBRARY for part in (root / f"{name}.lua").read_text("utf-8").split("\n\n")]
+    return [(part, frozenset(", ".join(_DEFINED.findall(part)).split(", ")), _words(part)) for part in parts]
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(_WORD.findall(_SAID.sub("", text)))
+
+
+class Scripts:
+    """Runs verbs on one Redis; `attempts` bounds how often a call without a reply is made again.
+
+    `text_of` gives a verb's text; tests put another clock into it.
+    """
+
+    def __init__(self, redis: Redis, prefix: str, *, attempts: int = 3, text_of: Callable[[str], str] = source) -> None:
+        self._redis = redis
+        self._prefix = prefix
+        self._attempts = attempts
+        self._texts = {verb: text_of(verb) for verb in VERBS}
+        self._names = {verb: sha1(text.encode()).hexdigest() for verb, text in self._texts.items()}  # noqa: S324 (Redis's)
+
+    def run(self, verb: str, argument: Mapping[str, object]) -> dict[str, Any]:
+        """The object that the verb answers; raises redis-py's errors once `attempts` are used up."""
+        text = _encode(argument)
+        for attempt in range(1, self._attempts + 1):
+            try:
+                return self._call(verb, text)
+            except PASSING:
+                if attempt == self._attempts:
+                    raise
+                time.sleep(0.05 * attempt)
+        raise AssertionError("unreachable")
+
+    def _call(self, verb: str, text: str) -> dict[str, Any]:
+        """One call; a primary that was demoted, or lost its replicas to another, is left for whoever is primary now."""
+        self._connect()
+        try:
+            return _parse(self._evaluate(verb, text))
+        except exceptions.ResponseError as error:
+            if any(word in str(error) for word in _LATER):
+                raise exceptions.BusyLoadingError(str(error)) from error
+            if not _must_leave(error):
+                raise
+            self._disconnect()
+            raise exceptions.ReadOnlyError(str(error)) from error
+
+    def _evaluate(self, verb: str, text: str) -> object:
+        """By name, as long as this Redis knows it; redis-py's object for a script costs a third of such a call."""
+        try:
+            return self._redis.evalsha(self._names[verb], 1, self._prefix, text)
+        except exceptions.NoScriptError:
+            return self._redis.eval(self._texts[verb], 1, self._prefix, text)
+
+    def _connect(self) -> None:
+        """A connection of the client's own does not ask Sentinel by itself: it would go where it was before."""
+        if self._redis.connection and not self._redis.connection.is_connected:
+            self._redis.connection.connect()  # type: ignore[no-untyped-call]
+
+    def _disconnect(self) -> None:
+        if self._redis.connection:
+            self._redis.connection.disconnect()  # type: ignore[no-untyped-call]
+        else:
+            self._redis.connection_pool.disconnect(inuse_connections=False)
+
+
+def is_full(error: exceptions.ResponseError) -> bool:
+    """Whether Redis refused a verb because it has no memory left."""
+    return "OOM " in str(error)
+
+
+def _must_leave(error: exceptions.ResponseError) -> bool:
+    """Redis 6 wraps what a script's command was told into an error of the script; redis-py knows only the plain one."""
+    return isinstance(error, exceptions.ReadOnlyError) or any(
+        f"{code} " in str(error) for code in ("READONLY", "NOREPLICAS")
+    )
+
+
+def _parse(reply: object) -> dict[str, Any]:
+    parsed = json.loads(reply) if isinstance(reply, str | bytes) else reply
+    if not isinstance(parsed, dict):
+        raise TypeError(f"a verb answered {type(parsed).__name__}, not an object")
+    return parsed
