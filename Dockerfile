@@ -14,4 +14,4 @@ COPY --from=build /opt/bulk-cancel /opt/bulk-cancel
 ENV PATH=/opt/bulk-cancel/bin:$PATH PYTHONUNBUFFERED=1
 USER 10001:10001
 STOPSIGNAL SIGTERM
-CMD ["celery", "-A", "worker", "worker"]
+CMD ["celery", "-A", "bulk_cancel.worker", "worker"]

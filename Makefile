@@ -49,8 +49,12 @@ format-check: $(VENV)/.dev
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 
-types: $(VENV)/.dev
+types: $(VENV)/.dev build/types
 	$(BIN)/mypy
+
+# the folders under the names that they have when installed
+build/types:
+	@mkdir -p $@/bulk_cancel && ln -sfn ../../../tasks $@/bulk_cancel/tasks && ln -sfn ../../../worker $@/bulk_cancel/worker
 
 format: $(VENV)/.dev ## format the code and mend what can be mended
 	$(BIN)/ruff check --fix .

@@ -15,9 +15,9 @@ from typing import IO, Final
 
 from bench.rigs import DEPLOYED, config_of, until, warm_rig
 from bench.scenarios import CELERY, LIBRARIES, NETWORK, TUNED, US, Account, Scenario
-from worker.simulator.config import DEFAULT_KEY, Config
-from worker.simulator.embedded import EmbeddedRedis
-from worker.simulator.process import Simulator
+from bulk_cancel.worker.simulator.config import DEFAULT_KEY, Config
+from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
+from bulk_cancel.worker.simulator.process import Simulator
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 

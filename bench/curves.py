@@ -9,11 +9,11 @@ from typing import Any, Final
 
 from bench.report import UNKEPT, is_whole, keep
 from bench.storage import UID, memory_bytes, queue_alone
-from tasks.messages import parse_cancel_orders
-from worker.config.users import users_of
-from worker.state.lanes import Lanes
-from worker.state.store import Store
-from worker.state.window import Timing
+from bulk_cancel.tasks.messages import parse_cancel_orders
+from bulk_cancel.worker.config.users import users_of
+from bulk_cancel.worker.state.lanes import Lanes
+from bulk_cancel.worker.state.store import Store
+from bulk_cancel.worker.state.window import Timing
 
 JOBS: Final = (1_000, 10_000, 100_000, 1_000_000)
 LANES: Final = (1, 10, 100, 500, 1_000, 2_000)

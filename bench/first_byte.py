@@ -11,7 +11,7 @@ from bench.figures import FirstByte
 from bench.percentile import percentile
 from bench.report import UNKEPT, is_whole, keep
 from bench.rigs import config_of, open_orders, warm_rig
-from tasks.messages import parse_cancel_orders
+from bulk_cancel.tasks.messages import parse_cancel_orders
 from tests.support.rig import Rig
 
 INSTRUMENTS: Final = 50

@@ -10,7 +10,7 @@ from typing import Final
 
 from redis import Redis
 
-from worker.simulator.embedded import EmbeddedRedis
+from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 OURSELVES: Final = (":!bench/README.md", ":!bench/results", ":!bench/pictures")

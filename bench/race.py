@@ -16,7 +16,7 @@ from bench.cpu import cpu_s
 from bench.drivers.wire import Desk, Result, Work
 from bench.figures import Lap
 from bench.scenarios import Account, Scenario
-from worker.simulator.log import CANCELS, Arrival
+from bulk_cancel.worker.simulator.log import CANCELS, Arrival
 
 READY_S: Final = 120.0
 

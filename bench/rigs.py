@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
 
-from tasks.messages import parse_cancel_orders
+from bulk_cancel.tasks.messages import parse_cancel_orders
+from bulk_cancel.worker.simulator.accounts import ApiKey
+from bulk_cancel.worker.simulator.config import DEFAULT_KEY, Config
+from bulk_cancel.worker.simulator.faults import Network
 from tests.support.rig import Rig, orders
-from worker.simulator.accounts import ApiKey
-from worker.simulator.config import DEFAULT_KEY, Config
-from worker.simulator.faults import Network
 
 DEPLOYED: Final = {"appendonly": "yes", "appendfsync": "everysec"}
 """What the README asks of a user's Redis."""

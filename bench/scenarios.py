@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from bench.figures import Confirm
-from worker.simulator.accounts import ApiKey
-from worker.simulator.faults import Network
-from worker.state.window import BATCH_SIZE, LaneLoad, Limits, earliest_s
+from bulk_cancel.worker.simulator.accounts import ApiKey
+from bulk_cancel.worker.simulator.faults import Network
+from bulk_cancel.worker.state.window import BATCH_SIZE, LaneLoad, Limits, earliest_s
 
 LIMITS: Final = Limits(single=60, batch=300)
 WINDOW_S: Final = 2.0

@@ -9,10 +9,10 @@ from redis import Redis
 
 from bench.figures import Ids, Storage
 from bench.rigs import DEPLOYED, until
-from tasks.messages import parse_cancel_orders
-from worker.config.settings import Settings
-from worker.simulator.embedded import EmbeddedRedis
-from worker.state.store import Store, adopt, open_store
+from bulk_cancel.tasks.messages import parse_cancel_orders
+from bulk_cancel.worker.config.settings import Settings
+from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
+from bulk_cancel.worker.state.store import Store, adopt, open_store
 
 UID: Final = "1001"
 PREFIX: Final = "no variable of BULK_CANCEL_"

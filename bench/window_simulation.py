@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from worker.simulator.faults import Network
-from worker.simulator.meters import Charge, Limits, Meters, max_in_window
+from bulk_cancel.worker.simulator.faults import Network
+from bulk_cancel.worker.simulator.meters import Charge, Limits, Meters, max_in_window
 
 LIMIT: Final = 60
 WINDOW_US: Final = 2_000_000

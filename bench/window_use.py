@@ -16,8 +16,8 @@ from bench.report import UNKEPT, is_whole, keep
 from bench.rigs import config_of, hand_in, open_orders, warm_rig
 from bench.scenarios import LIMITS, OPTION_ORDERS, legal_minimum_s, option_names
 from bench.window_simulation import DELAYS, FAR, NEAR
-from worker.simulator.config import DEFAULT_KEY
-from worker.simulator.faults import Network
+from bulk_cancel.worker.simulator.config import DEFAULT_KEY
+from bulk_cancel.worker.simulator.faults import Network
 
 METER: Final = f"single:{DEFAULT_KEY.uid}:BTC-USD:option"
 PATIENCE: Final = 2.0

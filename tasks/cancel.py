@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 
 from celery import Task, shared_task
 
-from tasks.mass import parse_cancel_all
-from tasks.messages import Order, parse_cancel_orders
+from bulk_cancel.tasks.mass import parse_cancel_all
+from bulk_cancel.tasks.messages import Order, parse_cancel_orders
 
 if TYPE_CHECKING:
-    from worker.books.mass.state import Mass
-    from worker.state.admission import Receipt
+    from bulk_cancel.worker.books.mass.state import Mass
+    from bulk_cancel.worker.state.admission import Receipt
 
 
 def submit(
@@ -34,7 +34,7 @@ def submit(
         SettingsError, UnknownAccountError, AdmissionError: the message says what to change.
         redis.exceptions.RedisError: Redis did not answer; submit the same `batch_id` again.
     """
-    from worker.state.store import default_store  # noqa: PLC0415 (a producer of messages never needs worker)
+    from bulk_cancel.worker.state.store import default_store  # noqa: PLC0415 (a producer of messages never needs worker)
 
     asked = parse_cancel_orders(
         account=account,
@@ -61,7 +61,7 @@ def submit_all(account: str, **asked: object) -> list["Mass"]:
         SettingsError, UnknownAccountError, AdmissionError: the message says what to change.
         redis.exceptions.RedisError: Redis did not answer; ask again with the same `batch_id`.
     """
-    from worker.state.store import default_store  # noqa: PLC0415 (a producer of messages never needs worker)
+    from bulk_cancel.worker.state.store import default_store  # noqa: PLC0415 (a producer of messages never needs worker)
 
     return default_store().masses.take(parse_cancel_all({**asked, "account": account}))
 
@@ -69,7 +69,7 @@ def submit_all(account: str, **asked: object) -> list["Mass"]:
 @shared_task(name="tasks.cancel_orders", queue="cancel", bind=True)
 def cancel_orders(self: Task, *args: object, **kwargs: object) -> None:
     """Admits the valid orders of the message and keeps each invalid one in the stream `refused`."""
-    from worker.service.doors import take_cancel_orders  # noqa: PLC0415
+    from bulk_cancel.worker.service.doors import take_cancel_orders  # noqa: PLC0415
 
     take_cancel_orders(args, kwargs, message_id=self.request.id, urgent_queue=_came_urgent(self))
 
@@ -77,7 +77,7 @@ def cancel_orders(self: Task, *args: object, **kwargs: object) -> None:
 @shared_task(name="tasks.cancel_order", queue="cancel", bind=True)
 def cancel_order(self: Task, *args: object, **kwargs: object) -> None:
     """As `cancel_orders`, for one order whose fields stand beside the message's own."""
-    from worker.service.doors import take_cancel_order  # noqa: PLC0415
+    from bulk_cancel.worker.service.doors import take_cancel_order  # noqa: PLC0415
 
     take_cancel_order(args, kwargs, message_id=self.request.id, urgent_queue=_came_urgent(self))
 
@@ -85,7 +85,7 @@ def cancel_order(self: Task, *args: object, **kwargs: object) -> None:
 @shared_task(name="tasks.cancel_all", queue="cancel", bind=True)
 def cancel_all(self: Task, *args: object, **kwargs: object) -> None:
     """Takes a mass cancel, or keeps it in the stream `refused` as a whole: half a scope is another scope."""
-    from worker.service.doors import take_cancel_all  # noqa: PLC0415
+    from bulk_cancel.worker.service.doors import take_cancel_all  # noqa: PLC0415
 
     take_cancel_all(args, kwargs, message_id=self.request.id)
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from pydantic import TypeAdapter, ValidationError
 
-from tasks.mass import CancelAll
-from tasks.messages import (
+from bulk_cancel.tasks.mass import CancelAll
+from bulk_cancel.tasks.messages import (
     MAX_ORDERS,
     ORDER_FIELDS,
     BatchId,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from worker.simulator.embedded import EmbeddedRedis
+from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
 
 TIERS = ("unit", "integration", "system")
 

@@ -1,12 +1,12 @@
-"""Is this host's worker alive? A container's health check: `python -m worker.alive` ends with 0 if it is."""
+"""A container's health check: `python -m bulk_cancel.worker.alive` ends with 0 if this host's worker is alive."""
 
 import socket
 import sys
 
 from redis.exceptions import RedisError
 
-from worker.state.fleet import read_workers
-from worker.state.store import Store, default_store
+from bulk_cancel.worker.state.fleet import read_workers
+from bulk_cancel.worker.state.store import Store, default_store
 
 
 def alive(store: Store, host: str) -> bool:

@@ -1,15 +1,15 @@
-"""The composition root of a worker: `celery -A worker worker` finds `app` here."""
+"""The composition root of a worker: `celery -A bulk_cancel.worker worker` finds `app` here."""
 
 import sys
 
 from celery import Celery
 from celery.signals import setup_logging
 
-from worker.config.logs import configure_logs
-from worker.config.settings import Settings, SettingsError, load_settings
-from worker.service.broker import RefusePool, celery_config
-from worker.service.runtime import current
-from worker.service.step import RunnerStep
+from bulk_cancel.worker.config.logs import configure_logs
+from bulk_cancel.worker.config.settings import Settings, SettingsError, load_settings
+from bulk_cancel.worker.service.broker import RefusePool, celery_config
+from bulk_cancel.worker.service.runtime import current
+from bulk_cancel.worker.service.step import RunnerStep
 
 
 def create_app(settings: Settings) -> Celery:
@@ -17,7 +17,7 @@ def create_app(settings: Settings) -> Celery:
     app = Celery("bulk-cancel")
     broker = settings.broker_url.get_secret_value()
     app.config_from_object(celery_config(broker_url=broker, key_prefix=settings.key_prefix))
-    app.conf.imports = ("tasks.cancel",)
+    app.conf.imports = ("bulk_cancel.tasks.cancel",)
     app.settings = settings
     app.refuse = _refuse
     app.steps["worker"].add(RefusePool)

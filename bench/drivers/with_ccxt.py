@@ -10,7 +10,7 @@ from contextlib import suppress
 import ccxt
 
 from bench.drivers.wire import Desk, HandIn, Work, serve
-from worker.state.chunks import parts
+from bulk_cancel.worker.state.chunks import parts
 
 BATCH = 20
 

@@ -14,7 +14,7 @@ import httpx
 from okx.Trade import TradeAPI
 
 from bench.drivers.wire import Desk, HandIn, Work, serve
-from worker.okx.instruments import meter_of
+from bulk_cancel.worker.okx.instruments import meter_of
 
 EVERY_S = 2 / 60
 

@@ -4,10 +4,10 @@ import json
 
 from redis import Redis
 
-from worker.alive import alive
-from worker.config.settings import Settings
-from worker.state.board import Board
-from worker.state.store import open_store
+from bulk_cancel.worker.alive import alive
+from bulk_cancel.worker.config.settings import Settings
+from bulk_cancel.worker.state.board import Board
+from bulk_cancel.worker.state.store import open_store
 
 FACTS = {"in_flight": 0, "permits": 64, "started": 1.0, "problems": {}}
 

@@ -12,11 +12,11 @@ from threading import Thread
 from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection, serve
 
-from worker.okx.answers import Row
-from worker.okx.channel import Channel
-from worker.okx.credentials import Credentials
-from worker.okx.session import Patience
-from worker.simulator.config import DEFAULT_KEY
+from bulk_cancel.worker.okx.answers import Row
+from bulk_cancel.worker.okx.channel import Channel
+from bulk_cancel.worker.okx.credentials import Credentials
+from bulk_cancel.worker.okx.session import Patience
+from bulk_cancel.worker.simulator.config import DEFAULT_KEY
 
 LATE_S = 10.0
 QUICK = Patience(ping_s=0.3, pong_s=0.3, open_s=2, first_s=0.02, cap_s=0.1, refused_s=0.2)

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
-from tasks.messages import parse_cancel_orders
+from bulk_cancel.tasks.messages import parse_cancel_orders
+from bulk_cancel.worker.config.settings import Settings, load_settings
+from bulk_cancel.worker.simulator.accounts import ApiKey
+from bulk_cancel.worker.simulator.config import DEFAULT_KEY
+from bulk_cancel.worker.state.admission import Receipt
 from tests.support.rig import ROOT, Rig
-from worker.config.settings import Settings, load_settings
-from worker.simulator.accounts import ApiKey
-from worker.simulator.config import DEFAULT_KEY
-from worker.state.admission import Receipt
 
 HOUSE = DEFAULT_KEY.uid
 """The User ID of `desk1`, whom every rig has."""
@@ -67,7 +67,7 @@ def cli(rig: Rig, *arguments: str, **settings: str) -> subprocess.CompletedProce
     """Runs `bulk-cancel` against the rig; `settings` are contract names that differ for this once."""
     differing = {f"BULK_CANCEL_{name}": value for name, value in settings.items()}
     return subprocess.run(
-        [sys.executable, "-m", "worker.cli", *arguments],
+        [sys.executable, "-m", "bulk_cancel.worker.cli", *arguments],
         cwd=ROOT, env=os.environ | rig.environment | differing, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
 

@@ -6,23 +6,23 @@ from collections.abc import Iterable, Mapping
 
 from redis import Redis
 
-from tasks.messages import parse_cancel_orders
-from worker.books.confirm.confirmations import Confirmations
-from worker.books.mass.masses import Masses
-from worker.config.users import User
-from worker.okx.credentials import Credentials
-from worker.operators.audit import Audit
-from worker.operators.decisions import Hand
-from worker.operators.targets import Targets
-from worker.state.admission import Admission, Receipt
-from worker.state.batches import Batches, Row
-from worker.state.board import Board
-from worker.state.claims import Call, Decided, Done, Grant, Job, Recorded, RestFor, Result
-from worker.state.directory import Directory
-from worker.state.keys import Keys
-from worker.state.lanes import Lanes
-from worker.state.scripts import Scripts, source
-from worker.state.window import Limits, Timing
+from bulk_cancel.tasks.messages import parse_cancel_orders
+from bulk_cancel.worker.books.confirm.confirmations import Confirmations
+from bulk_cancel.worker.books.mass.masses import Masses
+from bulk_cancel.worker.config.users import User
+from bulk_cancel.worker.okx.credentials import Credentials
+from bulk_cancel.worker.operators.audit import Audit
+from bulk_cancel.worker.operators.decisions import Hand
+from bulk_cancel.worker.operators.targets import Targets
+from bulk_cancel.worker.state.admission import Admission, Receipt
+from bulk_cancel.worker.state.batches import Batches, Row
+from bulk_cancel.worker.state.board import Board
+from bulk_cancel.worker.state.claims import Call, Decided, Done, Grant, Job, Recorded, RestFor, Result
+from bulk_cancel.worker.state.directory import Directory
+from bulk_cancel.worker.state.keys import Keys
+from bulk_cancel.worker.state.lanes import Lanes
+from bulk_cancel.worker.state.scripts import Scripts, source
+from bulk_cancel.worker.state.window import Limits, Timing
 
 START_US = time.time_ns() // 1000
 """Near the server's own clock, which stamps the entries of streams."""

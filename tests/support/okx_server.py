@@ -14,10 +14,10 @@ from typing import Self
 
 import pytest
 
-from worker.okx.client import OkxClient
-from worker.okx.credentials import Credentials
-from worker.okx.errors import ExchangeError
-from worker.okx.orders import OrderRef
+from bulk_cancel.worker.okx.client import OkxClient
+from bulk_cancel.worker.okx.credentials import Credentials
+from bulk_cancel.worker.okx.errors import ExchangeError
+from bulk_cancel.worker.okx.orders import OrderRef
 
 ORDER = OrderRef("BTC-USDT", "2510789768709120")
 RESET = struct.pack("ii", 1, 0)

@@ -14,12 +14,12 @@ from typing import Self
 
 from redis import Redis
 
-from worker.config.settings import Settings, load_settings
-from worker.simulator.config import DEFAULT_KEY, Config
-from worker.simulator.embedded import EmbeddedRedis
-from worker.simulator.process import Simulator
-from worker.state.batches import BatchState
-from worker.state.store import Store, adopt, open_store
+from bulk_cancel.worker.config.settings import Settings, load_settings
+from bulk_cancel.worker.simulator.config import DEFAULT_KEY, Config
+from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
+from bulk_cancel.worker.simulator.process import Simulator
+from bulk_cancel.worker.state.batches import BatchState
+from bulk_cancel.worker.state.store import Store, adopt, open_store
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING, cast
 
+from bulk_cancel.worker.service.deadman import DeadMansSwitch
 from tests.support.lane_rig import LaneRig
-from worker.service.deadman import DeadMansSwitch
 
 if TYPE_CHECKING:
-    from worker.okx.client import OkxClient
+    from bulk_cancel.worker.okx.client import OkxClient
 
 TIMEOUT_S = 10
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 
-from tasks.messages import parse_cancel_orders
+from bulk_cancel.tasks.messages import parse_cancel_orders
+from bulk_cancel.worker.simulator.book import Behaviour
+from bulk_cancel.worker.simulator.config import Config
+from bulk_cancel.worker.simulator.faults import ItemCode
+from bulk_cancel.worker.simulator.messages import EndOrders, OrderState
 from tests.support.rig import Rig, orders
-from worker.simulator.book import Behaviour
-from worker.simulator.config import Config
-from worker.simulator.faults import ItemCode
-from worker.simulator.messages import EndOrders, OrderState
 
 UID = "1001"
 UNHEARD = ItemCode("0", missing=True)

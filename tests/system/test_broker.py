@@ -15,16 +15,16 @@ from kombu.connection import Connection
 from redis import Redis
 from redis.exceptions import RedisError
 
+from bulk_cancel.worker.service.broker import celery_config
+from bulk_cancel.worker.service.broker.transport import Popped
+from bulk_cancel.worker.simulator.embedded import EmbeddedRedis, server_binary
 from tests.support.broker_app.servers import Worker, message, until
-from worker.service.broker import celery_config
-from worker.service.broker.transport import Popped
-from worker.simulator.embedded import EmbeddedRedis, server_binary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from worker.service.broker.transport import Channel, Message
+    from bulk_cancel.worker.service.broker.transport import Channel, Message
 
 PROMPT_S = 8.0
 """How long a worker may take to end; with kombu's retries on timeouts it took up to a minute."""

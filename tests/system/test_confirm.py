@@ -9,14 +9,14 @@ from typing import Literal
 
 import pytest
 
-from tasks.messages import parse_cancel_orders
+from bulk_cancel.tasks.messages import parse_cancel_orders
+from bulk_cancel.worker.simulator.book import Behaviour
+from bulk_cancel.worker.simulator.config import DEFAULT_KEY, Config
+from bulk_cancel.worker.simulator.faults import Fault, Network, maintenance
+from bulk_cancel.worker.simulator.messages import EndOrders
+from bulk_cancel.worker.simulator.meters import Limits
+from bulk_cancel.worker.state.batches import Row
 from tests.support.rig import Rig, orders
-from worker.simulator.book import Behaviour
-from worker.simulator.config import DEFAULT_KEY, Config
-from worker.simulator.faults import Fault, Network, maintenance
-from worker.simulator.messages import EndOrders
-from worker.simulator.meters import Limits
-from worker.state.batches import Row
 
 UID = "1001"
 LONG = os.environ.get("CHAOS") == "long"

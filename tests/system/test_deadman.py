@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from bulk_cancel.worker.service.deadman import Switch, read_switches
+from bulk_cancel.worker.simulator.book import SWITCH, Behaviour
 from tests.support.rig import Rig
-from worker.service.deadman import Switch, read_switches
-from worker.simulator.book import SWITCH, Behaviour
 
 UID, LANE_UID = "1001", "desk1"
 pytestmark = pytest.mark.timeout(90)

@@ -3,11 +3,11 @@
 import signal
 from collections import Counter
 
-from tasks.messages import parse_cancel_orders
+from bulk_cancel.tasks.messages import parse_cancel_orders
+from bulk_cancel.worker.operators.decisions import Asked, Vain
+from bulk_cancel.worker.operators.status import read_snapshot
+from bulk_cancel.worker.simulator.log import CANCELS
 from tests.support.rig import Rig, orders
-from worker.operators.decisions import Asked, Vain
-from worker.operators.status import read_snapshot
-from worker.simulator.log import CANCELS
 
 UID, INSTRUMENT = "1001", "BTC-USDT-SWAP"
 COUNT = 1200

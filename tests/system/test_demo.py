@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from worker.simulator.embedded import EmbeddedRedis
+from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
 
 ROOT = Path(__file__).resolve().parents[2]
 ORDERS = 200
@@ -31,7 +31,7 @@ class Demo:
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         """The running demo."""
-        command = [sys.executable, "-P", "-m", "worker.cli", "demo", "--orders", str(ORDERS), *arguments]
+        command = [sys.executable, "-P", "-m", "bulk_cancel.worker.cli", "demo", "--orders", str(ORDERS), *arguments]
         return subprocess.Popen(
             command, cwd=self.directory, env={**self.environment, **environment},
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,

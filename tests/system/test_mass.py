@@ -12,16 +12,16 @@ from typing import Self
 import pytest
 from celery import Celery
 
-from tasks.mass import parse_cancel_all
+from bulk_cancel.tasks.mass import parse_cancel_all
+from bulk_cancel.worker.books.mass.state import Mass
+from bulk_cancel.worker.simulator.book import Behaviour
+from bulk_cancel.worker.simulator.client import ControlClient
+from bulk_cancel.worker.simulator.config import Config
+from bulk_cancel.worker.simulator.faults import Network
+from bulk_cancel.worker.simulator.messages import PlaceOrders
+from bulk_cancel.worker.state.admission import BatchConflictError
+from bulk_cancel.worker.state.batches import BatchState
 from tests.support.rig import ROOT, Rig
-from worker.books.mass.state import Mass
-from worker.simulator.book import Behaviour
-from worker.simulator.client import ControlClient
-from worker.simulator.config import Config
-from worker.simulator.faults import Network
-from worker.simulator.messages import PlaceOrders
-from worker.state.admission import BatchConflictError
-from worker.state.batches import BatchState
 
 UID = "1001"
 LONG = os.environ.get("CHAOS") == "long"
@@ -295,7 +295,17 @@ def test_the_kill_switch_ends_flat_while_a_strategy_goes_on() -> None:
         for inst_id in inst_ids:
             rig.exchange.control.place(UID, inst_id, count // 8)
         with Placing(rig, every_s=0.05, inst_ids=inst_ids) as placing:
-            command = [sys.executable, "-m", "worker.cli", "all", "--account", "desk1", "--until-flat", "3", "--json"]
+            command = [
+                sys.executable,
+                "-m",
+                "bulk_cancel.worker.cli",
+                "all",
+                "--account",
+                "desk1",
+                "--until-flat",
+                "3",
+                "--json",
+            ]
             switch = subprocess.Popen(
                 command, env=os.environ | rig.environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
             )

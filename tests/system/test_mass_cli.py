@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
+from bulk_cancel.worker.cli import run
+from bulk_cancel.worker.operators.decisions import Asked
+from bulk_cancel.worker.operators.drill.rules import ASKED
+from bulk_cancel.worker.simulator.book import Behaviour
+from bulk_cancel.worker.simulator.config import Config
+from bulk_cancel.worker.simulator.messages import PlaceOrders
 from tests.support.rig import Rig
 from tests.system.test_mass import Placing
-from worker.cli import run
-from worker.operators.decisions import Asked
-from worker.operators.drill.rules import ASKED
-from worker.simulator.book import Behaviour
-from worker.simulator.config import Config
-from worker.simulator.messages import PlaceOrders
 
 ROOT = Path(__file__).resolve().parents[2]
 UID = "1001"
@@ -194,7 +194,7 @@ def test_it_says_that_no_worker_is_alive() -> None:
 def _as_process(rig: Rig, *arguments: str) -> Answer:
     """The command in a process of its own, which has no account's credentials."""
     told = {"BULK_CANCEL_REDIS_URL": rig.redis.url}
-    command = [sys.executable, "-m", "worker.cli", *arguments]
+    command = [sys.executable, "-m", "bulk_cancel.worker.cli", *arguments]
     done = subprocess.run(
         command, env={**os.environ, **told}, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
     )
@@ -233,7 +233,17 @@ def test_a_drill_that_fails_cleans_up(rig: Rig, command: Command) -> None:
 def test_a_drill_that_is_told_to_end_cleans_up(rig: Rig, number: signal.Signals) -> None:
     """Between placing and cancelling: exit 130, and none of its orders is left at the exchange."""
     rig.store.hand.pause("desk1", Asked("test"))
-    arguments = [sys.executable, "-m", "worker.cli", "drill", "--account", "desk1", "--orders", "25", "--yes"]
+    arguments = [
+        sys.executable,
+        "-m",
+        "bulk_cancel.worker.cli",
+        "drill",
+        "--account",
+        "desk1",
+        "--orders",
+        "25",
+        "--yes",
+    ]
     try:
         with subprocess.Popen(
             arguments, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final, cast
 import pytest
 from redis import Redis
 
+from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
 from tests.support.broker_app.servers import Worker, message, until
-from worker.simulator.embedded import EmbeddedRedis
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

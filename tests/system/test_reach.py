@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tasks.messages import parse_cancel_orders
+from bulk_cancel.tasks.messages import parse_cancel_orders
+from bulk_cancel.worker.simulator.config import DEFAULT_KEY
 from tests.support.rig import Rig, orders
-from worker.simulator.config import DEFAULT_KEY
 
 INSTRUMENTS = ("BTC-USDT", "ETH-USDT", "BTC-USDT-SWAP", "ETH-USDT-SWAP")
 

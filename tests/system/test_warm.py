@@ -2,11 +2,11 @@
 
 import requests
 
-from tasks.messages import parse_cancel_orders
+from bulk_cancel.tasks.messages import parse_cancel_orders
+from bulk_cancel.worker.books.identity import fingerprint
+from bulk_cancel.worker.config.users import users_of
+from bulk_cancel.worker.simulator.faults import Fault
 from tests.support.rig import Rig, orders
-from worker.books.identity import fingerprint
-from worker.config.users import users_of
-from worker.simulator.faults import Fault
 
 UID = "1001"
 PERMITS = 32

@@ -53,12 +53,18 @@ def test_every_dependency_is_locked() -> None:
 def test_every_package_and_script_is_installed() -> None:
     """`pip install .` takes all of tasks and worker, and nothing else, with the Lua files."""
     setuptools = PROJECT["tool"]["setuptools"]
-    assert setuptools["packages"]["find"]["include"] == ["tasks", "tasks.*", "worker", "worker.*"]
+    assert setuptools["package-dir"] == {"bulk_cancel.tasks": "tasks", "bulk_cancel.worker": "worker"}
     folders = {path.parent for room in ("tasks", "worker") for path in (ROOT / room).rglob("*.py")}
     assert [folder for folder in folders if not (folder / "__init__.py").exists()] == []
-    assert setuptools["package-data"] == {"worker": ["state/lua/**/*.lua"]}
+    names = {".".join(["bulk_cancel", *folder.relative_to(ROOT).parts]) for folder in folders}
+    assert setuptools["packages"] == sorted(names)
+    assert setuptools["package-data"] == {
+        "bulk_cancel.tasks": ["py.typed"],
+        "bulk_cancel.worker": ["py.typed"],
+        "bulk_cancel.worker.state": ["lua/**/*.lua"],
+    }
     assert all(ROOT / "worker" / "state" / "lua" in path.parents for path in (ROOT / "worker").rglob("*.lua"))
-    assert PROJECT["project"]["scripts"] == {"bulk-cancel": "worker.cli:main"}
+    assert PROJECT["project"]["scripts"] == {"bulk-cancel": "bulk_cancel.worker.cli:main"}
 
 
 def test_the_composed_redis_keeps_what_it_was_given() -> None:
@@ -99,7 +105,7 @@ def test_the_image_is_plain() -> None:
     text = (ROOT / "Dockerfile").read_text()
     assert "--require-hashes --requirement requirements.lock" in text
     assert re.search(r"^USER [1-9]\d*:[1-9]\d*$", text, re.MULTILINE)
-    assert text.endswith('CMD ["celery", "-A", "worker", "worker"]\n')
+    assert text.endswith('CMD ["celery", "-A", "bulk_cancel.worker", "worker"]\n')
 
 
 def test_the_checks_have_one_door() -> None:

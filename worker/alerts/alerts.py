@@ -19,7 +19,7 @@ from typing import Final
 
 import structlog
 
-from worker.alerts.webhook import Webhook, WebhookError
+from bulk_cancel.worker.alerts.webhook import Webhook, WebhookError
 
 log = structlog.get_logger(__name__)
 

@@ -7,11 +7,11 @@ from typing import Any, Final, cast
 
 from redis import Redis
 
-from worker.config.users import account_scope, user_scope
-from worker.okx.codes import Verdict, lookup
-from worker.state.jobs import read_jobs
-from worker.state.keys import Keys
-from worker.state.times import time_of
+from bulk_cancel.worker.config.users import account_scope, user_scope
+from bulk_cancel.worker.okx.codes import Verdict, lookup
+from bulk_cancel.worker.state.jobs import read_jobs
+from bulk_cancel.worker.state.keys import Keys
+from bulk_cancel.worker.state.times import time_of
 
 URGENT_TOO_OLD_S: Final = 5.0
 """An urgent order that waits longer for its slot is worth a person's look."""

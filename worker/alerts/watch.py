@@ -13,11 +13,11 @@ import structlog
 from redis import Redis
 from redis.exceptions import RedisError
 
-from worker.alerts.alerts import Condition, alert
-from worker.alerts.conditions import URGENT_TOO_OLD_S, oldest_urgent, pauses
-from worker.state.keys import Keys
-from worker.state.lease import take_lease
-from worker.state.scripts import PASSING
+from bulk_cancel.worker.alerts.alerts import Condition, alert
+from bulk_cancel.worker.alerts.conditions import URGENT_TOO_OLD_S, oldest_urgent, pauses
+from bulk_cancel.worker.state.keys import Keys
+from bulk_cancel.worker.state.lease import take_lease
+from bulk_cancel.worker.state.scripts import PASSING
 
 log = structlog.get_logger(__name__)
 

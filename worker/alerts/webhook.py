@@ -13,10 +13,10 @@ import requests
 from requests.structures import CaseInsensitiveDict
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
-from worker.config.urls import origin
-from worker.okx.errors import ExchangeError
-from worker.okx.wire.connection import CONNECT_S, Wire
-from worker.okx.wire.sockets import tls_context
+from bulk_cancel.worker.config.urls import origin
+from bulk_cancel.worker.okx.errors import ExchangeError
+from bulk_cancel.worker.okx.wire.connection import CONNECT_S, Wire
+from bulk_cancel.worker.okx.wire.sockets import tls_context
 
 TIMEOUT_S: Final = 3.0
 TIMESTAMP: Final = "Bulk-Cancel-Timestamp"

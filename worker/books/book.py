@@ -9,14 +9,14 @@ from typing import Final, TypeVar
 import structlog
 from redis.exceptions import RedisError
 
-from worker.config.users import User
-from worker.okx.client import OkxClient, Row
-from worker.okx.credentials import Credentials
-from worker.okx.errors import DeadlinePassed, ExchangeError, NeverSent, NotAuthorised, OutcomeUnknown
-from worker.okx.instruments import lane_of
-from worker.okx.orders import OrderRef
-from worker.state.scripts import Scripts
-from worker.state.window import WRITE_WITHIN_S, Timing
+from bulk_cancel.worker.config.users import User
+from bulk_cancel.worker.okx.client import OkxClient, Row
+from bulk_cancel.worker.okx.credentials import Credentials
+from bulk_cancel.worker.okx.errors import DeadlinePassed, ExchangeError, NeverSent, NotAuthorised, OutcomeUnknown
+from bulk_cancel.worker.okx.instruments import lane_of
+from bulk_cancel.worker.okx.orders import OrderRef
+from bulk_cancel.worker.state.scripts import Scripts
+from bulk_cancel.worker.state.window import WRITE_WITHIN_S, Timing
 
 log = structlog.get_logger(__name__)
 

@@ -15,12 +15,12 @@ import structlog
 from redis import Redis
 from redis.exceptions import RedisError
 
-from worker.config.users import User
-from worker.okx.client import AccountConfig, OkxClient
-from worker.okx.credentials import Credentials
-from worker.okx.errors import ClockSkew, ExchangeError, NotAuthorised
-from worker.state.keys import Keys
-from worker.state.lease import take_lease
+from bulk_cancel.worker.config.users import User
+from bulk_cancel.worker.okx.client import AccountConfig, OkxClient
+from bulk_cancel.worker.okx.credentials import Credentials
+from bulk_cancel.worker.okx.errors import ClockSkew, ExchangeError, NotAuthorised
+from bulk_cancel.worker.state.keys import Keys
+from bulk_cancel.worker.state.lease import take_lease
 
 log = structlog.get_logger(__name__)
 

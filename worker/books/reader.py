@@ -6,13 +6,13 @@ from contextlib import contextmanager
 from threading import Event
 from typing import Final
 
-from worker.books.book import Book
-from worker.books.identity import Identity
-from worker.config.account import Account
-from worker.config.users import User, users_of
-from worker.okx.client import OkxClient
-from worker.state.store import Store
-from worker.state.window import Timing
+from bulk_cancel.worker.books.book import Book
+from bulk_cancel.worker.books.identity import Identity
+from bulk_cancel.worker.config.account import Account
+from bulk_cancel.worker.config.users import User, users_of
+from bulk_cancel.worker.okx.client import OkxClient
+from bulk_cancel.worker.state.store import Store
+from bulk_cancel.worker.state.window import Timing
 
 IDENTIFIED_WITHIN_S: Final = 10.0
 

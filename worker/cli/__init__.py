@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 import structlog
 import typer
 
-from worker.cli import context
-from worker.cli.commands import cancel_all, decide, demo, drill, exchange, show, submit
-from worker.cli.commands.audit import audit
-from worker.cli.commands.check import check
-from worker.cli.errors import Exit, joined, lines_of, quiet_stdout, usage_lines
-from worker.cli.interrupts import interrupts
+from bulk_cancel.worker.cli import context
+from bulk_cancel.worker.cli.commands import cancel_all, decide, demo, drill, exchange, show, submit
+from bulk_cancel.worker.cli.commands.audit import audit
+from bulk_cancel.worker.cli.commands.check import check
+from bulk_cancel.worker.cli.errors import Exit, joined, lines_of, quiet_stdout, usage_lines
+from bulk_cancel.worker.cli.interrupts import interrupts
 
 NAME = "bulk-cancel"
 

@@ -1,6 +1,6 @@
-"""How is the command line started without being installed? `python -m worker.cli`."""
+"""How is the command line started without being installed? `python -m bulk_cancel.worker.cli`."""
 
-from worker.cli import main
+from bulk_cancel.worker.cli import main
 
 if __name__ == "__main__":
     main()

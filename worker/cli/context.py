@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from worker.config.settings import SettingsError, load_settings
-from worker.state.store import Store, open_store
+from bulk_cancel.worker.config.settings import SettingsError, load_settings
+from bulk_cancel.worker.state.store import Store, open_store
 
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout; errors as a JSON object on stderr.")]
 Watch = Annotated[bool, typer.Option("--watch", help="Keep it on the screen, refreshed, until Ctrl-C.")]

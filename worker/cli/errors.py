@@ -13,21 +13,21 @@ from urllib.parse import urlsplit
 
 from redis.exceptions import AuthenticationError, BusyLoadingError, NoPermissionError, RedisError, ResponseError
 
-from tasks.messages import InvalidOrders
-from worker.books.mass.masses import UnknownMassError
-from worker.books.reader import NotReadableError
-from worker.cli.demo.stage import StageError
-from worker.cli.orderfile import OrderFileError
-from worker.config.faults import PREFIX
-from worker.config.settings import SettingsError, redacted
-from worker.operators.decisions import UnsealedBatchError
-from worker.operators.drill.rules import NotADrillError
-from worker.operators.targets import UnknownLaneError
-from worker.simulator.embedded import RedisNotStarted
-from worker.simulator.process import SimulatorError
-from worker.state.admission import AdmissionError
-from worker.state.batches import UnknownBatchError
-from worker.state.directory import UnknownAccountError
+from bulk_cancel.tasks.messages import InvalidOrders
+from bulk_cancel.worker.books.mass.masses import UnknownMassError
+from bulk_cancel.worker.books.reader import NotReadableError
+from bulk_cancel.worker.cli.demo.stage import StageError
+from bulk_cancel.worker.cli.orderfile import OrderFileError
+from bulk_cancel.worker.config.faults import PREFIX
+from bulk_cancel.worker.config.settings import SettingsError, redacted
+from bulk_cancel.worker.operators.decisions import UnsealedBatchError
+from bulk_cancel.worker.operators.drill.rules import NotADrillError
+from bulk_cancel.worker.operators.targets import UnknownLaneError
+from bulk_cancel.worker.simulator.embedded import RedisNotStarted
+from bulk_cancel.worker.simulator.process import SimulatorError
+from bulk_cancel.worker.state.admission import AdmissionError
+from bulk_cancel.worker.state.batches import UnknownBatchError
+from bulk_cancel.worker.state.directory import UnknownAccountError
 
 
 class Exit(IntEnum):

@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 from pydantic import ValidationError
 
-from tasks.messages import ORDER_FIELDS, Order, faults_in
+from bulk_cancel.tasks.messages import ORDER_FIELDS, Order, faults_in
 
 _SHOWN = 200
 _CSV_NAMES = {name.lower(): name for name in ORDER_FIELDS}

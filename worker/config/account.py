@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
-from worker.config.urls import check_http_url, check_ws_url
+from bulk_cancel.worker.config.urls import check_http_url, check_ws_url
 
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 

@@ -29,9 +29,9 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from worker.config.account import ACCOUNT_FIELDS, Account, HttpUrl, Secret, WsUrl, named
-from worker.config.faults import PREFIX, faults_in, misspelt, no_account
-from worker.config.urls import broker_form, check_broker_url, check_state_url, check_webhook_url, redacted
+from bulk_cancel.worker.config.account import ACCOUNT_FIELDS, Account, HttpUrl, Secret, WsUrl, named
+from bulk_cancel.worker.config.faults import PREFIX, faults_in, misspelt, no_account
+from bulk_cancel.worker.config.urls import broker_form, check_broker_url, check_state_url, check_webhook_url, redacted
 
 DEFAULT_BASE_URL: Final = "https://openapi.okx.com"
 DEFAULT_WS_URL: Final = "wss://ws.okx.com:8443/ws/v5/private"

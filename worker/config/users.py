@@ -3,10 +3,10 @@
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from worker.config.account import Account
-from worker.config.settings import Settings
-from worker.okx.credentials import Credentials
-from worker.state.window import BATCH_SIZE, Limits, ReadingLimits
+from bulk_cancel.worker.config.account import Account
+from bulk_cancel.worker.config.settings import Settings
+from bulk_cancel.worker.okx.credentials import Credentials
+from bulk_cancel.worker.state.window import BATCH_SIZE, Limits, ReadingLimits
 
 
 @dataclass(frozen=True, slots=True)

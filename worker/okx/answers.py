@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from worker.okx.codes import Scope, Verdict, lookup
-from worker.okx.errors import (
+from bulk_cancel.worker.okx.codes import Scope, Verdict, lookup
+from bulk_cancel.worker.okx.errors import (
     ClockSkew,
     ExchangeError,
     NotAuthorised,

@@ -14,11 +14,11 @@ import structlog
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from websockets.exceptions import WebSocketException
 
-from worker.okx.answers import Row
-from worker.okx.credentials import Credentials
-from worker.okx.session import PATIENCE, LoginRefused, Patience, Session, SessionOver, open_session
-from worker.okx.wire.shared import SharedTLSSocket
-from worker.okx.wire.sockets import tls_context
+from bulk_cancel.worker.okx.answers import Row
+from bulk_cancel.worker.okx.credentials import Credentials
+from bulk_cancel.worker.okx.session import PATIENCE, LoginRefused, Patience, Session, SessionOver, open_session
+from bulk_cancel.worker.okx.wire.shared import SharedTLSSocket
+from bulk_cancel.worker.okx.wire.sockets import tls_context
 
 log = structlog.get_logger(__name__)
 

@@ -16,14 +16,14 @@ import requests
 from requests.structures import CaseInsensitiveDict
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
-from worker.okx.answers import Answer, read_answer, read_rows
-from worker.okx.credentials import Credentials
-from worker.okx.errors import OutcomeUnknown, Refused
-from worker.okx.orders import OrderRef
-from worker.okx.signing import signed_headers, timestamp
-from worker.okx.wire.connection import Wire
-from worker.okx.wire.pool import Pool
-from worker.okx.wire.sockets import tls_context
+from bulk_cancel.worker.okx.answers import Answer, read_answer, read_rows
+from bulk_cancel.worker.okx.credentials import Credentials
+from bulk_cancel.worker.okx.errors import OutcomeUnknown, Refused
+from bulk_cancel.worker.okx.orders import OrderRef
+from bulk_cancel.worker.okx.signing import signed_headers, timestamp
+from bulk_cancel.worker.okx.wire.connection import Wire
+from bulk_cancel.worker.okx.wire.pool import Pool
+from bulk_cancel.worker.okx.wire.sockets import tls_context
 
 CANCEL = "/api/v5/trade/cancel-order"
 CANCEL_BATCH = "/api/v5/trade/cancel-batch-orders"

@@ -7,9 +7,9 @@ import json
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from worker.okx.answers import Row, text_rows
-from worker.okx.credentials import Credentials
-from worker.okx.signing import signature
+from bulk_cancel.worker.okx.answers import Row, text_rows
+from bulk_cancel.worker.okx.credentials import Credentials
+from bulk_cancel.worker.okx.signing import signature
 
 PING: Final = "ping"
 SUBSCRIBE: Final = '{"op":"subscribe","args":[{"channel":"orders","instType":"ANY"}]}'

@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from worker.okx.answers import Row
-from worker.okx.credentials import Credentials
-from worker.okx.frames import PING, SUBSCRIBE, Frame, Kind, login, read_frame
+from bulk_cancel.worker.okx.answers import Row
+from bulk_cancel.worker.okx.credentials import Credentials
+from bulk_cancel.worker.okx.frames import PING, SUBSCRIBE, Frame, Kind, login, read_frame
 
 _PASSING: Final = frozenset({"60004", "60006", "60014", "63999", "50001", "50011", "50013", "50026"})
 """The clock is off, too many logins, the exchange is busy: nothing that says no to these credentials."""

@@ -4,7 +4,7 @@ import base64
 import hmac
 from datetime import UTC, datetime
 
-from worker.okx.credentials import Credentials
+from bulk_cancel.worker.okx.credentials import Credentials
 
 
 def timestamp(unix_s: float) -> str:

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from worker.okx.answers import Answer, Item
-from worker.okx.codes import TIMED_OUT, Scope, Verdict, lookup
-from worker.okx.errors import (
+from bulk_cancel.worker.okx.answers import Answer, Item
+from bulk_cancel.worker.okx.codes import TIMED_OUT, Scope, Verdict, lookup
+from bulk_cancel.worker.okx.errors import (
     ClockSkew,
     ExchangeError,
     NeverSent,
@@ -15,7 +15,7 @@ from worker.okx.errors import (
     TooLate,
     Unavailable,
 )
-from worker.okx.orders import OrderRef
+from bulk_cancel.worker.okx.orders import OrderRef
 
 # these send the reader to the items, they say nothing of one order
 _ENVELOPES = frozenset({"", "0", "1", "2"})

@@ -11,8 +11,8 @@ from typing import Any, Final, cast
 
 from redis import Redis
 
-from worker.state.keys import Keys
-from worker.state.times import time_of
+from bulk_cancel.worker.state.keys import Keys
+from bulk_cancel.worker.state.times import time_of
 
 PAGE: Final = 500
 _COUNTS: Final = frozenset({"withdrawn", "sent", "ended", "opened", "joined", "remembered"})

@@ -9,22 +9,22 @@ from typing import Any, Final
 from redis import Redis
 from redis.exceptions import RedisError
 
-from worker.books.identity import conflicts
-from worker.config.faults import PREFIX
-from worker.config.settings import Settings, redacted
-from worker.config.urls import state_form
-from worker.config.users import User, users_of
-from worker.okx.client import AccountConfig, OkxClient
-from worker.okx.credentials import Credentials
-from worker.okx.errors import ExchangeError, NotAuthorised
-from worker.operators.point import Point
-from worker.operators.pressing import conditions
-from worker.operators.status import read_snapshot
-from worker.service.broker.config import QUEUES
-from worker.service.runtime import UnfitRedisError, check_redis
-from worker.state.admission import FULL_AT
-from worker.state.fleet import read_workers
-from worker.state.store import Store
+from bulk_cancel.worker.books.identity import conflicts
+from bulk_cancel.worker.config.faults import PREFIX
+from bulk_cancel.worker.config.settings import Settings, redacted
+from bulk_cancel.worker.config.urls import state_form
+from bulk_cancel.worker.config.users import User, users_of
+from bulk_cancel.worker.okx.client import AccountConfig, OkxClient
+from bulk_cancel.worker.okx.credentials import Credentials
+from bulk_cancel.worker.okx.errors import ExchangeError, NotAuthorised
+from bulk_cancel.worker.operators.point import Point
+from bulk_cancel.worker.operators.pressing import conditions
+from bulk_cancel.worker.operators.status import read_snapshot
+from bulk_cancel.worker.service.broker.config import QUEUES
+from bulk_cancel.worker.service.runtime import UnfitRedisError, check_redis
+from bulk_cancel.worker.state.admission import FULL_AT
+from bulk_cancel.worker.state.fleet import START_WORKER, read_workers
+from bulk_cancel.worker.state.store import Store
 
 CLOCK_OK_S: Final = 1.0
 NEARLY_FULL: Final = 0.7
@@ -210,7 +210,7 @@ def _workers(store: Store) -> list[Point]:
     problems = sorted({(name, why) for worker in workers for name, why in worker.problems.items()})
     found = [Point("workers", "ok", f"{alive} alive")]
     if not alive:
-        found = [Point("workers", "warn", "none is alive: nothing is sent", "start one: celery -A worker worker")]
+        found = [Point("workers", "warn", "none is alive: nothing is sent", f"start one: {START_WORKER}")]
     served = {name for worker in workers if worker.alive for name in worker.accounts}
     unserved = sorted(store.settings.accounts.keys() - served) if alive else []
     found += [

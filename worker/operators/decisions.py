@@ -16,14 +16,14 @@ from typing import Any, Final
 from redis import Redis
 from redis.exceptions import ResponseError
 
-from worker.books.mass.masses import call_off
-from worker.operators.targets import Target, Targets
-from worker.state.admission import RedisFullError
-from worker.state.batches import Batches, BatchState, UnknownBatchError
-from worker.state.chunks import parts
-from worker.state.keys import JobId, Keys
-from worker.state.scripts import Scripts, is_full
-from worker.state.times import time_of
+from bulk_cancel.worker.books.mass.masses import call_off
+from bulk_cancel.worker.operators.targets import Target, Targets
+from bulk_cancel.worker.state.admission import RedisFullError
+from bulk_cancel.worker.state.batches import Batches, BatchState, UnknownBatchError
+from bulk_cancel.worker.state.chunks import parts
+from bulk_cancel.worker.state.keys import JobId, Keys
+from bulk_cancel.worker.state.scripts import Scripts, is_full
+from bulk_cancel.worker.state.times import time_of
 
 CHUNK: Final = 250
 """Orders per run of `withdraw` or `retry`: some ten milliseconds of Redis."""

@@ -5,16 +5,16 @@ from typing import Final
 
 from redis.exceptions import RedisError
 
-from worker.alerts.alerts import Condition
-from worker.alerts.conditions import (
+from bulk_cancel.worker.alerts.alerts import Condition
+from bulk_cancel.worker.alerts.conditions import (
     URGENT_TOO_OLD_S,
     may_be_live,
     oldest_urgent,
     pauses,
     refused_lanes,
 )
-from worker.operators.point import Point
-from worker.state.store import Store
+from bulk_cancel.worker.operators.point import Point
+from bulk_cancel.worker.state.store import Store
 
 REFUSED_OF_LATE_S: Final = 60.0
 _NAMED: Final = 5

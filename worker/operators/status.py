@@ -11,19 +11,19 @@ from typing import Any, Final
 
 from redis import Redis
 
-from worker.alerts.conditions import Urgent, may_be_live, oldest_urgent
-from worker.books.mass.state import Mass
-from worker.config.settings import Settings
-from worker.okx.instruments import uid_of
-from worker.service.deadman import Switch, read_switches
-from worker.state.batches import BatchState
-from worker.state.chunks import parts
-from worker.state.fleet import Worker, read_workers
-from worker.state.keys import Keys
-from worker.state.rests import Clock, Rest, read_clock, read_rests
-from worker.state.store import Store
-from worker.state.times import time_of
-from worker.state.window import Limits
+from bulk_cancel.worker.alerts.conditions import Urgent, may_be_live, oldest_urgent
+from bulk_cancel.worker.books.mass.state import Mass
+from bulk_cancel.worker.config.settings import Settings
+from bulk_cancel.worker.okx.instruments import uid_of
+from bulk_cancel.worker.service.deadman import Switch, read_switches
+from bulk_cancel.worker.state.batches import BatchState
+from bulk_cancel.worker.state.chunks import parts
+from bulk_cancel.worker.state.fleet import Worker, read_workers
+from bulk_cancel.worker.state.keys import Keys
+from bulk_cancel.worker.state.rests import Clock, Rest, read_clock, read_rests
+from bulk_cancel.worker.state.store import Store
+from bulk_cancel.worker.state.times import time_of
+from bulk_cancel.worker.state.window import Limits
 
 BATCHES_SHOWN: Final = 20
 _PART: Final = 500

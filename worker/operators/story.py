@@ -5,10 +5,10 @@ from functools import cached_property
 
 from redis import Redis
 
-from worker.operators.audit import Audit, Decision
-from worker.state.batches import Batches, BatchState, UnknownBatchError
-from worker.state.keys import JobId, Keys
-from worker.state.times import time_of
+from bulk_cancel.worker.operators.audit import Audit, Decision
+from bulk_cancel.worker.state.batches import Batches, BatchState, UnknownBatchError
+from bulk_cancel.worker.state.keys import JobId, Keys
+from bulk_cancel.worker.state.times import time_of
 
 
 def read_story(redis: Redis, keys: Keys, audit: Audit, batches: Batches, batch_id: str) -> list[Decision]:

@@ -5,10 +5,10 @@ from typing import Final
 
 from redis import Redis
 
-from worker.config.users import account_scope
-from worker.okx.instruments import lane_of, uid_of
-from worker.state.directory import Directory
-from worker.state.keys import Keys
+from bulk_cancel.worker.config.users import account_scope
+from bulk_cancel.worker.okx.instruments import lane_of, uid_of
+from bulk_cancel.worker.state.directory import Directory
+from bulk_cancel.worker.state.keys import Keys
 
 LANES_NAMED: Final = 8
 

@@ -6,14 +6,14 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Final
 
-from worker.config.users import account_scope
-from worker.okx.answers import Answer
-from worker.okx.codes import Scope, Verdict
-from worker.okx.errors import DeadlinePassed, ExchangeError, NeverSent, Throttled
-from worker.okx.orders import OrderRef
-from worker.okx.verdicts import Judgement, exchange_ids, judge
-from worker.sending.retry import EXCHANGE_BASE_S, EXCHANGE_CAP_S, Finish, Policy, decide, rest_for
-from worker.state.claims import Act, Call, Decided, Grant, Job, RestFor, Result, Slots
+from bulk_cancel.worker.config.users import account_scope
+from bulk_cancel.worker.okx.answers import Answer
+from bulk_cancel.worker.okx.codes import Scope, Verdict
+from bulk_cancel.worker.okx.errors import DeadlinePassed, ExchangeError, NeverSent, Throttled
+from bulk_cancel.worker.okx.orders import OrderRef
+from bulk_cancel.worker.okx.verdicts import Judgement, exchange_ids, judge
+from bulk_cancel.worker.sending.retry import EXCHANGE_BASE_S, EXCHANGE_CAP_S, Finish, Policy, decide, rest_for
+from bulk_cancel.worker.state.claims import Act, Call, Decided, Grant, Job, RestFor, Result, Slots
 
 _encode: Final = json.JSONEncoder(separators=(",", ":")).encode
 

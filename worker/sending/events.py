@@ -5,10 +5,10 @@ from typing import Final
 
 import structlog
 
-from worker.alerts.alerts import Condition, alert
-from worker.alerts.conditions import by_credentials
-from worker.okx.codes import Verdict
-from worker.state.claims import Decided, Done, Exhausted, Grant, Job, Recorded
+from bulk_cancel.worker.alerts.alerts import Condition, alert
+from bulk_cancel.worker.alerts.conditions import by_credentials
+from bulk_cancel.worker.okx.codes import Verdict
+from bulk_cancel.worker.state.claims import Decided, Done, Exhausted, Grant, Job, Recorded
 
 log = structlog.get_logger(__name__)
 

@@ -11,9 +11,9 @@ from typing import Final
 
 import structlog
 
-from worker.state.claims import Done, Recorded
-from worker.state.lanes import Lanes
-from worker.state.scripts import PASSING
+from bulk_cancel.worker.state.claims import Done, Recorded
+from bulk_cancel.worker.state.lanes import Lanes
+from bulk_cancel.worker.state.scripts import PASSING
 
 log = structlog.get_logger(__name__)
 

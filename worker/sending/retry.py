@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from worker.okx.codes import Scope, Verdict
-from worker.okx.verdicts import Judgement
+from bulk_cancel.worker.okx.codes import Scope, Verdict
+from bulk_cancel.worker.okx.verdicts import Judgement
 
 Status = Literal["accepted", "gone", "rejected", "exhausted"]
 

@@ -9,9 +9,9 @@ from typing import Final
 import structlog
 from redis.exceptions import RedisError
 
-from worker.sending.events import report_exhausted
-from worker.sending.sender import Sender
-from worker.state.board import Board
+from bulk_cancel.worker.sending.events import report_exhausted
+from bulk_cancel.worker.sending.sender import Sender
+from bulk_cancel.worker.state.board import Board
 
 log = structlog.get_logger(__name__)
 

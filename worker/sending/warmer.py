@@ -8,8 +8,8 @@ import structlog
 from redis import Redis
 from redis.exceptions import RedisError
 
-from worker.okx.client import OkxClient
-from worker.sending.reachability import Reach
+from bulk_cancel.worker.okx.client import OkxClient
+from bulk_cancel.worker.sending.reachability import Reach
 
 log = structlog.get_logger(__name__)
 

@@ -20,14 +20,14 @@ import structlog
 from redis import Redis
 from redis.exceptions import RedisError
 
-from worker.config.users import User
-from worker.okx.client import OkxClient
-from worker.okx.credentials import Credentials
-from worker.okx.errors import ClockSkew, ExchangeError, OutcomeUnknown
-from worker.state.keys import Keys
-from worker.state.rests import Clock, read_clock
-from worker.state.scripts import Scripts
-from worker.state.times import time_of
+from bulk_cancel.worker.config.users import User
+from bulk_cancel.worker.okx.client import OkxClient
+from bulk_cancel.worker.okx.credentials import Credentials
+from bulk_cancel.worker.okx.errors import ClockSkew, ExchangeError, OutcomeUnknown
+from bulk_cancel.worker.state.keys import Keys
+from bulk_cancel.worker.state.rests import Clock, read_clock
+from bulk_cancel.worker.state.scripts import Scripts
+from bulk_cancel.worker.state.times import time_of
 
 log = structlog.get_logger(__name__)
 

@@ -8,13 +8,13 @@ import structlog
 from celery.exceptions import Reject
 from redis.exceptions import RedisError
 
-from tasks.mass import CancelAll
-from tasks.messages import CancelOrders
-from tasks.reading import Refusal, read_cancel_all, read_cancel_order, read_cancel_orders
-from worker.service.runtime import current
-from worker.state.admission import AdmissionError, NotReplicatedError, RedisFullError
-from worker.state.directory import UnknownAccountError
-from worker.state.store import Store
+from bulk_cancel.tasks.mass import CancelAll
+from bulk_cancel.tasks.messages import CancelOrders
+from bulk_cancel.tasks.reading import Refusal, read_cancel_all, read_cancel_order, read_cancel_orders
+from bulk_cancel.worker.service.runtime import current
+from bulk_cancel.worker.state.admission import AdmissionError, NotReplicatedError, RedisFullError
+from bulk_cancel.worker.state.directory import UnknownAccountError
+from bulk_cancel.worker.state.store import Store
 
 log = structlog.get_logger(__name__)
 

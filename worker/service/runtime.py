@@ -10,29 +10,29 @@ from typing import Any, Final
 
 import structlog
 
-from worker.alerts.alerts import Alerts
-from worker.alerts.watch import Watch
-from worker.alerts.webhook import Webhook
-from worker.books.book import Book
-from worker.books.confirm.confirmations import Confirmations
-from worker.books.confirm.confirmer import Confirmer
-from worker.books.confirm.witness import NO_ADDRESS, Witness
-from worker.books.identity import Identity
-from worker.books.mass.canceller import MassCanceller
-from worker.config.settings import Settings
-from worker.config.users import User, users_of
-from worker.okx.client import OkxClient
-from worker.sending.conclude import Turns
-from worker.sending.reachability import Reach
-from worker.sending.retry import Policy
-from worker.sending.sender import Sender
-from worker.sending.waker import Waker
-from worker.sending.warmer import Warmer
-from worker.service.deadman import DISARM_S, DeadMansSwitch
-from worker.state.board import Board
-from worker.state.lanes import Lanes
-from worker.state.store import Store, open_store
-from worker.state.window import Timing
+from bulk_cancel.worker.alerts.alerts import Alerts
+from bulk_cancel.worker.alerts.watch import Watch
+from bulk_cancel.worker.alerts.webhook import Webhook
+from bulk_cancel.worker.books.book import Book
+from bulk_cancel.worker.books.confirm.confirmations import Confirmations
+from bulk_cancel.worker.books.confirm.confirmer import Confirmer
+from bulk_cancel.worker.books.confirm.witness import NO_ADDRESS, Witness
+from bulk_cancel.worker.books.identity import Identity
+from bulk_cancel.worker.books.mass.canceller import MassCanceller
+from bulk_cancel.worker.config.settings import Settings
+from bulk_cancel.worker.config.users import User, users_of
+from bulk_cancel.worker.okx.client import OkxClient
+from bulk_cancel.worker.sending.conclude import Turns
+from bulk_cancel.worker.sending.reachability import Reach
+from bulk_cancel.worker.sending.retry import Policy
+from bulk_cancel.worker.sending.sender import Sender
+from bulk_cancel.worker.sending.waker import Waker
+from bulk_cancel.worker.sending.warmer import Warmer
+from bulk_cancel.worker.service.deadman import DISARM_S, DeadMansSwitch
+from bulk_cancel.worker.state.board import Board
+from bulk_cancel.worker.state.lanes import Lanes
+from bulk_cancel.worker.state.store import Store, open_store
+from bulk_cancel.worker.state.window import Timing
 
 log = structlog.get_logger(__name__)
 

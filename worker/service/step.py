@@ -9,9 +9,9 @@ from celery import bootsteps
 from celery.worker import WorkController
 from redis.exceptions import AuthenticationError, RedisError
 
-from worker.config.settings import redacted
-from worker.service.runtime import Runtime, UnfitRedisError, set_current
-from worker.state.scripts import PASSING
+from bulk_cancel.worker.config.settings import redacted
+from bulk_cancel.worker.service.runtime import Runtime, UnfitRedisError, set_current
+from bulk_cancel.worker.state.scripts import PASSING
 
 log = structlog.get_logger(__name__)
 

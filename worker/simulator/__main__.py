@@ -8,8 +8,8 @@ import sys
 
 from pydantic import TypeAdapter
 
-from worker.simulator.config import Config
-from worker.simulator.serve import serve
+from bulk_cancel.worker.simulator.config import Config
+from bulk_cancel.worker.simulator.serve import serve
 
 
 def main() -> None:

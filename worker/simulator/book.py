@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
-from worker.simulator.instruments import Instrument
-from worker.simulator.switches import Fired, Switches
+from bulk_cancel.worker.simulator.instruments import Instrument
+from bulk_cancel.worker.simulator.switches import Fired, Switches
 
 OPEN = frozenset({"live", "partially_filled"})
 USER, SWITCH = "1", "20"

@@ -5,11 +5,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from worker.simulator.accounts import ApiKey
-from worker.simulator.book import Book, Ref
-from worker.simulator.faults import ItemCode
-from worker.simulator.meters import Charge
-from worker.simulator.wire import Reply, Request
+from bulk_cancel.worker.simulator.accounts import ApiKey
+from bulk_cancel.worker.simulator.book import Book, Ref
+from bulk_cancel.worker.simulator.faults import ItemCode
+from bulk_cancel.worker.simulator.meters import Charge
+from bulk_cancel.worker.simulator.wire import Reply, Request
 
 Row = dict[str, str]
 Planned = Sequence[tuple[Ref, ItemCode | None]]

@@ -14,13 +14,13 @@ from websockets.asyncio.server import Server, ServerConnection, broadcast, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from worker.simulator.accounts import ApiKey, Refused, log_in
-from worker.simulator.agenda import Agenda, Clock
-from worker.simulator.book import Order
-from worker.simulator.connection import reset
-from worker.simulator.exchange import Exchange
-from worker.simulator.messages import ChannelFault
-from worker.simulator.reading import order_row
+from bulk_cancel.worker.simulator.accounts import ApiKey, Refused, log_in
+from bulk_cancel.worker.simulator.agenda import Agenda, Clock
+from bulk_cancel.worker.simulator.book import Order
+from bulk_cancel.worker.simulator.connection import reset
+from bulk_cancel.worker.simulator.exchange import Exchange
+from bulk_cancel.worker.simulator.messages import ChannelFault
+from bulk_cancel.worker.simulator.reading import order_row
 
 PATH = "/ws/v5/private"
 _SILENT = 4004

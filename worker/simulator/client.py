@@ -6,11 +6,11 @@ from typing import TypeVar
 import requests
 from pydantic import TypeAdapter
 
-from worker.simulator.accounts import ApiKey
-from worker.simulator.book import Behaviour
-from worker.simulator.faults import Fault, ItemCode, Network, Step
-from worker.simulator.log import Arrival
-from worker.simulator.messages import (
+from bulk_cancel.worker.simulator.accounts import ApiKey
+from bulk_cancel.worker.simulator.book import Behaviour
+from bulk_cancel.worker.simulator.faults import Fault, ItemCode, Network, Step
+from bulk_cancel.worker.simulator.log import Arrival
+from bulk_cancel.worker.simulator.messages import (
     AccountChange,
     ChannelFault,
     ClockOffset,
@@ -21,7 +21,7 @@ from worker.simulator.messages import (
     Script,
     Summary,
 )
-from worker.simulator.meters import Limits
+from bulk_cancel.worker.simulator.meters import Limits
 
 T = TypeVar("T")
 _TIMEOUT_S = 30.0

@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from worker.simulator.accounts import ApiKey
-from worker.simulator.book import Behaviour
-from worker.simulator.faults import Network
-from worker.simulator.meters import Limits
+from bulk_cancel.worker.simulator.accounts import ApiKey
+from bulk_cancel.worker.simulator.book import Behaviour
+from bulk_cancel.worker.simulator.faults import Network
+from bulk_cancel.worker.simulator.meters import Limits
 
 DEFAULT_KEY = ApiKey(key="simulated-key", secret="simulated-secret", passphrase="simulated-pass", uid="1001")  # noqa: S106
 DEFAULT_INSTRUMENTS = (

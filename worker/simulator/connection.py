@@ -7,9 +7,9 @@ import socket
 import struct
 from typing import Protocol, cast
 
-from worker.simulator.exchange import Delivery
-from worker.simulator.faults import Fault
-from worker.simulator.wire import (
+from bulk_cancel.worker.simulator.exchange import Delivery
+from bulk_cancel.worker.simulator.faults import Fault
+from bulk_cancel.worker.simulator.wire import (
     BadRequestError,
     Reply,
     Request,

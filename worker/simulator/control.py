@@ -13,12 +13,12 @@ from typing import Protocol, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from worker.simulator.accounts import ApiKey
-from worker.simulator.book import Behaviour, Order
-from worker.simulator.exchange import Exchange
-from worker.simulator.faults import Fault, Network
-from worker.simulator.log import Filters
-from worker.simulator.messages import (
+from bulk_cancel.worker.simulator.accounts import ApiKey
+from bulk_cancel.worker.simulator.book import Behaviour, Order
+from bulk_cancel.worker.simulator.exchange import Exchange
+from bulk_cancel.worker.simulator.faults import Fault, Network
+from bulk_cancel.worker.simulator.log import Filters
+from bulk_cancel.worker.simulator.messages import (
     AccountChange,
     ChannelFault,
     ClockOffset,
@@ -29,8 +29,8 @@ from worker.simulator.messages import (
     Script,
     Summary,
 )
-from worker.simulator.meters import Limits
-from worker.simulator.wire import Reply, Request, Stream
+from bulk_cancel.worker.simulator.meters import Limits
+from bulk_cancel.worker.simulator.wire import Reply, Request, Stream
 
 T = TypeVar("T")
 _ROWS_PER_CHUNK = 200

@@ -3,10 +3,10 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from worker.simulator import reading, trading
-from worker.simulator.book import Book, Ref
-from worker.simulator.calls import Call, Route, Venue, text
-from worker.simulator.meters import Charge
+from bulk_cancel.worker.simulator import reading, trading
+from bulk_cancel.worker.simulator.book import Book, Ref
+from bulk_cancel.worker.simulator.calls import Call, Route, Venue, text
+from bulk_cancel.worker.simulator.meters import Charge
 
 Charges = Sequence[Charge]
 

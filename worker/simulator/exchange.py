@@ -9,16 +9,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from worker.simulator.accounts import ApiKey, Refused, Signed, authenticate
-from worker.simulator.book import Book, Ref
-from worker.simulator.calls import Answer, Call, Route, Venue
-from worker.simulator.config import Config
-from worker.simulator.endpoints import ROUTES
-from worker.simulator.faults import Fault, Faults, Scripts, code_of, whole_answer
-from worker.simulator.instruments import instrument
-from worker.simulator.log import Arrival, ArrivalLog
-from worker.simulator.meters import Charge, Meters
-from worker.simulator.wire import Reply, Request
+from bulk_cancel.worker.simulator.accounts import ApiKey, Refused, Signed, authenticate
+from bulk_cancel.worker.simulator.book import Book, Ref
+from bulk_cancel.worker.simulator.calls import Answer, Call, Route, Venue
+from bulk_cancel.worker.simulator.config import Config
+from bulk_cancel.worker.simulator.endpoints import ROUTES
+from bulk_cancel.worker.simulator.faults import Fault, Faults, Scripts, code_of, whole_answer
+from bulk_cancel.worker.simulator.instruments import instrument
+from bulk_cancel.worker.simulator.log import Arrival, ArrivalLog
+from bulk_cancel.worker.simulator.meters import Charge, Meters
+from bulk_cancel.worker.simulator.wire import Reply, Request
 
 _PATHS = {path for _, path in ROUTES}
 

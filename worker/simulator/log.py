@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from worker.simulator.meters import max_in_window
+from bulk_cancel.worker.simulator.meters import max_in_window
 
 CANCELS = frozenset({"cancel-order", "cancel-batch-orders"})
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from worker.simulator.faults import Fault, ItemCode
-from worker.simulator.log import MeterSummary
+from bulk_cancel.worker.simulator.faults import Fault, ItemCode
+from bulk_cancel.worker.simulator.log import MeterSummary
 
 _STRICT: dict[str, str] = {"extra": "forbid"}
 

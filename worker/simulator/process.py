@@ -1,19 +1,15 @@
 """How does a test get an exchange of its own? `with Simulator() as exchange:` runs one in its own process."""
 
-import os
 import subprocess
 import sys
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from pydantic import TypeAdapter
 
-from worker.simulator.client import ControlClient
-from worker.simulator.config import Config
-from worker.simulator.serve import CHANNEL_READY, READY
-
-_ROOT = Path(__file__).resolve().parents[2]
+from bulk_cancel.worker.simulator.client import ControlClient
+from bulk_cancel.worker.simulator.config import Config
+from bulk_cancel.worker.simulator.serve import CHANNEL_READY, READY
 
 
 class SimulatorError(Exception):
@@ -32,12 +28,10 @@ class Simulator:
 
     def __enter__(self) -> Self:
         """Start the process and wait for its word that it listens."""
-        search_path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "worker.simulator"],
+            [sys.executable, "-P", "-m", "bulk_cancel.worker.simulator"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=os.environ | {"PYTHONPATH": search_path},
         )
         self.url, self.ws_url = self._handshake()
         self.control = ControlClient(self.url)

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
-from worker.simulator.book import Order
-from worker.simulator.calls import Answer, Call, Planned, Row, Venue, done, failed
-from worker.simulator.instruments import currencies as currencies_of
-from worker.simulator.instruments import row
+from bulk_cancel.worker.simulator.book import Order
+from bulk_cancel.worker.simulator.calls import Answer, Call, Planned, Row, Venue, done, failed
+from bulk_cancel.worker.simulator.instruments import currencies as currencies_of
+from bulk_cancel.worker.simulator.instruments import row
 
 MAX_PAGE = 100
 

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 
-from worker.simulator.config import Config
-from worker.simulator.server import Server
+from bulk_cancel.worker.simulator.config import Config
+from bulk_cancel.worker.simulator.server import Server
 
 READY = "the simulated exchange listens on "
 CHANNEL_READY = "its private channel listens on "

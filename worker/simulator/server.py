@@ -10,14 +10,14 @@ import random
 import socket
 from collections.abc import Coroutine
 
-from worker.simulator.agenda import Agenda, Clock
-from worker.simulator.channel import PATH, Channels
-from worker.simulator.config import Config
-from worker.simulator.connection import Connection
-from worker.simulator.control import Control
-from worker.simulator.exchange import Delivery, Exchange
-from worker.simulator.messages import ChannelFault
-from worker.simulator.wire import Request, Stream
+from bulk_cancel.worker.simulator.agenda import Agenda, Clock
+from bulk_cancel.worker.simulator.channel import PATH, Channels
+from bulk_cancel.worker.simulator.config import Config
+from bulk_cancel.worker.simulator.connection import Connection
+from bulk_cancel.worker.simulator.control import Control
+from bulk_cancel.worker.simulator.exchange import Delivery, Exchange
+from bulk_cancel.worker.simulator.messages import ChannelFault
+from bulk_cancel.worker.simulator.wire import Request, Stream
 
 logger = logging.getLogger(__name__)
 _BACKLOG = 1024

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from worker.simulator.book import Ack, Book, Ref
-from worker.simulator.calls import Answer, Call, Planned, Row, Venue, done, failed, text
-from worker.simulator.faults import ItemCode
+from bulk_cancel.worker.simulator.book import Ack, Book, Ref
+from bulk_cancel.worker.simulator.calls import Answer, Call, Planned, Row, Venue, done, failed, text
+from bulk_cancel.worker.simulator.faults import ItemCode
 
 MAX_BATCH = 20
 SWITCH_S = (10, 120)

@@ -12,14 +12,14 @@ from typing import Any, Final
 from redis import Redis
 from redis.exceptions import ResponseError
 
-from tasks.messages import CancelOrders, Order
-from worker.okx.instruments import lane_of
-from worker.state.chunks import parts
-from worker.state.directory import AccountInfo, Directory
-from worker.state.keys import JobId
-from worker.state.scripts import Scripts, is_full
-from worker.state.times import time_of
-from worker.state.window import LaneLoad, earliest_s
+from bulk_cancel.tasks.messages import CancelOrders, Order
+from bulk_cancel.worker.okx.instruments import lane_of
+from bulk_cancel.worker.state.chunks import parts
+from bulk_cancel.worker.state.directory import AccountInfo, Directory
+from bulk_cancel.worker.state.keys import JobId
+from bulk_cancel.worker.state.scripts import Scripts, is_full
+from bulk_cancel.worker.state.times import time_of
+from bulk_cancel.worker.state.window import LaneLoad, earliest_s
 
 CHUNK: Final = 500
 """Orders per run of `admit`: a few milliseconds of Redis."""

@@ -10,10 +10,10 @@ from typing import Any, Final, cast
 
 from redis import Redis
 
-from worker.state.chunks import parts
-from worker.state.jobs import read_jobs
-from worker.state.keys import JobId, Keys
-from worker.state.times import time_of
+from bulk_cancel.worker.state.chunks import parts
+from bulk_cancel.worker.state.jobs import read_jobs
+from bulk_cancel.worker.state.keys import JobId, Keys
+from bulk_cancel.worker.state.times import time_of
 
 DEAD: Final = ("rejected", "exhausted")
 """Outcomes after which the order may still be live."""

@@ -7,12 +7,12 @@ from typing import Final, cast
 
 from redis import Redis
 
-from worker.okx.instruments import lane_of
-from worker.state.chunks import parts
-from worker.state.claims import Exhausted
-from worker.state.keys import JobId, Keys
-from worker.state.lanes import exhausted_in
-from worker.state.scripts import Scripts
+from bulk_cancel.worker.okx.instruments import lane_of
+from bulk_cancel.worker.state.chunks import parts
+from bulk_cancel.worker.state.claims import Exhausted
+from bulk_cancel.worker.state.keys import JobId, Keys
+from bulk_cancel.worker.state.lanes import exhausted_in
+from bulk_cancel.worker.state.scripts import Scripts
 
 BOOKS_PER_ROUND: Final = 100
 POSTPONE_US: Final = 1_000_000

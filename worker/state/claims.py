@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
-from worker.config.users import User
-from worker.okx.codes import Verdict
-from worker.okx.orders import OrderRef
+from bulk_cancel.worker.config.users import User
+from bulk_cancel.worker.okx.codes import Verdict
+from bulk_cancel.worker.okx.orders import OrderRef
 
 Meter = Literal["single", "batch"]
 Slots = Literal["settle", "keep", "release"]

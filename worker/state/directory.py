@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass
 
 from redis import Redis
 
-from worker.config.users import User
-from worker.state.keys import Keys
-from worker.state.window import Limits
+from bulk_cancel.worker.config.users import User
+from bulk_cancel.worker.state.keys import Keys
+from bulk_cancel.worker.state.window import Limits
 
 
 @dataclass(frozen=True, slots=True)

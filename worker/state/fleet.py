@@ -8,7 +8,10 @@ from typing import Any, Final, cast
 
 from redis import Redis
 
-from worker.state.keys import Keys
+from bulk_cancel.worker.state.keys import Keys
+
+START_WORKER: Final = "celery -A bulk_cancel.worker worker"
+"""What starts one, in every message that says that none runs."""
 
 WORKER_LATE_S: Final = 5
 """A worker reports itself about once a second; one that has not for this long is not counted as alive."""

@@ -6,8 +6,8 @@ from typing import Any, Final, cast
 
 from redis import Redis
 
-from worker.state.chunks import parts
-from worker.state.keys import Keys
+from bulk_cancel.worker.state.chunks import parts
+from bulk_cancel.worker.state.keys import Keys
 
 _READ: Final = 500
 

@@ -8,8 +8,8 @@ import re
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Self
 
-from worker.okx.instruments import lane_of
-from worker.okx.orders import OrderRef
+from bulk_cancel.worker.okx.instruments import lane_of
+from bulk_cancel.worker.okx.orders import OrderRef
 
 EXCHANGE_WIDE: Final = "bulk-cancel"
 """Root of the keys that all runners on one Redis share, whatever their prefix."""

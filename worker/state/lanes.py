@@ -7,11 +7,11 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any, Final
 
-from worker.config.users import User, account_scope
-from worker.state.claims import Call, Decided, Done, Exhausted, Grant, Job, Recorded, RestFor
-from worker.state.keys import order_of
-from worker.state.scripts import Scripts
-from worker.state.window import Timing
+from bulk_cancel.worker.config.users import User, account_scope
+from bulk_cancel.worker.state.claims import Call, Decided, Done, Exhausted, Grant, Job, Recorded, RestFor
+from bulk_cancel.worker.state.keys import order_of
+from bulk_cancel.worker.state.scripts import Scripts
+from bulk_cancel.worker.state.window import Timing
 
 STRIKES: Final = 5
 

@@ -9,7 +9,7 @@ from typing import Final, cast
 import structlog
 from redis import Redis
 
-from worker.state.keys import Keys
+from bulk_cancel.worker.state.keys import Keys
 
 log = structlog.get_logger(__name__)
 

@@ -7,14 +7,14 @@ from typing import Final
 
 from redis import Redis
 
-from worker.config.settings import Settings
-from worker.config.users import account_scope
-from worker.okx.instruments import uid_of
-from worker.state.chunks import parts
-from worker.state.directory import AccountInfo
-from worker.state.keys import Keys
-from worker.state.store import Store
-from worker.state.times import time_of
+from bulk_cancel.worker.config.settings import Settings
+from bulk_cancel.worker.config.users import account_scope
+from bulk_cancel.worker.okx.instruments import uid_of
+from bulk_cancel.worker.state.chunks import parts
+from bulk_cancel.worker.state.directory import AccountInfo
+from bulk_cancel.worker.state.keys import Keys
+from bulk_cancel.worker.state.store import Store
+from bulk_cancel.worker.state.times import time_of
 
 _PART: Final = 500
 _FIELDS: Final = ("until", "reason", "since", "paused")

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from redis import Redis, exceptions
 
-from worker.state.keys import lua_preamble
+from bulk_cancel.worker.state.keys import lua_preamble
 
 LIBRARY: Final = ("base", "window", "board", "rest", "job", "mover", "finish", "join", "decision", "batch")
 """The shared parts, in the order in which they build on each other; in each, blank lines part its functions."""
@@ -69,7 +69,7 @@ def source(verb: str) -> str:
 
     Redis makes every function of a script anew at each run, which costs a tenth of a record.
     """
-    body = (files("worker.state") / "lua" / f"{verb}.lua").read_text("utf-8")
+    body = (files("bulk_cancel.worker.state") / "lua" / f"{verb}.lua").read_text("utf-8")
     used = _words(body)
     for part, defined, words in reversed(_shared()):
         if defined & used:
@@ -81,7 +81,7 @@ def source(verb: str) -> str:
 @cache
 def _shared() -> list[tuple[str, frozenset[str], frozenset[str]]]:
     """The parts of the library, each with the names that it defines and the words that it uses."""
-    root = files("worker.state") / "lua" / "lib"
+    root = files("bulk_cancel.worker.state") / "lua" / "lib"
     parts = [part for name in LIBRARY for part in (root / f"{name}.lua").read_text("utf-8").split("\n\n")]
     return [(part, frozenset(", ".join(_DEFINED.findall(part)).split(", ")), _words(part)) for part in parts]
 

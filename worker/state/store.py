@@ -9,19 +9,19 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from redis.sentinel import Sentinel, SentinelConnectionPool
 
-from worker.books.mass.masses import Masses
-from worker.config.settings import Settings, load_settings
-from worker.config.urls import sentinels
-from worker.config.users import users_of
-from worker.operators.audit import Audit
-from worker.operators.decisions import Hand
-from worker.operators.targets import Targets
-from worker.state.admission import Admission
-from worker.state.batches import Batches
-from worker.state.directory import Directory
-from worker.state.keys import Keys
-from worker.state.refused import Refusals
-from worker.state.scripts import Scripts
+from bulk_cancel.worker.books.mass.masses import Masses
+from bulk_cancel.worker.config.settings import Settings, load_settings
+from bulk_cancel.worker.config.urls import sentinels
+from bulk_cancel.worker.config.users import users_of
+from bulk_cancel.worker.operators.audit import Audit
+from bulk_cancel.worker.operators.decisions import Hand
+from bulk_cancel.worker.operators.targets import Targets
+from bulk_cancel.worker.state.admission import Admission
+from bulk_cancel.worker.state.batches import Batches
+from bulk_cancel.worker.state.directory import Directory
+from bulk_cancel.worker.state.keys import Keys
+from bulk_cancel.worker.state.refused import Refusals
+from bulk_cancel.worker.state.scripts import Scripts
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,14 @@ import pytest
 from redis import Redis
 from structlog.testing import capture_logs
 
+from bulk_cancel.worker.alerts.conditions import by_credentials, may_be_live, oldest_urgent, pauses, refused_lanes
+from bulk_cancel.worker.alerts.watch import Watch
+from bulk_cancel.worker.config.users import account_scope
+from bulk_cancel.worker.operators.decisions import Asked
+from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
+from bulk_cancel.worker.state.claims import RestFor
+from bulk_cancel.worker.state.keys import Keys
 from tests.support.lane_rig import LANE, LaneRig, finished, orders
-from worker.alerts.conditions import by_credentials, may_be_live, oldest_urgent, pauses, refused_lanes
-from worker.alerts.watch import Watch
-from worker.config.users import account_scope
-from worker.operators.decisions import Asked
-from worker.simulator.embedded import EmbeddedRedis
-from worker.state.claims import RestFor
-from worker.state.keys import Keys
 
 ACCOUNTS = {"a1": "u1"}
 Lines = list[dict[str, Any]]

@@ -6,9 +6,9 @@ from collections.abc import Callable
 import pytest
 from structlog.testing import capture_logs
 
+from bulk_cancel.worker.alerts.alerts import Alerts, Condition, alert
+from bulk_cancel.worker.alerts.webhook import SIGNATURE, TIMEOUT_S, TIMESTAMP, Webhook, WebhookError, sign
 from tests.support.receiver import PATH, Delivery, receiver
-from worker.alerts.alerts import Alerts, Condition, alert
-from worker.alerts.webhook import SIGNATURE, TIMEOUT_S, TIMESTAMP, Webhook, WebhookError, sign
 
 SECRET = "only-we-two-know"
 

@@ -3,10 +3,10 @@
 import pytest
 from redis import Redis
 
+from bulk_cancel.worker.books.confirm.confirmations import Look
+from bulk_cancel.worker.books.confirm.proof import SEND_AGAIN_AFTER_S, Finding, seen_as, seen_open
+from bulk_cancel.worker.state.claims import Decided, Grant
 from tests.support.lane_rig import TIMING, LaneRig, believed, finished, orders, retried
-from worker.books.confirm.confirmations import Look
-from worker.books.confirm.proof import SEND_AGAIN_AFTER_S, Finding, seen_as, seen_open
-from worker.state.claims import Decided, Grant
 
 HOLD_S = TIMING.hold_us / 1e6
 OPEN = {"state": "live"}

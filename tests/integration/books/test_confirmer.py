@@ -4,17 +4,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from threading import Event
 from typing import TYPE_CHECKING, cast
 
+from bulk_cancel.worker.books.confirm import confirmer as module
+from bulk_cancel.worker.books.confirm.confirmer import Confirmer
+from bulk_cancel.worker.books.confirm.proof import Believed
+from bulk_cancel.worker.config.users import User
+from bulk_cancel.worker.okx.client import Row
+from bulk_cancel.worker.okx.errors import OutcomeUnknown, Refused
+from bulk_cancel.worker.okx.orders import OrderRef
 from tests.support.lane_rig import LaneRig, believed, orders
-from worker.books.confirm import confirmer as module
-from worker.books.confirm.confirmer import Confirmer
-from worker.books.confirm.proof import Believed
-from worker.config.users import User
-from worker.okx.client import Row
-from worker.okx.errors import OutcomeUnknown, Refused
-from worker.okx.orders import OrderRef
 
 if TYPE_CHECKING:
-    from worker.books.book import Book
+    from bulk_cancel.worker.books.book import Book
 
 CANCELED = {"state": "canceled", "accFillSz": "0"}
 

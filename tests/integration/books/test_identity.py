@@ -5,15 +5,15 @@ from typing import cast
 
 from redis import Redis
 
+from bulk_cancel.worker.books.identity import Identity, fingerprint
+from bulk_cancel.worker.config.users import User
+from bulk_cancel.worker.okx.client import OkxClient
+from bulk_cancel.worker.okx.credentials import Credentials
+from bulk_cancel.worker.simulator.config import DEFAULT_KEY, Config
+from bulk_cancel.worker.simulator.process import Simulator
+from bulk_cancel.worker.state.keys import Keys
+from bulk_cancel.worker.state.window import Limits
 from tests.support.lane_rig import credentials
-from worker.books.identity import Identity, fingerprint
-from worker.config.users import User
-from worker.okx.client import OkxClient
-from worker.okx.credentials import Credentials
-from worker.simulator.config import DEFAULT_KEY, Config
-from worker.simulator.process import Simulator
-from worker.state.keys import Keys
-from worker.state.window import Limits
 
 
 def test_a_clock_that_is_off_is_corrected_before_the_account_is_known(redis_url: str) -> None:

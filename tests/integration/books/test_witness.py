@@ -16,19 +16,19 @@ import pytest
 from pydantic import SecretStr
 from redis import Redis
 
+from bulk_cancel.worker.books.confirm.witness import LEASE_S, NO_ADDRESS, ROUND_S, Witness
+from bulk_cancel.worker.config.settings import DEFAULT_WS_URL, Settings
+from bulk_cancel.worker.config.users import User, users_of
+from bulk_cancel.worker.okx.answers import Row
+from bulk_cancel.worker.okx.credentials import Credentials
+from bulk_cancel.worker.simulator.config import DEFAULT_KEY, Config
+from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
+from bulk_cancel.worker.simulator.process import Simulator
+from bulk_cancel.worker.state.keys import Keys
+from bulk_cancel.worker.state.scripts import Scripts
+from bulk_cancel.worker.state.store import connect
+from bulk_cancel.worker.state.window import Limits
 from tests.support.channel_rig import LATE_S, QUICK, credentials, wait_until
-from worker.books.confirm.witness import LEASE_S, NO_ADDRESS, ROUND_S, Witness
-from worker.config.settings import DEFAULT_WS_URL, Settings
-from worker.config.users import User, users_of
-from worker.okx.answers import Row
-from worker.okx.credentials import Credentials
-from worker.simulator.config import DEFAULT_KEY, Config
-from worker.simulator.embedded import EmbeddedRedis
-from worker.simulator.process import Simulator
-from worker.state.keys import Keys
-from worker.state.scripts import Scripts
-from worker.state.store import connect
-from worker.state.window import Limits
 
 UID = DEFAULT_KEY.uid
 KEYS = Keys("t")
@@ -187,7 +187,7 @@ def count_calls(scripts: Scripts) -> Callable[[], int]:
 
 def test_without_redis_for_long_there_is_no_channel(exchange: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """It could not tell anybody what it sees; with Redis it comes back."""
-    monkeypatch.setattr("worker.books.confirm.witness.KEEP_S", 0.3)
+    monkeypatch.setattr("bulk_cancel.worker.books.confirm.witness.KEEP_S", 0.3)
     with EmbeddedRedis() as server, worker(server.url, user(exchange.ws_url), round_s=0.1) as made:
         made.sees("gap")
         server.kill()

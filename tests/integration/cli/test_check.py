@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from tasks.messages import parse_cancel_orders
+from bulk_cancel.tasks.messages import parse_cancel_orders
+from bulk_cancel.worker.alerts.alerts import Condition
+from bulk_cancel.worker.config.users import account_scope
+from bulk_cancel.worker.simulator.config import DEFAULT_KEY, Config
+from bulk_cancel.worker.simulator.process import Simulator
 from tests.integration.cli.test_commands import Desk
-from worker.alerts.alerts import Condition
-from worker.config.users import account_scope
-from worker.simulator.config import DEFAULT_KEY, Config
-from worker.simulator.process import Simulator
 
 ROWS = [{"instId": "BTC-USDT", "ordId": "1"}]
 

@@ -14,18 +14,18 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from worker.alerts.alerts import Condition
-from worker.cli import run
-from worker.config.settings import load_settings
-from worker.config.users import users_of
-from worker.simulator.config import DEFAULT_KEY, Config
-from worker.simulator.embedded import EmbeddedRedis
-from worker.simulator.messages import AccountChange
-from worker.simulator.process import Simulator
-from worker.state.claims import Decided, Done, Result
-from worker.state.lanes import Lanes
-from worker.state.store import Store, adopt, open_store
-from worker.state.window import Timing
+from bulk_cancel.worker.alerts.alerts import Condition
+from bulk_cancel.worker.cli import run
+from bulk_cancel.worker.config.settings import load_settings
+from bulk_cancel.worker.config.users import users_of
+from bulk_cancel.worker.simulator.config import DEFAULT_KEY, Config
+from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
+from bulk_cancel.worker.simulator.messages import AccountChange
+from bulk_cancel.worker.simulator.process import Simulator
+from bulk_cancel.worker.state.claims import Decided, Done, Result
+from bulk_cancel.worker.state.lanes import Lanes
+from bulk_cancel.worker.state.store import Store, adopt, open_store
+from bulk_cancel.worker.state.window import Timing
 
 ROOT = Path(__file__).resolve().parents[3]
 GOOD = "instId,ordId\nBTC-USDT,1\nBTC-USDT,2\nETH-USDT,3\n"
@@ -419,7 +419,7 @@ class TestCheck:
         assert check()
         _, out, _ = desk("check")
         assert "ok   redis: Redis" in out
-        assert "     → start one: celery -A worker worker" in out
+        assert "     → start one: celery -A bulk_cancel.worker worker" in out
 
 
 class TestProcess:
@@ -441,7 +441,7 @@ class TestProcess:
         """`| head -1`: quiet, as other programs are."""
         Path("many.csv").write_text("instId,ordId\n" + "".join(f"BTC-USDT,{n}\n" for n in range(1, 3000)))
         desk("submit", "many.csv", "--account", "desk1", "--batch-id", "b1")
-        command = [sys.executable, "-m", "worker.cli", "outcomes", "b1"]
+        command = [sys.executable, "-m", "bulk_cancel.worker.cli", "outcomes", "b1"]
         with subprocess.Popen(command, env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             assert process.stdout is not None
             assert process.stderr is not None
@@ -453,7 +453,7 @@ class TestProcess:
     @pytest.mark.usefixtures("desk")
     def test_ctrl_c_ends_a_wait_cleanly(self) -> None:
         """130, no traceback, and how to look at the batch later."""
-        command = [sys.executable, "-m", "worker.cli", "submit", "good.csv", "--account", "desk1", "--wait"]
+        command = [sys.executable, "-m", "bulk_cancel.worker.cli", "submit", "good.csv", "--account", "desk1", "--wait"]
         with subprocess.Popen(
             command, env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         ) as process:
@@ -468,7 +468,7 @@ class TestProcess:
     @pytest.mark.usefixtures("desk")
     def test_the_exchange_alone_says_how_to_use_it(self) -> None:
         """Its lines are an environment that works; its orders are on the book."""
-        command = [sys.executable, "-m", "worker.cli", "exchange", "--orders", "30"]
+        command = [sys.executable, "-m", "bulk_cancel.worker.cli", "exchange", "--orders", "30"]
         with subprocess.Popen(command, env=_environment(), stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             lines = [process.stdout.readline() for _ in range(8)]
@@ -486,7 +486,7 @@ def _environment() -> dict[str, str]:
 
 
 def _spawn(*arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "worker.cli", *arguments]
+    command = [sys.executable, "-m", "bulk_cancel.worker.cli", *arguments]
     return subprocess.run(
         command, env=_environment(), input=given, capture_output=True, text=True, check=False, timeout=30
     )

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
 from tests.integration.cli.test_commands import GOOD, Desk
-from worker.simulator.embedded import EmbeddedRedis
 
 SUBMIT = ("submit", "good.csv", "--account", "desk1", "--batch-id", "b1")
 WHO = ("--by", "risk-1", "--reason", "hedging by hand")

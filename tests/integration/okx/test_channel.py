@@ -14,6 +14,11 @@ import pytest
 from structlog.testing import capture_logs
 from websockets.sync.server import ServerConnection
 
+from bulk_cancel.worker.okx.session import Patience
+from bulk_cancel.worker.simulator.book import Behaviour
+from bulk_cancel.worker.simulator.config import DEFAULT_KEY, Config
+from bulk_cancel.worker.simulator.messages import AccountChange
+from bulk_cancel.worker.simulator.process import Simulator
 from tests.support.certificate import self_signed
 from tests.support.channel_rig import (
     CALM,
@@ -29,11 +34,6 @@ from tests.support.channel_rig import (
     saying,
     wait_until,
 )
-from worker.okx.session import Patience
-from worker.simulator.book import Behaviour
-from worker.simulator.config import DEFAULT_KEY, Config
-from worker.simulator.messages import AccountChange
-from worker.simulator.process import Simulator
 
 UID = DEFAULT_KEY.uid
 

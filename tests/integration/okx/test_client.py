@@ -12,6 +12,18 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from bulk_cancel.worker.okx.client import CANCEL, AccountConfig, OkxClient
+from bulk_cancel.worker.okx.errors import (
+    ExchangeError,
+    NotAuthorised,
+    OutcomeUnknown,
+    Refused,
+    Throttled,
+)
+from bulk_cancel.worker.okx.orders import OrderRef
+from bulk_cancel.worker.okx.signing import signature
+from bulk_cancel.worker.okx.wire import connection, pool, sockets
+from bulk_cancel.worker.okx.wire.sockets import DeadlineSocket
 from tests.support.okx_server import (
     ACCEPTED,
     ORDER,
@@ -26,18 +38,6 @@ from tests.support.okx_server import (
     says_then_closes,
     soon,
 )
-from worker.okx.client import CANCEL, AccountConfig, OkxClient
-from worker.okx.errors import (
-    ExchangeError,
-    NotAuthorised,
-    OutcomeUnknown,
-    Refused,
-    Throttled,
-)
-from worker.okx.orders import OrderRef
-from worker.okx.signing import signature
-from worker.okx.wire import connection, pool, sockets
-from worker.okx.wire.sockets import DeadlineSocket
 
 
 @pytest.fixture

@@ -9,6 +9,16 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from bulk_cancel.worker.okx.client import CANCEL, OkxClient
+from bulk_cancel.worker.okx.errors import (
+    DeadlinePassed,
+    NeverSent,
+    OutcomeUnknown,
+    TooLate,
+)
+from bulk_cancel.worker.okx.wire import connection
+from bulk_cancel.worker.okx.wire.framing import MAX_ANSWER
+from bulk_cancel.worker.okx.wire.sockets import DeadlineSocket, dial
 from tests.support.okx_server import (
     ACCEPTED,
     ORDER,
@@ -23,16 +33,6 @@ from tests.support.okx_server import (
     says,
     says_then_closes,
 )
-from worker.okx.client import CANCEL, OkxClient
-from worker.okx.errors import (
-    DeadlinePassed,
-    NeverSent,
-    OutcomeUnknown,
-    TooLate,
-)
-from worker.okx.wire import connection
-from worker.okx.wire.framing import MAX_ANSWER
-from worker.okx.wire.sockets import DeadlineSocket, dial
 
 TIMEOUT_S = 0.3
 # beyond it something waited for a thing that no deadline bounds

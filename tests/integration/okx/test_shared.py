@@ -9,9 +9,9 @@ from threading import Event, Thread
 
 import pytest
 
+from bulk_cancel.worker.okx.wire.shared import SharedTLSSocket
+from bulk_cancel.worker.okx.wire.sockets import tls_context
 from tests.support.certificate import self_signed
-from worker.okx.wire.shared import SharedTLSSocket
-from worker.okx.wire.sockets import tls_context
 
 SOON_S = 10.0
 LARGE = bytes(range(256)) * 40_000  # more than the sockets take at once

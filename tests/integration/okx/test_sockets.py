@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from bulk_cancel.worker.okx.errors import TooLate
+from bulk_cancel.worker.okx.wire.sockets import DeadlineSocket, dial, tls_context
 from tests.support.certificate import self_signed
-from worker.okx.errors import TooLate
-from worker.okx.wire.sockets import DeadlineSocket, dial, tls_context
 
 BIG = bytes(range(256)) * 40_000
 SOON_S = 10.0

@@ -8,6 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from bulk_cancel.worker.okx.client import OkxClient
+from bulk_cancel.worker.okx.errors import (
+    DeadlinePassed,
+    NeverSent,
+)
 from tests.support.certificate import self_signed
 from tests.support.okx_server import (
     ACCEPTED,
@@ -20,11 +25,6 @@ from tests.support.okx_server import (
     http_answer,
     open_client,
     says,
-)
-from worker.okx.client import OkxClient
-from worker.okx.errors import (
-    DeadlinePassed,
-    NeverSent,
 )
 
 TIMEOUT_S = 0.3

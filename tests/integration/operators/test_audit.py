@@ -3,12 +3,12 @@
 import pytest
 from redis import Redis
 
+from bulk_cancel.worker.operators import audit
+from bulk_cancel.worker.operators.audit import Decision
+from bulk_cancel.worker.operators.decisions import Asked
+from bulk_cancel.worker.operators.story import read_story
+from bulk_cancel.worker.state.batches import UnknownBatchError
 from tests.support.lane_rig import LANE, LaneRig, finished, orders
-from worker.operators import audit
-from worker.operators.audit import Decision
-from worker.operators.decisions import Asked
-from worker.operators.story import read_story
-from worker.state.batches import UnknownBatchError
 
 ASKED = Asked("risk-1", "by hand")
 

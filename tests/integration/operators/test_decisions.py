@@ -6,15 +6,15 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from bulk_cancel.worker.operators.decisions import Asked, UnsealedBatchError, Vain
+from bulk_cancel.worker.operators.targets import UnknownLaneError
+from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
+from bulk_cancel.worker.state.admission import RedisFullError
+from bulk_cancel.worker.state.batches import UnknownBatchError
+from bulk_cancel.worker.state.directory import UnknownAccountError
+from bulk_cancel.worker.state.keys import JobId
+from bulk_cancel.worker.state.scripts import Scripts
 from tests.support.lane_rig import LANE, TIMING, LaneRig, finished, orders, rest, retried, returned
-from worker.operators.decisions import Asked, UnsealedBatchError, Vain
-from worker.operators.targets import UnknownLaneError
-from worker.simulator.embedded import EmbeddedRedis
-from worker.state.admission import RedisFullError
-from worker.state.batches import UnknownBatchError
-from worker.state.directory import UnknownAccountError
-from worker.state.keys import JobId
-from worker.state.scripts import Scripts
 
 ASKED = Asked("risk-1", "by hand")
 HOLD_S = TIMING.hold_us / 1e6

@@ -12,21 +12,21 @@ from redis.exceptions import ResponseError
 from redis.retry import Retry
 from structlog.testing import capture_logs
 
+from bulk_cancel.worker.config.users import User
+from bulk_cancel.worker.okx.client import OkxClient
+from bulk_cancel.worker.okx.credentials import Credentials
+from bulk_cancel.worker.service import deadman
+from bulk_cancel.worker.service.deadman import DeadMansSwitch, Switch, read_switches
+from bulk_cancel.worker.simulator.book import SWITCH, Behaviour
+from bulk_cancel.worker.simulator.config import DEFAULT_KEY, Config
+from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
+from bulk_cancel.worker.simulator.faults import Fault
+from bulk_cancel.worker.simulator.process import Simulator
+from bulk_cancel.worker.state.keys import Keys
+from bulk_cancel.worker.state.scripts import Scripts
+from bulk_cancel.worker.state.window import Limits
 from tests.support.lane_rig import LaneRig
 from tests.support.switch_rig import RoundSwitch
-from worker.config.users import User
-from worker.okx.client import OkxClient
-from worker.okx.credentials import Credentials
-from worker.service import deadman
-from worker.service.deadman import DeadMansSwitch, Switch, read_switches
-from worker.simulator.book import SWITCH, Behaviour
-from worker.simulator.config import DEFAULT_KEY, Config
-from worker.simulator.embedded import EmbeddedRedis
-from worker.simulator.faults import Fault
-from worker.simulator.process import Simulator
-from worker.state.keys import Keys
-from worker.state.scripts import Scripts
-from worker.state.window import Limits
 
 UID, KEYS, SCALE = DEFAULT_KEY.uid, Keys("t"), 0.2
 """A second of the switch lasts 0.2 s: 10 are 2."""

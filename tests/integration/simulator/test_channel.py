@@ -13,14 +13,14 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from bulk_cancel.worker.simulator.accounts import ApiKey, sign
+from bulk_cancel.worker.simulator.book import Behaviour
+from bulk_cancel.worker.simulator.config import DEFAULT_KEY, Config
+from bulk_cancel.worker.simulator.faults import Network
+from bulk_cancel.worker.simulator.messages import EndOrders, PlaceOrders
+from bulk_cancel.worker.simulator.process import Simulator
+from bulk_cancel.worker.simulator.server import Server
 from tests.integration.simulator.test_simulator import cancel, code
-from worker.simulator.accounts import ApiKey, sign
-from worker.simulator.book import Behaviour
-from worker.simulator.config import DEFAULT_KEY, Config
-from worker.simulator.faults import Network
-from worker.simulator.messages import EndOrders, PlaceOrders
-from worker.simulator.process import Simulator
-from worker.simulator.server import Server
 
 UID = DEFAULT_KEY.uid
 OTHER = ApiKey(key="other", secret="other-secret", passphrase="other-pass", uid="2002")

@@ -12,8 +12,8 @@ from redis import Redis
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeout
 
-from worker.simulator import embedded
-from worker.simulator.embedded import EmbeddedRedis, RedisNotStarted, server_binary
+from bulk_cancel.worker.simulator import embedded
+from bulk_cancel.worker.simulator.embedded import EmbeddedRedis, RedisNotStarted, server_binary
 
 ROOT = Path(__file__).parents[3]
 
@@ -116,7 +116,7 @@ def test_a_server_on_path_will_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 def test_the_server_dies_with_its_parent() -> None:
     """Even a kill -9 of the process that started it leaves no server and no directory."""
     code = (
-        "from worker.simulator.embedded import EmbeddedRedis; s = EmbeddedRedis().start();"
+        "from bulk_cancel.worker.simulator.embedded import EmbeddedRedis; s = EmbeddedRedis().start();"
         "print(s.pid, s._directory, flush=True); input()"
     )
     with subprocess.Popen(

@@ -7,9 +7,9 @@ import ccxt
 import pytest
 from okx.Trade import TradeAPI
 
-from worker.simulator.accounts import ApiKey
-from worker.simulator.config import DEFAULT_KEY, Config
-from worker.simulator.process import Simulator
+from bulk_cancel.worker.simulator.accounts import ApiKey
+from bulk_cancel.worker.simulator.config import DEFAULT_KEY, Config
+from bulk_cancel.worker.simulator.process import Simulator
 
 # python-okx hands httpx its body by a deprecated argument
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")

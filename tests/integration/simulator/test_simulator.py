@@ -17,14 +17,14 @@ from typing import Literal
 import pytest
 import requests
 
-from worker.simulator.accounts import ApiKey, sign
-from worker.simulator.book import Behaviour
-from worker.simulator.client import ControlClient, ControlError
-from worker.simulator.config import DEFAULT_KEY, Config
-from worker.simulator.faults import MAINTENANCE, Fault, Network, maintenance
-from worker.simulator.messages import AccountChange, EndOrders, PlaceOrders
-from worker.simulator.meters import Limits, max_in_window
-from worker.simulator.process import Simulator
+from bulk_cancel.worker.simulator.accounts import ApiKey, sign
+from bulk_cancel.worker.simulator.book import Behaviour
+from bulk_cancel.worker.simulator.client import ControlClient, ControlError
+from bulk_cancel.worker.simulator.config import DEFAULT_KEY, Config
+from bulk_cancel.worker.simulator.faults import MAINTENANCE, Fault, Network, maintenance
+from bulk_cancel.worker.simulator.messages import AccountChange, EndOrders, PlaceOrders
+from bulk_cancel.worker.simulator.meters import Limits, max_in_window
+from bulk_cancel.worker.simulator.process import Simulator
 
 CANCEL = "/api/v5/trade/cancel-order"
 UID = DEFAULT_KEY.uid
@@ -294,7 +294,7 @@ def test_ten_thousand_orders_are_placed_and_listed(exchange: Simulator) -> None:
 def test_the_simulator_dies_with_its_parent() -> None:
     """A kill -9 of the program that started it ends the simulator: its port refuses."""
     program = (
-        "from worker.simulator.process import Simulator\n"
+        "from bulk_cancel.worker.simulator.process import Simulator\n"
         "import sys, threading\n"
         "with Simulator() as s: print(s.url, flush=True); threading.Event().wait()\n"
     )

@@ -4,8 +4,8 @@ import pytest
 from redis import Redis
 from redis.exceptions import ReadOnlyError
 
-from worker.simulator.embedded import EmbeddedRedis
-from worker.state.scripts import Scripts
+from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
+from bulk_cancel.worker.state.scripts import Scripts
 
 
 @pytest.mark.parametrize("single", [False, True])

@@ -7,16 +7,16 @@ import pytest
 from redis import Redis
 from redis.exceptions import OutOfMemoryError
 
+from bulk_cancel.worker.books.identity import Identity, fingerprint
+from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
+from bulk_cancel.worker.state.admission import RedisFullError
+from bulk_cancel.worker.state.batches import UnknownBatchError
+from bulk_cancel.worker.state.scripts import Scripts
 from tests.support.lane_rig import LaneRig, credentials, orders
 from tests.support.switch_rig import RoundSwitch
-from worker.books.identity import Identity, fingerprint
-from worker.simulator.embedded import EmbeddedRedis
-from worker.state.admission import RedisFullError
-from worker.state.batches import UnknownBatchError
-from worker.state.scripts import Scripts
 
 if TYPE_CHECKING:
-    from worker.okx.client import OkxClient
+    from bulk_cancel.worker.okx.client import OkxClient
 
 
 @pytest.fixture

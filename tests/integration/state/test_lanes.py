@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from bulk_cancel.worker.state.admission import BatchConflictError
+from bulk_cancel.worker.state.directory import UnknownAccountError
+from bulk_cancel.worker.state.window import Limits
 from tests.support.lane_rig import LANE, TIMING, LaneRig, finished, orders, rest, retried, returned
-from worker.state.admission import BatchConflictError
-from worker.state.directory import UnknownAccountError
-from worker.state.window import Limits
 
 WINDOW_S = TIMING.window_us / 1e6
 HOLD_S = TIMING.hold_us / 1e6
@@ -164,7 +164,7 @@ class TestClaims:
     def test_the_same_claim_id_gets_the_same_grant(self, rig: LaneRig, monkeypatch: pytest.MonkeyPatch) -> None:
         """A claim whose reply was lost is asked again and takes nothing more."""
         rig.submit("b", orders(10))
-        monkeypatch.setattr("worker.state.lanes.uuid.uuid4", lambda: type("U", (), {"hex": "same"}))
+        monkeypatch.setattr("bulk_cancel.worker.state.lanes.uuid.uuid4", lambda: type("U", (), {"hex": "same"}))
         assert rig.claim(permits=3).calls == rig.claim(permits=3).calls
         assert len(rig.places()["claimed"]) == 3
 

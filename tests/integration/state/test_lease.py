@@ -5,16 +5,16 @@ from typing import TYPE_CHECKING, cast
 
 from redis import Redis
 
-from tasks.mass import parse_cancel_all
+from bulk_cancel.tasks.mass import parse_cancel_all
+from bulk_cancel.worker.alerts.watch import Watch
+from bulk_cancel.worker.books.identity import Identity, fingerprint
+from bulk_cancel.worker.state.keys import Keys
+from bulk_cancel.worker.state.lease import take_lease
+from bulk_cancel.worker.state.scripts import Scripts
 from tests.support.lane_rig import LaneRig, believed, orders
-from worker.alerts.watch import Watch
-from worker.books.identity import Identity, fingerprint
-from worker.state.keys import Keys
-from worker.state.lease import take_lease
-from worker.state.scripts import Scripts
 
 if TYPE_CHECKING:
-    from worker.okx.client import OkxClient
+    from bulk_cancel.worker.okx.client import OkxClient
 
 HOUR_MS = 3_600_000
 

@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from bulk_cancel.worker.alerts.conditions import may_be_live
+from bulk_cancel.worker.operators.decisions import Asked
+from bulk_cancel.worker.state.jobs import read_jobs
+from bulk_cancel.worker.state.lanes import Lanes
+from bulk_cancel.worker.state.window import Limits, Timing
 from tests.support.lane_rig import LANE, LIMITS, TIMING, LaneRig, believed, finished, orders
-from worker.alerts.conditions import may_be_live
-from worker.operators.decisions import Asked
-from worker.state.jobs import read_jobs
-from worker.state.lanes import Lanes
-from worker.state.window import Limits, Timing
 
 CLIENT = [{"instId": "BTC-USDT", "clOrdId": "x1"}]
 
@@ -195,7 +195,7 @@ def test_a_row_that_ends_while_its_job_is_read_says_how(rig: LaneRig, monkeypatc
         rig.record(grant)
         return read_jobs(*args)
 
-    monkeypatch.setattr("worker.state.batches.read_jobs", late)
+    monkeypatch.setattr("bulk_cancel.worker.state.batches.read_jobs", late)
     ended, waiting = rig.batches.rows("b")
     assert (ended.status, ended.attempts, ended.sCode, waiting.status) == ("accepted", 1, "0", "queued")
     assert ended.finished_at

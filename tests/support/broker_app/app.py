@@ -13,7 +13,7 @@ from typing import Final, cast
 import redis
 from celery import Celery
 
-from worker.service.broker import RefusePool, celery_config
+from bulk_cancel.worker.service.broker import RefusePool, celery_config
 
 STATE: Final = redis.Redis.from_url(os.environ["TEST_STATE_URL"])
 

@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
-from tasks.messages import parse_cancel_orders
+from bulk_cancel.tasks.messages import parse_cancel_orders
+from bulk_cancel.worker.simulator.config import Config
+from bulk_cancel.worker.simulator.faults import Network
+from bulk_cancel.worker.simulator.log import CANCELS, Arrival
+from bulk_cancel.worker.simulator.meters import Limits
+from bulk_cancel.worker.state.admission import Receipt
+from bulk_cancel.worker.state.batches import Row
 from tests.support.rig import Rig, orders
-from worker.simulator.config import Config
-from worker.simulator.faults import Network
-from worker.simulator.log import CANCELS, Arrival
-from worker.simulator.meters import Limits
-from worker.state.admission import Receipt
-from worker.state.batches import Row
 
 UID = "1001"
 WINDOW_S = 0.5

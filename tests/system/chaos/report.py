@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, Final, Self, cast
 from weakref import WeakKeyDictionary
 
+from bulk_cancel.worker.simulator.log import CANCELS, Arrival
+from bulk_cancel.worker.simulator.meters import max_in_window
 from tests.support.rig import Rig
-from worker.simulator.log import CANCELS, Arrival
-from worker.simulator.meters import max_in_window
 
 STATES: Final = {
     "accepted": {"canceled", "filled", ""},

@@ -11,7 +11,7 @@ from typing import Final, Self
 from redis import Redis
 from redis.exceptions import RedisError
 
-from worker.simulator.embedded import EmbeddedRedis, server_binary
+from bulk_cancel.worker.simulator.embedded import EmbeddedRedis, server_binary
 
 SERVICE: Final = "orders"
 

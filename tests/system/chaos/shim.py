@@ -11,9 +11,9 @@ from unittest.mock import patch
 
 from redis import Redis
 
-from worker.config.settings import load_settings
-from worker.sending.sender import Sender
-from worker.state.scripts import Scripts, source
+from bulk_cancel.worker.config.settings import load_settings
+from bulk_cancel.worker.sending.sender import Sender
+from bulk_cancel.worker.state.scripts import Scripts, source
 
 OFFSET: Final = "test:offset_us"
 DRAIN: Final = "test:drain"
@@ -40,7 +40,7 @@ class SkewedScripts(Scripts):
 
 def install() -> None:
     """Puts the moved clock and the unreliable drains into this process."""
-    patch("worker.state.store.Scripts", SkewedScripts).start()
+    patch("bulk_cancel.worker.state.store.Scripts", SkewedScripts).start()
     state = Redis.from_url(load_settings().redis_url.get_secret_value(), decode_responses=True)
     drain = Sender.drain
 

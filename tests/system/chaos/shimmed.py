@@ -4,6 +4,6 @@ from tests.system.chaos.shim import install
 
 install()
 
-from worker.celery import app  # noqa: E402 (what it builds is changed first)
+from bulk_cancel.worker.celery import app  # noqa: E402 (what it builds is changed first)
 
 __all__ = ["app"]

@@ -7,14 +7,14 @@ from typing import Final
 
 import pytest
 
+from bulk_cancel.worker.books.identity import fingerprint
+from bulk_cancel.worker.config.users import users_of
+from bulk_cancel.worker.simulator.config import DEFAULT_KEY, Config
+from bulk_cancel.worker.simulator.log import CANCELS
+from bulk_cancel.worker.simulator.messages import AccountChange
 from tests.support.desks import HOUSE, Desk, cli, desk, hand_in, last, let_pass, rest, settings_of
 from tests.support.rig import Rig, orders
 from tests.system.chaos.report import Witness
-from worker.books.identity import fingerprint
-from worker.config.users import users_of
-from worker.simulator.config import DEFAULT_KEY, Config
-from worker.simulator.log import CANCELS
-from worker.simulator.messages import AccountChange
 
 PROBE_S: Final = 30.0
 MANY: Final = 80

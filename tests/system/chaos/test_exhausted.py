@@ -7,10 +7,10 @@ from typing import Any, Final
 
 import pytest
 
+from bulk_cancel.worker.simulator.faults import maintenance
 from tests.support.desks import HOUSE, cli, hand_in, logged
 from tests.support.rig import Rig, orders
 from tests.system.chaos.report import Witness
-from worker.simulator.faults import maintenance
 
 MANY: Final = 30
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from redis.exceptions import RedisError
 
+from bulk_cancel.worker.state.admission import NotReplicatedError
+from bulk_cancel.worker.state.store import open_store
 from tests.support.rig import Rig
 from tests.system.chaos.drill import QUICK, longest_pause_s, place, quick_exchange, started, submit, waiting
 from tests.system.chaos.report import Witness
 from tests.system.chaos.sentinels import Trio
-from worker.state.admission import NotReplicatedError
-from worker.state.store import open_store
 
 
 def test_sentinel_failover(witness: Witness, tmp_path: Path, long: bool) -> None:  # noqa: FBT001

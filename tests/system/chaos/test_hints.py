@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
+from bulk_cancel.worker.state.store import Store, open_store
 from tests.support.rig import Rig
 from tests.system.chaos import shim
 from tests.system.chaos.drill import (
@@ -20,8 +22,6 @@ from tests.system.chaos.drill import (
     waiting,
 )
 from tests.system.chaos.report import Witness
-from worker.simulator.embedded import EmbeddedRedis
-from worker.state.store import Store, open_store
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def rig() -> Iterator[Rig]:
 
 def _skewed(store: Store) -> Store:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("worker.state.store.Scripts", shim.SkewedScripts)
+        patch.setattr("bulk_cancel.worker.state.store.Scripts", shim.SkewedScripts)
         return open_store(store.settings)
 
 

@@ -6,10 +6,10 @@ from typing import Any, Final
 
 import pytest
 
+from bulk_cancel.worker.simulator.faults import Fault, maintenance
 from tests.support.desks import HOUSE, hand_in, logged
 from tests.support.rig import Rig, orders
 from tests.system.chaos.report import Witness
-from worker.simulator.faults import Fault, maintenance
 
 MANY: Final = 200
 LANE: Final = "desk1/BTC-USDT"

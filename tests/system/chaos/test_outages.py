@@ -7,13 +7,13 @@ from typing import Final
 
 import pytest
 
+from bulk_cancel.worker.simulator.config import DEFAULT_KEY, Config
+from bulk_cancel.worker.simulator.faults import Fault, envelope, maintenance
+from bulk_cancel.worker.simulator.log import CANCELS, Arrival
+from bulk_cancel.worker.state.fleet import read_workers
 from tests.support.desks import Desk, desk, hand_in, last, logged, rest, spelt
 from tests.support.rig import Rig, orders
 from tests.system.chaos.report import Witness
-from worker.simulator.config import DEFAULT_KEY, Config
-from worker.simulator.faults import Fault, envelope, maintenance
-from worker.simulator.log import CANCELS, Arrival
-from worker.state.fleet import read_workers
 
 TIMEOUT_S: Final = 1.0
 WAVE_US: Final = round(2 * TIMEOUT_S * 1e6)

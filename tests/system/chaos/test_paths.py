@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import pytest
 
+from bulk_cancel.worker.state.scripts import source
+from bulk_cancel.worker.state.store import open_store
 from tests.support.proxy import Proxy
 from tests.support.rig import Rig
 from tests.system.chaos.drill import (
@@ -24,8 +26,6 @@ from tests.system.chaos.drill import (
     submit,
 )
 from tests.system.chaos.report import Witness, long_form
-from worker.state.scripts import source
-from worker.state.store import open_store
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 from redis.exceptions import RedisError
 
+from bulk_cancel.worker.state.admission import RedisFullError
+from bulk_cancel.worker.state.batches import UnknownBatchError
 from tests.support.rig import Rig
 from tests.system.chaos.drill import (
     BLACKOUT_S,
@@ -20,8 +22,6 @@ from tests.system.chaos.drill import (
     waiting,
 )
 from tests.system.chaos.report import Witness, long_form
-from worker.state.admission import RedisFullError
-from worker.state.batches import UnknownBatchError
 
 
 class Producer(threading.Thread):

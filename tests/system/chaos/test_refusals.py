@@ -4,17 +4,17 @@ import time
 from dataclasses import replace
 from typing import Final
 
+from bulk_cancel.worker.okx.client import OkxClient
+from bulk_cancel.worker.okx.credentials import Credentials
+from bulk_cancel.worker.okx.errors import Throttled
+from bulk_cancel.worker.okx.orders import OrderRef
+from bulk_cancel.worker.operators.status import read_snapshot
+from bulk_cancel.worker.simulator.config import DEFAULT_KEY, Config
+from bulk_cancel.worker.simulator.faults import Fault, too_many
+from bulk_cancel.worker.simulator.meters import Limits
 from tests.support.desks import HOUSE, cli, hand_in
 from tests.support.rig import Rig, orders
 from tests.system.chaos.report import Witness
-from worker.okx.client import OkxClient
-from worker.okx.credentials import Credentials
-from worker.okx.errors import Throttled
-from worker.okx.orders import OrderRef
-from worker.operators.status import read_snapshot
-from worker.simulator.config import DEFAULT_KEY, Config
-from worker.simulator.faults import Fault, too_many
-from worker.simulator.meters import Limits
 
 MANY: Final = 100
 SPEED: Final = {

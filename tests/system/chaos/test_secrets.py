@@ -11,12 +11,12 @@ from typing import Final
 
 import pytest
 
+from bulk_cancel.worker.simulator.config import DEFAULT_KEY, Config
+from bulk_cancel.worker.simulator.faults import Fault, envelope, maintenance, too_many
+from bulk_cancel.worker.simulator.messages import AccountChange
 from tests.support.desks import HOUSE, cli, desk, hand_in, rest
 from tests.support.rig import Rig, orders
 from tests.system.chaos.report import Witness
-from worker.simulator.config import DEFAULT_KEY, Config
-from worker.simulator.faults import Fault, envelope, maintenance, too_many
-from worker.simulator.messages import AccountChange
 
 SECRETS: Final = {name: f"{name}-{uuid.uuid4().hex}" for name in ("key", "secret", "passphrase", "redis-password")}
 PASSWORD: Final = SECRETS["redis-password"]

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from redis.exceptions import AuthenticationError
 
+from bulk_cancel.worker.state.store import adopt, open_store
 from tests.support.rig import Rig
 from tests.system.chaos.drill import QUICK, all_off_book, place, quick_exchange, submit
 from tests.system.chaos.report import Witness
 from tests.system.chaos.tls_redis import PASSWORD, tls_redis
-from worker.state.store import adopt, open_store
 
 
 def test_redis_over_tls_with_an_acl_user(witness: Witness, tmp_path: Path) -> None:

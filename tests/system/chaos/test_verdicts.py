@@ -6,14 +6,14 @@ from typing import Final
 
 import pytest
 
+from bulk_cancel.worker.okx.codes import CODES, Code, Scope, Verdict
+from bulk_cancel.worker.simulator.config import DEFAULT_KEY, Config
+from bulk_cancel.worker.simulator.faults import Fault, ItemCode, Step, envelope
+from bulk_cancel.worker.simulator.meters import Limits
+from bulk_cancel.worker.state.batches import Row
 from tests.support.desks import HOUSE, desk, hand_in, last, let_pass
 from tests.support.rig import Rig, orders
 from tests.system.chaos.report import Witness
-from worker.okx.codes import CODES, Code, Scope, Verdict
-from worker.simulator.config import DEFAULT_KEY, Config
-from worker.simulator.faults import Fault, ItemCode, Step, envelope
-from worker.simulator.meters import Limits
-from worker.state.batches import Row
 
 ENDS: Final = {
     Verdict.ACCEPTED: "canceled", Verdict.GONE: "canceled", Verdict.REJECTED: "rejected", Verdict.BUG: "rejected",

@@ -5,6 +5,8 @@ import signal
 import subprocess
 import time
 
+from bulk_cancel.worker.simulator.config import Config
+from bulk_cancel.worker.simulator.faults import Network
 from tests.support.proxy import Proxy
 from tests.support.rig import Rig
 from tests.system.chaos.drill import (
@@ -22,8 +24,6 @@ from tests.system.chaos.drill import (
     waiting,
 )
 from tests.system.chaos.report import Witness
-from worker.simulator.config import Config
-from worker.simulator.faults import Network
 
 LATE_S = 0.2
 """How much longer each way to Redis takes a slow worker."""

@@ -17,9 +17,9 @@ from urllib.parse import quote
 from redis import Redis
 from redis.exceptions import RedisError
 
+from bulk_cancel.worker.simulator.embedded import EmbeddedRedis, server_binary
 from tests.support.certificate import self_signed
 from tests.support.proxy import Proxy
-from worker.simulator.embedded import EmbeddedRedis, server_binary
 
 USER: Final = "runner"
 PASSWORD: Final = "p@ss/w:rd?#1"

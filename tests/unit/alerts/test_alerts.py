@@ -10,8 +10,8 @@ from typing import Any, cast
 import pytest
 from structlog.testing import capture_logs
 
-from worker.alerts.alerts import QUEUED, SUBJECTS, Alerts, Condition, alert
-from worker.alerts.webhook import Webhook, WebhookError, sign
+from bulk_cancel.worker.alerts.alerts import QUEUED, SUBJECTS, Alerts, Condition, alert
+from bulk_cancel.worker.alerts.webhook import Webhook, WebhookError, sign
 
 README = Path(__file__).parents[3] / "README.md"
 

@@ -3,7 +3,7 @@
 import pytest
 
 from bench.window_simulation import DELAYS, LIMIT, OURS, RULES, WINDOW_US, Finding, Rule, judge, simulate
-from worker.simulator.faults import Network
+from bulk_cancel.worker.simulator.faults import Network
 
 CALLS = 1_200
 SEEDS = (1, 2)

@@ -6,9 +6,9 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.books.mass.flat import SOON_S, Seen, Verdict, judge, pause_s, too_late
-from worker.books.mass.scope import UNREADABLE
-from worker.state.window import PER_CALL_S
+from bulk_cancel.worker.books.mass.flat import SOON_S, Seen, Verdict, judge, pause_s, too_late
+from bulk_cancel.worker.books.mass.scope import UNREADABLE
+from bulk_cancel.worker.state.window import PER_CALL_S
 
 S = 1_000_000
 

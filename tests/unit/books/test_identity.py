@@ -1,9 +1,9 @@
 """Are accounts that the settings keep apart, or join, found out before anything is sent?"""
 
+from bulk_cancel.worker.books.identity import conflicts, fingerprint
+from bulk_cancel.worker.config.users import User
+from bulk_cancel.worker.state.window import Limits
 from tests.support.lane_rig import credentials
-from worker.books.identity import conflicts, fingerprint
-from worker.config.users import User
-from worker.state.window import Limits
 
 
 def users(**uids: str) -> dict[str, User]:

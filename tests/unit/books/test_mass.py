@@ -7,15 +7,15 @@ from typing import Any, cast
 
 import pytest
 
-from worker.books.book import Book, ReadingStopped
-from worker.books.mass.canceller import FAILED_S, REFUSED_S, MassCanceller
-from worker.books.mass.flat import Seen, Verdict
-from worker.books.mass.masses import Listing, Masses
-from worker.books.mass.scope import Scope
-from worker.books.mass.state import Mass
-from worker.config.users import User
-from worker.okx.errors import NotAuthorised, OutcomeUnknown
-from worker.state.admission import RedisFullError
+from bulk_cancel.worker.books.book import Book, ReadingStopped
+from bulk_cancel.worker.books.mass.canceller import FAILED_S, REFUSED_S, MassCanceller
+from bulk_cancel.worker.books.mass.flat import Seen, Verdict
+from bulk_cancel.worker.books.mass.masses import Listing, Masses
+from bulk_cancel.worker.books.mass.scope import Scope
+from bulk_cancel.worker.books.mass.state import Mass
+from bulk_cancel.worker.config.users import User
+from bulk_cancel.worker.okx.errors import NotAuthorised, OutcomeUnknown
+from bulk_cancel.worker.state.admission import RedisFullError
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 MASS = Mass("m", "desk1", "u1", Scope(side="buy"), 0.0, urgent=True, state="running", started_at=NOW, deadline_at=NOW)

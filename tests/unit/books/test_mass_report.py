@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from worker.books.mass.report import MassReport
-from worker.books.mass.scope import UNREADABLE, Scope
+from bulk_cancel.worker.books.mass.report import MassReport
+from bulk_cancel.worker.books.mass.scope import UNREADABLE, Scope
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 DONE = MassReport(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker.books.confirm.proof import Believed, Unconfirmed, overdue, seen_as, seen_open
+from bulk_cancel.worker.books.confirm.proof import Believed, Unconfirmed, overdue, seen_as, seen_open
 
 
 def job(

@@ -2,10 +2,10 @@
 
 import pytest
 
-from tasks.mass import CancelAll, may_be, parse_cancel_all
-from tasks.messages import InvalidOrders
-from tasks.reading import read_cancel_all
-from worker.books.mass.scope import Scope
+from bulk_cancel.tasks.mass import CancelAll, may_be, parse_cancel_all
+from bulk_cancel.tasks.messages import InvalidOrders
+from bulk_cancel.tasks.reading import read_cancel_all
+from bulk_cancel.worker.books.mass.scope import Scope
 
 NOW_MS = 1_700_000_060_000.0
 ROW = {

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.cli.commands.demo import report_json
-from worker.cli.demo.plan import make_plan, minimum_s
-from worker.cli.demo.report import Report, make_report
-from worker.simulator.log import MeterSummary
-from worker.simulator.messages import Summary
-from worker.state.batches import Row
+from bulk_cancel.worker.cli.commands.demo import report_json
+from bulk_cancel.worker.cli.demo.plan import make_plan, minimum_s
+from bulk_cancel.worker.cli.demo.report import Report, make_report
+from bulk_cancel.worker.simulator.log import MeterSummary
+from bulk_cancel.worker.simulator.messages import Summary
+from bulk_cancel.worker.state.batches import Row
 
 TAKEN = datetime(2026, 2, 26, 10, tzinfo=UTC)
 TAKEN_US = round(TAKEN.timestamp() * 1e6)

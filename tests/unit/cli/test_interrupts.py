@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-from worker import cli
-from worker.cli.errors import Exit
-from worker.cli.interrupts import interrupts
+from bulk_cancel.worker import cli
+from bulk_cancel.worker.cli.errors import Exit
+from bulk_cancel.worker.cli.interrupts import interrupts
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.messages import Order
-from worker.cli.orderfile import OrderFile, OrderFileError, read_orders
+from bulk_cancel.tasks.messages import Order
+from bulk_cancel.worker.cli.orderfile import OrderFile, OrderFileError, read_orders
 
 TWO = [Order(instId="BTC-USDT", ordId="2510789768709120"), Order(instId="ETH-USDT", clOrdId="a7")]
 ROWS = [

@@ -9,16 +9,23 @@ from redis.exceptions import AuthenticationError, ResponseError
 from redis.exceptions import ConnectionError as Away
 from rich.console import Console
 
-from worker.cli.errors import exit_of, lines_of
-from worker.cli.screen.output import clean, iso_us, plain, show
-from worker.cli.screen.render import FIELDS, batch_parts, outcome_lines, row_json, snapshot_json, snapshot_parts
-from worker.okx.client import AccountConfig
-from worker.operators.check import account_point, clock_point, queue_point, redis_points
-from worker.operators.status import Lane, Snapshot
-from worker.state.batches import BatchState, Row
-from worker.state.fleet import Worker
-from worker.state.rests import Rest
-from worker.state.window import Limits
+from bulk_cancel.worker.cli.errors import exit_of, lines_of
+from bulk_cancel.worker.cli.screen.output import clean, iso_us, plain, show
+from bulk_cancel.worker.cli.screen.render import (
+    FIELDS,
+    batch_parts,
+    outcome_lines,
+    row_json,
+    snapshot_json,
+    snapshot_parts,
+)
+from bulk_cancel.worker.okx.client import AccountConfig
+from bulk_cancel.worker.operators.check import account_point, clock_point, queue_point, redis_points
+from bulk_cancel.worker.operators.status import Lane, Snapshot
+from bulk_cancel.worker.state.batches import BatchState, Row
+from bulk_cancel.worker.state.fleet import Worker
+from bulk_cancel.worker.state.rests import Rest
+from bulk_cancel.worker.state.window import Limits
 
 AT = datetime(2026, 2, 26, 10, 0, 0, 123456, tzinfo=UTC)
 URL = "redis://me:pa55word@127.0.0.1:6379/0"
@@ -50,7 +57,7 @@ class TestStatus:
         show(*snapshot_parts(_snapshot(workers=[silent])))
         shown = capsys.readouterr().out
         assert "0 workers" in shown
-        assert "celery -A worker worker" in shown
+        assert "celery -A bulk_cancel.worker worker" in shown
         assert "silent for 8 s" in shown
 
     def test_json_has_every_lane(self) -> None:

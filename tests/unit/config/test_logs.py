@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from worker.config.logs import configure_logs
+from bulk_cancel.worker.config.logs import configure_logs
 
 
 class Terminal(io.StringIO):

@@ -2,9 +2,9 @@
 
 import pytest
 
-from worker.config.settings import Settings
-from worker.config.users import User, users_of
-from worker.state.window import Limits
+from bulk_cancel.worker.config.settings import Settings
+from bulk_cancel.worker.config.users import User, users_of
+from bulk_cancel.worker.state.window import Limits
 
 
 def users(**accounts: dict[str, object]) -> dict[str, User]:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.okx.answers import Answer, Item, read_answer, read_rows
-from worker.okx.errors import (
+from bulk_cancel.worker.okx.answers import Answer, Item, read_answer, read_rows
+from bulk_cancel.worker.okx.errors import (
     ClockSkew,
     ExchangeError,
     NotAuthorised,

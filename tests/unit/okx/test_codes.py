@@ -5,8 +5,8 @@ The expectation is written a second time here, by class instead of by code, so t
 
 import pytest
 
-from worker.okx import codes
-from worker.okx.codes import CODES, Scope, Verdict, lookup
+from bulk_cancel.worker.okx import codes
+from bulk_cancel.worker.okx.codes import CODES, Scope, Verdict, lookup
 
 EXPECTED = {
     (Verdict.ACCEPTED, Scope.ORDER, False): "0",

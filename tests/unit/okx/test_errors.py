@@ -8,7 +8,7 @@ import pytest
 import requests
 import urllib3.exceptions
 
-from worker.okx.errors import (
+from bulk_cancel.worker.okx.errors import (
     DeadlinePassed,
     ExchangeError,
     NeverSent,
@@ -17,7 +17,7 @@ from worker.okx.errors import (
     Throttled,
     Unavailable,
 )
-from worker.okx.wire.connection import Wire, failure
+from bulk_cancel.worker.okx.wire.connection import Wire, failure
 
 
 def exceptions_in(module: object) -> list[type[Exception]]:

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from worker.okx.credentials import Credentials
-from worker.okx.frames import SUBSCRIBE, Frame, login, read_frame
+from bulk_cancel.worker.okx.credentials import Credentials
+from bulk_cancel.worker.okx.frames import SUBSCRIBE, Frame, login, read_frame
 
 CREDS = Credentials("a", "key", "22582BD0CFF14C41EDBF1AB98506286D", "pass", "http://127.0.0.1:1", demo=False)
 

@@ -5,7 +5,7 @@ import requests
 from httptools import HttpParserError
 from requests.structures import CaseInsensitiveDict
 
-from worker.okx.wire.framing import MAX_ANSWER, AnswerReader, FramingError, request_bytes
+from bulk_cancel.worker.okx.wire.framing import MAX_ANSWER, AnswerReader, FramingError, request_bytes
 
 ANSWER = b'HTTP/1.1 200 OK\r\nContent-Length: 12\r\nX-Any: thing\r\n\r\n{"code":"0"}'
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker.okx.instruments import family_of, meter_of
+from bulk_cancel.worker.okx.instruments import family_of, meter_of
 
 NOT_OPTIONS = [
     "BTC-USDT",

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, cast
 import pytest
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError
 
+from bulk_cancel.worker.okx.session import PATIENCE, Patience, Session, SessionOver
 from tests.support.channel_rig import push
-from worker.okx.session import PATIENCE, Patience, Session, SessionOver
 
 if TYPE_CHECKING:
     from websockets.sync.client import ClientConnection

@@ -2,9 +2,9 @@
 
 import pytest
 
-from worker.okx.credentials import Credentials
-from worker.okx.orders import OrderRef
-from worker.okx.signing import signature, signed_headers, timestamp
+from bulk_cancel.worker.okx.credentials import Credentials
+from bulk_cancel.worker.okx.orders import OrderRef
+from bulk_cancel.worker.okx.signing import signature, signed_headers, timestamp
 
 SECRET = "chNOOS4KvNXR_Xq4k4c9qsfoKWvnDecLATCRlcBwyKDYnWgO"
 STAMP = "2020-12-08T09:08:57.715Z"

@@ -2,9 +2,9 @@
 
 import pytest
 
-from worker.okx.answers import Answer, Item
-from worker.okx.codes import CODES, TIMED_OUT, Code, Scope, Verdict
-from worker.okx.errors import (
+from bulk_cancel.worker.okx.answers import Answer, Item
+from bulk_cancel.worker.okx.codes import CODES, TIMED_OUT, Code, Scope, Verdict
+from bulk_cancel.worker.okx.errors import (
     ClockSkew,
     DeadlinePassed,
     ExchangeError,
@@ -16,8 +16,8 @@ from worker.okx.errors import (
     TooLate,
     Unavailable,
 )
-from worker.okx.orders import OrderRef
-from worker.okx.verdicts import Judgement, exchange_ids, judge
+from bulk_cancel.worker.okx.orders import OrderRef
+from bulk_cancel.worker.okx.verdicts import Judgement, exchange_ids, judge
 
 ONE = OrderRef("BTC-USDT", "1")
 TWO = OrderRef("BTC-USDT", "2")

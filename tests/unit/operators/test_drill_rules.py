@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from worker.operators.drill.rules import NotADrillError, check_place, far_off
+from bulk_cancel.worker.operators.drill.rules import NotADrillError, check_place, far_off
 
 if TYPE_CHECKING:
-    from worker.books.reader import Reader
-    from worker.config.settings import Settings
+    from bulk_cancel.worker.books.reader import Reader
+    from bulk_cancel.worker.config.settings import Settings
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,9 @@ import json
 
 import pytest
 
-from tests.support.lane_rig import LANE, credentials
-from worker.config.users import User
-from worker.okx.answers import Answer, Item
-from worker.okx.errors import (
+from bulk_cancel.worker.config.users import User
+from bulk_cancel.worker.okx.answers import Answer, Item
+from bulk_cancel.worker.okx.errors import (
     ClockSkew,
     DeadlinePassed,
     ExchangeError,
@@ -18,11 +17,12 @@ from worker.okx.errors import (
     TooLate,
     Unavailable,
 )
-from worker.okx.orders import OrderRef
-from worker.sending.conclude import Turns
-from worker.sending.retry import Policy
-from worker.state.claims import Call, Grant, Job, Result
-from worker.state.window import Limits
+from bulk_cancel.worker.okx.orders import OrderRef
+from bulk_cancel.worker.sending.conclude import Turns
+from bulk_cancel.worker.sending.retry import Policy
+from bulk_cancel.worker.state.claims import Call, Grant, Job, Result
+from bulk_cancel.worker.state.window import Limits
+from tests.support.lane_rig import LANE, credentials
 
 USER = User("u1", (credentials("a1"),), "http://x", Limits(60, 300), 20)
 TURNS = Turns(Policy(max_attempts=3), "w1", lambda: 0.5)

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.okx.codes import CODES, Scope, Verdict
-from worker.okx.verdicts import Judgement
-from worker.sending.retry import Finish, Policy, Rest, Retry, decide, rest_for
+from bulk_cancel.worker.okx.codes import CODES, Scope, Verdict
+from bulk_cancel.worker.okx.verdicts import Judgement
+from bulk_cancel.worker.sending.retry import Finish, Policy, Rest, Retry, decide, rest_for
 
 POLICY = Policy()
 

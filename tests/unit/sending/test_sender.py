@@ -8,21 +8,21 @@ import pytest
 from redis.exceptions import ConnectionError as RedisGoneError
 from redis.exceptions import ResponseError
 
+from bulk_cancel.worker.config.users import User
+from bulk_cancel.worker.okx.answers import Answer, Item
+from bulk_cancel.worker.okx.errors import NeverSent, TooLate
+from bulk_cancel.worker.okx.orders import OrderRef
+from bulk_cancel.worker.sending.conclude import Turns
+from bulk_cancel.worker.sending.reachability import Reach
+from bulk_cancel.worker.sending.retry import Policy
+from bulk_cancel.worker.sending.sender import Sender
+from bulk_cancel.worker.state.claims import Call, Done, Grant, Job, Recorded, Result
+from bulk_cancel.worker.state.window import Limits
 from tests.support.lane_rig import credentials
-from worker.config.users import User
-from worker.okx.answers import Answer, Item
-from worker.okx.errors import NeverSent, TooLate
-from worker.okx.orders import OrderRef
-from worker.sending.conclude import Turns
-from worker.sending.reachability import Reach
-from worker.sending.retry import Policy
-from worker.sending.sender import Sender
-from worker.state.claims import Call, Done, Grant, Job, Recorded, Result
-from worker.state.window import Limits
 
 if TYPE_CHECKING:
-    from worker.okx.client import OkxClient
-    from worker.state.lanes import Lanes
+    from bulk_cancel.worker.okx.client import OkxClient
+    from bulk_cancel.worker.state.lanes import Lanes
 
 USER = User("u1", (credentials("a1"),), "http://x", Limits(60, 300), 0)
 LANE = "u1/BTC-USDT"

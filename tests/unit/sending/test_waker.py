@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, cast
 import pytest
 from redis.exceptions import RedisError
 
-from worker.sending.waker import Waker
-from worker.state.board import Board, Due
-from worker.state.claims import Exhausted
+from bulk_cancel.worker.sending.waker import Waker
+from bulk_cancel.worker.state.board import Board, Due
+from bulk_cancel.worker.state.claims import Exhausted
 
 if TYPE_CHECKING:
-    from worker.sending.sender import Sender
+    from bulk_cancel.worker.sending.sender import Sender
 
 SOON_S = 5.0
 

@@ -17,8 +17,8 @@ from celery.concurrency.thread import TaskPool as ThreadPool
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.service.broker import RefusePool, SentinelTransport, Transport, celery_config
-from worker.service.broker.messages import ETA_GRACE, MAX_BYTES, MAX_DEPTH, Call, Refusal, printable, read
+from bulk_cancel.worker.service.broker import RefusePool, SentinelTransport, Transport, celery_config
+from bulk_cancel.worker.service.broker.messages import ETA_GRACE, MAX_BYTES, MAX_DEPTH, Call, Refusal, printable, read
 
 if TYPE_CHECKING:
     from kombu.connection import Connection

@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from worker.simulator.book import Behaviour, Book, Order, Ref
-from worker.simulator.instruments import instrument, row
+from bulk_cancel.worker.simulator.book import Behaviour, Book, Order, Ref
+from bulk_cancel.worker.simulator.instruments import instrument, row
 
 INST = "BTC-USDT"
 

@@ -5,16 +5,16 @@ from datetime import UTC, datetime
 
 import pytest
 
-from worker.simulator.accounts import ApiKey, sign
-from worker.simulator.book import Behaviour
-from worker.simulator.config import DEFAULT_KEY, Config
-from worker.simulator.control import Control
-from worker.simulator.exchange import Exchange
-from worker.simulator.faults import Fault, ItemCode, Network, envelope
-from worker.simulator.log import Filters
-from worker.simulator.messages import ChannelFault
-from worker.simulator.meters import Limits
-from worker.simulator.wire import Reply, Request
+from bulk_cancel.worker.simulator.accounts import ApiKey, sign
+from bulk_cancel.worker.simulator.book import Behaviour
+from bulk_cancel.worker.simulator.config import DEFAULT_KEY, Config
+from bulk_cancel.worker.simulator.control import Control
+from bulk_cancel.worker.simulator.exchange import Exchange
+from bulk_cancel.worker.simulator.faults import Fault, ItemCode, Network, envelope
+from bulk_cancel.worker.simulator.log import Filters
+from bulk_cancel.worker.simulator.messages import ChannelFault
+from bulk_cancel.worker.simulator.meters import Limits
+from bulk_cancel.worker.simulator.wire import Reply, Request
 
 NOW_US = 1_790_000_000_000_000
 TRADE = "/api/v5/trade/"

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.simulator.log import Arrival, ArrivalLog, Filters
-from worker.simulator.meters import Charge, Limits, Meters, max_in_window
+from bulk_cancel.worker.simulator.log import Arrival, ArrivalLog, Filters
+from bulk_cancel.worker.simulator.meters import Charge, Limits, Meters, max_in_window
 
 WINDOW_US = 2_000_000
 ONE = Charge("single", "u:BTC-USDT", 1)

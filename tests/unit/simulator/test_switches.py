@@ -2,9 +2,9 @@
 
 import pytest
 
+from bulk_cancel.worker.simulator.book import SWITCH, USER, Behaviour
+from bulk_cancel.worker.simulator.exchange import Exchange
 from tests.unit.simulator.test_exchange import NOW_US, TRADE, Body, call, exchange, items
-from worker.simulator.book import SWITCH, USER, Behaviour
-from worker.simulator.exchange import Exchange
 
 SECOND = 1_000_000
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.simulator.faults import Network
-from worker.simulator.wire import BadRequestError, Reply, Request, chunk, reply_bytes, take_request
+from bulk_cancel.worker.simulator.faults import Network
+from bulk_cancel.worker.simulator.wire import BadRequestError, Reply, Request, chunk, reply_bytes, take_request
 
 RAW = b"POST /a?b=%20c&b=d HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
 

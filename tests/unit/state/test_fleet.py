@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from worker.state.fleet import Worker, troubles
+from bulk_cancel.worker.state.fleet import Worker, troubles
 
 
 def worker(late_s: float = 0, *, problems: dict[str, str] | None = None, accounts: tuple[str, ...] = ("a",)) -> Worker:

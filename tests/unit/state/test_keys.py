@@ -5,8 +5,8 @@ from importlib.resources import files
 
 import pytest
 
-from worker.state.keys import CATALOGUE, JobId, Keys, lua_preamble
-from worker.state.scripts import LIBRARY, VERBS, source
+from bulk_cancel.worker.state.keys import CATALOGUE, JobId, Keys, lua_preamble
+from bulk_cancel.worker.state.scripts import LIBRARY, VERBS, source
 
 
 def test_every_key_carries_the_prefix_unless_it_is_the_exchange_s() -> None:
@@ -79,7 +79,7 @@ def test_blank_lines_part_the_functions_of_the_library() -> None:
 
 
 def _shared(part: str) -> str:
-    return (files("worker.state") / "lua" / "lib" / f"{part}.lua").read_text("utf-8")
+    return (files("bulk_cancel.worker.state") / "lua" / "lib" / f"{part}.lua").read_text("utf-8")
 
 
 def _shared_functions() -> list[str]:

@@ -5,7 +5,7 @@ from typing import cast
 import pytest
 from redis import Redis, exceptions
 
-from worker.state.scripts import PASSING, Scripts
+from bulk_cancel.worker.state.scripts import PASSING, Scripts
 
 _WRAPPED = "ERR Error running script (call to f_1): @user_script:9: @user_script: 9: "
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker.state.window import LaneLoad, Limits, Timing, earliest_s
+from bulk_cancel.worker.state.window import LaneLoad, Limits, Timing, earliest_s
 
 
 def test_the_times_of_the_proof() -> None:

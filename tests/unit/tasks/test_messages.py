@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from tasks.messages import MAX_ORDERS, InvalidOrders, Order, parse_cancel_orders
-from tasks.reading import read_cancel_all, read_cancel_order, read_cancel_orders
+from bulk_cancel.tasks.messages import MAX_ORDERS, InvalidOrders, Order, parse_cancel_orders
+from bulk_cancel.tasks.reading import read_cancel_all, read_cancel_order, read_cancel_orders
 
 GOOD = {"instId": "BTC-USDT", "ordId": "2510789768709120"}
 
@@ -284,7 +284,8 @@ def test_cancel_all_is_all_or_nothing(wrong: dict[str, object]) -> None:
 
 def test_the_contract_never_imports_the_worker() -> None:
     """A producer installs neither Celery workers nor their settings."""
-    code = "import sys, tasks.messages, tasks.reading; sys.exit('worker' in sys.modules)"
+    imports = "import sys, bulk_cancel.tasks.messages, bulk_cancel.tasks.reading"
+    code = f"{imports}; sys.exit('bulk_cancel.worker' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[3], check=True)
 
 

@@ -7,16 +7,16 @@ from typing import Any, Final, cast
 
 from redis import Redis
 
-from worker.books.confirm.proof import Believed, Finding, Unconfirmed, seen_as
-from worker.config.users import User
-from worker.okx.client import Row
-from worker.okx.instruments import lane_of
-from worker.state.chunks import parts
-from worker.state.claims import Exhausted
-from worker.state.jobs import read_jobs
-from worker.state.keys import JobId, Keys
-from worker.state.lanes import exhausted_in
-from worker.state.scripts import Scripts
+from bulk_cancel.worker.books.confirm.proof import Believed, Finding, Unconfirmed, seen_as
+from bulk_cancel.worker.config.users import User
+from bulk_cancel.worker.okx.client import Row
+from bulk_cancel.worker.okx.instruments import lane_of
+from bulk_cancel.worker.state.chunks import parts
+from bulk_cancel.worker.state.claims import Exhausted
+from bulk_cancel.worker.state.jobs import read_jobs
+from bulk_cancel.worker.state.keys import JobId, Keys
+from bulk_cancel.worker.state.lanes import exhausted_in
+from bulk_cancel.worker.state.scripts import Scripts
 
 LOOKED_AT: Final = 5000
 """Jobs of one look; one account may have 4,000 open orders."""

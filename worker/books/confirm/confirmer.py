@@ -16,16 +16,16 @@ from typing import Final
 import structlog
 from redis.exceptions import RedisError
 
-from worker.books.book import Book, ReadingStopped
-from worker.books.confirm.confirmations import Confirmations, Look, Written
-from worker.books.confirm.proof import LOOK_AGAIN_AFTER_S, Finding, Unconfirmed, overdue, seen_as, seen_open
-from worker.config.users import User
-from worker.okx.client import Row
-from worker.okx.errors import ExchangeError, NotAuthorised, Refused, Throttled
-from worker.okx.instruments import TYPES, type_of
-from worker.okx.orders import OrderRef
-from worker.sending.events import report_exhausted
-from worker.state.window import reading_pause_s
+from bulk_cancel.worker.books.book import Book, ReadingStopped
+from bulk_cancel.worker.books.confirm.confirmations import Confirmations, Look, Written
+from bulk_cancel.worker.books.confirm.proof import LOOK_AGAIN_AFTER_S, Finding, Unconfirmed, overdue, seen_as, seen_open
+from bulk_cancel.worker.config.users import User
+from bulk_cancel.worker.okx.client import Row
+from bulk_cancel.worker.okx.errors import ExchangeError, NotAuthorised, Refused, Throttled
+from bulk_cancel.worker.okx.instruments import TYPES, type_of
+from bulk_cancel.worker.okx.orders import OrderRef
+from bulk_cancel.worker.sending.events import report_exhausted
+from bulk_cancel.worker.state.window import reading_pause_s
 
 log = structlog.get_logger(__name__)
 

@@ -12,12 +12,12 @@ from typing import Any, Final
 import structlog
 from redis.exceptions import RedisError
 
-from worker.config.users import User
-from worker.okx.answers import Row
-from worker.okx.channel import Channel
-from worker.okx.credentials import Credentials
-from worker.okx.session import PATIENCE, Patience
-from worker.state.scripts import Scripts
+from bulk_cancel.worker.config.users import User
+from bulk_cancel.worker.okx.answers import Row
+from bulk_cancel.worker.okx.channel import Channel
+from bulk_cancel.worker.okx.credentials import Credentials
+from bulk_cancel.worker.okx.session import PATIENCE, Patience
+from bulk_cancel.worker.state.scripts import Scripts
 
 log = structlog.get_logger(__name__)
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from worker.books.mass.scope import UNREADABLE
-from worker.state.window import reading_pause_s
+from bulk_cancel.worker.books.mass.scope import UNREADABLE
+from bulk_cancel.worker.state.window import reading_pause_s
 
 SOON_S: Final = 0.2
 

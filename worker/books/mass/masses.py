@@ -10,15 +10,15 @@ from typing import Any, Final, cast
 
 from redis import Redis
 
-from tasks.mass import ALL_ACCOUNTS, CancelAll
-from worker.books.mass.flat import Seen, State, Verdict
-from worker.books.mass.scope import Scope
-from worker.books.mass.state import Mass, read_mass
-from worker.okx.client import Row
-from worker.state.admission import Admission, AdmissionError, BatchConflictError
-from worker.state.directory import AccountInfo, Directory
-from worker.state.keys import JobId, Keys
-from worker.state.scripts import Scripts
+from bulk_cancel.tasks.mass import ALL_ACCOUNTS, CancelAll
+from bulk_cancel.worker.books.mass.flat import Seen, State, Verdict
+from bulk_cancel.worker.books.mass.scope import Scope
+from bulk_cancel.worker.books.mass.state import Mass, read_mass
+from bulk_cancel.worker.okx.client import Row
+from bulk_cancel.worker.state.admission import Admission, AdmissionError, BatchConflictError
+from bulk_cancel.worker.state.directory import AccountInfo, Directory
+from bulk_cancel.worker.state.keys import JobId, Keys
+from bulk_cancel.worker.state.scripts import Scripts
 
 ROOM_FOR: Final = 4_000
 """Orders for which Redis must have room when a mass cancel is taken: what one account may have open."""

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from worker.books.mass.flat import State
-from worker.books.mass.scope import UNREADABLE, Scope
-from worker.books.mass.state import Mass
-from worker.state.batches import DEAD, BatchState, Row
+from bulk_cancel.worker.books.mass.flat import State
+from bulk_cancel.worker.books.mass.scope import UNREADABLE, Scope
+from bulk_cancel.worker.books.mass.state import Mass
+from bulk_cancel.worker.state.batches import DEAD, BatchState, Row
 
 OFF_THE_BOOK = ("canceled", "filled", "gone")
 

@@ -10,8 +10,8 @@ from typing import Any, Final, Self
 
 from pydantic import ValidationError
 
-from tasks.mass import CancelAll
-from tasks.messages import Order
+from bulk_cancel.tasks.mass import CancelAll
+from bulk_cancel.tasks.messages import Order
 
 BY_EXCHANGE: Final = ("instType", "instFamily", "instId")
 """Filters that `orders-pending` knows."""

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import cast
 
-from worker.books.mass.flat import State
-from worker.books.mass.scope import Scope
-from worker.state.times import time_of
+from bulk_cancel.worker.books.mass.flat import State
+from bulk_cancel.worker.books.mass.scope import Scope
+from bulk_cancel.worker.state.times import time_of
 
 
 @dataclass(frozen=True, slots=True)

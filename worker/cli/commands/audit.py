@@ -8,14 +8,14 @@ from typing import Annotated, Final
 import typer
 from rich.text import Text
 
-from worker.books.mass.scope import Scope
-from worker.cli import context
-from worker.cli.screen.mass_words import scope_words
-from worker.cli.screen.output import clean, iso, number, plain, plural, show
-from worker.cli.screen.render import counts_text
-from worker.operators.audit import Decision
-from worker.operators.story import read_story
-from worker.state.batches import UnknownBatchError
+from bulk_cancel.worker.books.mass.scope import Scope
+from bulk_cancel.worker.cli import context
+from bulk_cancel.worker.cli.screen.mass_words import scope_words
+from bulk_cancel.worker.cli.screen.output import clean, iso, number, plain, plural, show
+from bulk_cancel.worker.cli.screen.render import counts_text
+from bulk_cancel.worker.operators.audit import Decision
+from bulk_cancel.worker.operators.story import read_story
+from bulk_cancel.worker.state.batches import UnknownBatchError
 
 DECISIONS_SHOWN: Final = 100
 _STYLES: Final = {"pause": "yellow", "resume": "green", "withdraw": "magenta", "retry": "cyan", "completed": "green"}

@@ -8,22 +8,22 @@ from typing import Annotated, Final
 import typer
 from redis.exceptions import RedisError
 
-from tasks.mass import ALL_ACCOUNTS, CancelAll, parse_cancel_all
-from tasks.messages import new_batch_id
-from worker.books.mass.report import OFF_THE_BOOK, MassReport, make_report, report_json
-from worker.books.mass.state import Mass
-from worker.cli import context
-from worker.cli.commands.decide import By, Why, asked_by
-from worker.cli.commands.dry_run import dry_run
-from worker.cli.context import Json
-from worker.cli.errors import CommandError, Exit, exit_of, joined, lines_of
-from worker.cli.screen.live import watch
-from worker.cli.screen.mass import MassProgress, Progress, report_parts
-from worker.cli.screen.output import as_text, plural, print_json, show
-from worker.cli.screen.render import rest_line
-from worker.state.fleet import read_workers, troubles
-from worker.state.rests import read_clock, read_rests
-from worker.state.store import Store
+from bulk_cancel.tasks.mass import ALL_ACCOUNTS, CancelAll, parse_cancel_all
+from bulk_cancel.tasks.messages import new_batch_id
+from bulk_cancel.worker.books.mass.report import OFF_THE_BOOK, MassReport, make_report, report_json
+from bulk_cancel.worker.books.mass.state import Mass
+from bulk_cancel.worker.cli import context
+from bulk_cancel.worker.cli.commands.decide import By, Why, asked_by
+from bulk_cancel.worker.cli.commands.dry_run import dry_run
+from bulk_cancel.worker.cli.context import Json
+from bulk_cancel.worker.cli.errors import CommandError, Exit, exit_of, joined, lines_of
+from bulk_cancel.worker.cli.screen.live import watch
+from bulk_cancel.worker.cli.screen.mass import MassProgress, Progress, report_parts
+from bulk_cancel.worker.cli.screen.output import as_text, plural, print_json, show
+from bulk_cancel.worker.cli.screen.render import rest_line
+from bulk_cancel.worker.state.fleet import START_WORKER, read_workers, troubles
+from bulk_cancel.worker.state.rests import read_clock, read_rests
+from bulk_cancel.worker.state.store import Store
 
 FRAME_S: Final = 0.15
 REFRESH_S: Final = 1.0
@@ -115,7 +115,7 @@ def _tell(store: Store, masses: Sequence[Mass], *, quiet: bool) -> None:
         sys.stderr.writelines(f"{line}\n" for line in lines)
     sys.stderr.write(_held(store, masses))
     if not any(worker.alive for worker in read_workers(store.redis, store.keys)):
-        sys.stderr.write(joined(["no worker is alive: nothing is cancelled until one runs: celery -A worker worker"]))
+        sys.stderr.write(joined([f"no worker is alive: nothing is cancelled until one runs: {START_WORKER}"]))
 
 
 def _wait(store: Store, masses: Sequence[Mass], timeout_s: float | None) -> None:

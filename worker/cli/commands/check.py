@@ -5,13 +5,13 @@ from contextlib import closing
 from rich.table import Table
 from rich.text import Text
 
-from worker.cli import context
-from worker.cli.context import Json
-from worker.cli.errors import Exit
-from worker.cli.screen.output import clean, print_json, show, styled
-from worker.okx.client import OkxClient
-from worker.operators.check import run_checks
-from worker.operators.point import Point
+from bulk_cancel.worker.cli import context
+from bulk_cancel.worker.cli.context import Json
+from bulk_cancel.worker.cli.errors import Exit
+from bulk_cancel.worker.cli.screen.output import clean, print_json, show, styled
+from bulk_cancel.worker.okx.client import OkxClient
+from bulk_cancel.worker.operators.check import run_checks
+from bulk_cancel.worker.operators.point import Point
 
 
 def check(*, as_json: Json = False) -> int:

@@ -8,14 +8,14 @@ from typing import Annotated, Final
 import typer
 from pydantic import TypeAdapter, ValidationError
 
-from tasks.messages import Text, faults_in
-from worker.cli import context
-from worker.cli.context import Json
-from worker.cli.errors import CommandError, Exit
-from worker.cli.screen.output import print_json, show
-from worker.cli.screen.render import batch_json
-from worker.cli.screen.words import paused_words, resumed_words, retried_words, withdrawn_words
-from worker.operators.decisions import IN_VAIN, Asked, Vain
+from bulk_cancel.tasks.messages import Text, faults_in
+from bulk_cancel.worker.cli import context
+from bulk_cancel.worker.cli.context import Json
+from bulk_cancel.worker.cli.errors import CommandError, Exit
+from bulk_cancel.worker.cli.screen.output import print_json, show
+from bulk_cancel.worker.cli.screen.render import batch_json
+from bulk_cancel.worker.cli.screen.words import paused_words, resumed_words, retried_words, withdrawn_words
+from bulk_cancel.worker.operators.decisions import IN_VAIN, Asked, Vain
 
 Batch = Annotated[str, typer.Argument(metavar="BATCH", help="The batch's id.")]
 Target = Annotated[

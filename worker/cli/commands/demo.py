@@ -9,16 +9,16 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from worker.cli.context import Json
-from worker.cli.demo.plan import LIMITS, Plan, make_plan
-from worker.cli.demo.report import InstrumentReport, Report
-from worker.cli.demo.run import Progress as Ended
-from worker.cli.demo.run import run_demo
-from worker.cli.demo.stage import stage
-from worker.cli.errors import CommandError, Exit
-from worker.cli.screen.live import Bars
-from worker.cli.screen.output import STYLES, number, plural, print_json, show, table
-from worker.cli.screen.render import counts_text
+from bulk_cancel.worker.cli.context import Json
+from bulk_cancel.worker.cli.demo.plan import LIMITS, Plan, make_plan
+from bulk_cancel.worker.cli.demo.report import InstrumentReport, Report
+from bulk_cancel.worker.cli.demo.run import Progress as Ended
+from bulk_cancel.worker.cli.demo.run import run_demo
+from bulk_cancel.worker.cli.demo.stage import stage
+from bulk_cancel.worker.cli.errors import CommandError, Exit
+from bulk_cancel.worker.cli.screen.live import Bars
+from bulk_cancel.worker.cli.screen.output import STYLES, number, plural, print_json, show, table
+from bulk_cancel.worker.cli.screen.render import counts_text
 
 LINE_S: Final = 0.5
 _WORDS: Final = (

@@ -18,19 +18,19 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from worker.books.mass.report import report_json
-from worker.books.reader import reading
-from worker.cli import context
-from worker.cli.commands.decide import By, asked_by
-from worker.cli.context import Json
-from worker.cli.demo.plan import Plan
-from worker.cli.demo.stage import ACCOUNT, stage
-from worker.cli.errors import CommandError, Exit
-from worker.cli.screen.output import as_text, clean, iso, plain, print_json, show, table
-from worker.operators.drill.rules import ASKED, Drill, DrillPlan, check_place
-from worker.operators.drill.run import Drilling
-from worker.state.fleet import read_workers
-from worker.state.store import Store
+from bulk_cancel.worker.books.mass.report import report_json
+from bulk_cancel.worker.books.reader import reading
+from bulk_cancel.worker.cli import context
+from bulk_cancel.worker.cli.commands.decide import By, asked_by
+from bulk_cancel.worker.cli.context import Json
+from bulk_cancel.worker.cli.demo.plan import Plan
+from bulk_cancel.worker.cli.demo.stage import ACCOUNT, stage
+from bulk_cancel.worker.cli.errors import CommandError, Exit
+from bulk_cancel.worker.cli.screen.output import as_text, clean, iso, plain, print_json, show, table
+from bulk_cancel.worker.operators.drill.rules import ASKED, Drill, DrillPlan, check_place
+from bulk_cancel.worker.operators.drill.run import Drilling
+from bulk_cancel.worker.state.fleet import read_workers
+from bulk_cancel.worker.state.store import Store
 
 WORKERS: Final = 2
 DELAY_MS: Final = 5.0

@@ -11,15 +11,15 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tasks.mass import ALL_ACCOUNTS, CancelAll
-from worker.books.mass.scope import Scope
-from worker.books.reader import Reader, reading
-from worker.cli.errors import CommandError, Exit
-from worker.cli.screen.mass_words import scope_words
-from worker.cli.screen.output import clean, number, plural, show, table
-from worker.okx.client import Row
-from worker.okx.errors import ExchangeError
-from worker.state.store import Store
+from bulk_cancel.tasks.mass import ALL_ACCOUNTS, CancelAll
+from bulk_cancel.worker.books.mass.scope import Scope
+from bulk_cancel.worker.books.reader import Reader, reading
+from bulk_cancel.worker.cli.errors import CommandError, Exit
+from bulk_cancel.worker.cli.screen.mass_words import scope_words
+from bulk_cancel.worker.cli.screen.output import clean, number, plural, show, table
+from bulk_cancel.worker.okx.client import Row
+from bulk_cancel.worker.okx.errors import ExchangeError
+from bulk_cancel.worker.state.store import Store
 
 ORDERS_SHOWN: Final = 1_000
 _FIELDS: Final = ("instType", "instId", "ordId", "clOrdId", "tag", "side", "ordType", "px", "sz", "accFillSz")

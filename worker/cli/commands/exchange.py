@@ -7,12 +7,12 @@ from typing import Annotated, Final
 
 import typer
 
-from worker.cli.errors import CommandError, Exit, joined
-from worker.config.faults import PREFIX
-from worker.simulator.client import ControlClient, ControlError
-from worker.simulator.config import DEFAULT_INSTRUMENTS, DEFAULT_KEY, Config
-from worker.simulator.faults import Network
-from worker.simulator.serve import READY, serve
+from bulk_cancel.worker.cli.errors import CommandError, Exit, joined
+from bulk_cancel.worker.config.faults import PREFIX
+from bulk_cancel.worker.simulator.client import ControlClient, ControlError
+from bulk_cancel.worker.simulator.config import DEFAULT_INSTRUMENTS, DEFAULT_KEY, Config
+from bulk_cancel.worker.simulator.faults import Network
+from bulk_cancel.worker.simulator.serve import READY, serve
 
 ACCOUNT: Final = "desk1"
 

@@ -9,13 +9,13 @@ from typing import Annotated, Final
 
 import typer
 
-from worker.cli import context
-from worker.cli.commands.cancel_all import mass_status
-from worker.cli.context import Json, Watch
-from worker.cli.errors import CommandError, Exit, exit_of
-from worker.cli.screen.live import every, watch
-from worker.cli.screen.output import is_terminal, number, plural, print_json, show
-from worker.cli.screen.render import (
+from bulk_cancel.worker.cli import context
+from bulk_cancel.worker.cli.commands.cancel_all import mass_status
+from bulk_cancel.worker.cli.context import Json, Watch
+from bulk_cancel.worker.cli.errors import CommandError, Exit, exit_of
+from bulk_cancel.worker.cli.screen.live import every, watch
+from bulk_cancel.worker.cli.screen.output import is_terminal, number, plural, print_json, show
+from bulk_cancel.worker.cli.screen.render import (
     FIELDS,
     batch_json,
     batch_parts,
@@ -27,10 +27,10 @@ from worker.cli.screen.render import (
     snapshot_json,
     snapshot_parts,
 )
-from worker.operators.status import read_snapshot
-from worker.state.batches import BatchState, Row
-from worker.state.rests import read_pauses
-from worker.state.store import Store
+from bulk_cancel.worker.operators.status import read_snapshot
+from bulk_cancel.worker.state.batches import BatchState, Row
+from bulk_cancel.worker.state.rests import read_pauses
+from bulk_cancel.worker.state.store import Store
 
 REFRESH_S: Final = 1.0
 ROWS_IN_TABLE: Final = 1_000

@@ -9,19 +9,19 @@ from typing import Annotated, Final
 import typer
 from redis.exceptions import RedisError
 
-from tasks.messages import CancelOrders, new_batch_id, parse_cancel_orders
-from worker.cli import context
-from worker.cli.context import Json
-from worker.cli.errors import CommandError, Exit, exit_of, joined, lines_of
-from worker.cli.orderfile import BadRow, read_orders
-from worker.cli.screen.live import BatchProgress
-from worker.cli.screen.output import clock, number, plural, print_json, show
-from worker.cli.screen.render import batch_json, batch_parts, rest_line
-from worker.state.admission import NotReplicatedError, Receipt
-from worker.state.batches import BatchState
-from worker.state.fleet import read_workers, troubles
-from worker.state.rests import Rest, read_pauses
-from worker.state.store import Store
+from bulk_cancel.tasks.messages import CancelOrders, new_batch_id, parse_cancel_orders
+from bulk_cancel.worker.cli import context
+from bulk_cancel.worker.cli.context import Json
+from bulk_cancel.worker.cli.errors import CommandError, Exit, exit_of, joined, lines_of
+from bulk_cancel.worker.cli.orderfile import BadRow, read_orders
+from bulk_cancel.worker.cli.screen.live import BatchProgress
+from bulk_cancel.worker.cli.screen.output import clock, number, plural, print_json, show
+from bulk_cancel.worker.cli.screen.render import batch_json, batch_parts, rest_line
+from bulk_cancel.worker.state.admission import NotReplicatedError, Receipt
+from bulk_cancel.worker.state.batches import BatchState
+from bulk_cancel.worker.state.fleet import read_workers, troubles
+from bulk_cancel.worker.state.rests import Rest, read_pauses
+from bulk_cancel.worker.state.store import Store
 
 SOURCE: Final = "cli"
 _NOTHING: Final = "nothing was enqueued; mend the rows, or leave them out with --skip-bad"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from worker.state.window import BATCH_SIZE, LaneLoad, Limits, earliest_s
+from bulk_cancel.worker.state.window import BATCH_SIZE, LaneLoad, Limits, earliest_s
 
 LIMITS: Final = Limits(single=60, batch=300)
 """What the exchange allows per instrument in one window."""

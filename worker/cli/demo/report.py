@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from worker.cli.demo.plan import Plan, minimum_s
-from worker.simulator.log import MeterSummary
-from worker.simulator.messages import Summary
-from worker.state.batches import DEAD, Row
+from bulk_cancel.worker.cli.demo.plan import Plan, minimum_s
+from bulk_cancel.worker.simulator.log import MeterSummary
+from bulk_cancel.worker.simulator.messages import Summary
+from bulk_cancel.worker.state.batches import DEAD, Row
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from tasks.messages import Order, parse_cancel_orders
-from worker.cli.demo.plan import FILLED_EVERY, Plan
-from worker.cli.demo.report import Report, make_report
-from worker.cli.demo.stage import ACCOUNT, Stage
-from worker.operators.status import blocked_until
-from worker.simulator.messages import EndOrders
-from worker.state.batches import BatchState
+from bulk_cancel.tasks.messages import Order, parse_cancel_orders
+from bulk_cancel.worker.cli.demo.plan import FILLED_EVERY, Plan
+from bulk_cancel.worker.cli.demo.report import Report, make_report
+from bulk_cancel.worker.cli.demo.stage import ACCOUNT, Stage
+from bulk_cancel.worker.operators.status import blocked_until
+from bulk_cancel.worker.simulator.messages import EndOrders
+from bulk_cancel.worker.state.batches import BatchState
 
 PATIENCE_S: Final = 60.0
 """How much longer than the legal minimum the demo waits."""

@@ -18,19 +18,18 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final
 
-from worker.cli.demo.plan import Plan
-from worker.config.faults import PREFIX
-from worker.config.settings import Settings, load_settings
-from worker.simulator.accounts import ApiKey
-from worker.simulator.config import Config
-from worker.simulator.embedded import EmbeddedRedis
-from worker.simulator.faults import Network
-from worker.simulator.process import Simulator
-from worker.state.store import Store, adopt, open_store
+from bulk_cancel.worker.cli.demo.plan import Plan
+from bulk_cancel.worker.config.faults import PREFIX
+from bulk_cancel.worker.config.settings import Settings, load_settings
+from bulk_cancel.worker.simulator.accounts import ApiKey
+from bulk_cancel.worker.simulator.config import Config
+from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
+from bulk_cancel.worker.simulator.faults import Network
+from bulk_cancel.worker.simulator.process import Simulator
+from bulk_cancel.worker.state.store import Store, adopt, open_store
 
 ACCOUNT: Final = "demo"
 START_S: Final = 30.0
-_ROOT: Final = Path(__file__).resolve().parents[3]
 _WATCH: Final = 'read -r _; dir="$1"; shift; kill -9 "$@"; rm -rf "$dir"'
 
 
@@ -121,14 +120,13 @@ def _start_workers(stack: ExitStack, store: Store, told: Mapping[str, str], coun
 
 def _worker(number: int, directory: Path, told: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """A worker as anybody starts one; in an empty directory, where no `.env` and no other `worker` is found."""
-    command = [sys.executable, "-P", "-m", "celery", "-A", "worker", "worker", "-n", f"demo{number}@%h"]
+    command = [sys.executable, "-P", "-m", "celery", "-A", "bulk_cancel.worker", "worker", "-n", f"demo{number}@%h"]
     kept = {name: value for name, value in os.environ.items() if not name.upper().startswith((PREFIX, "CELERY"))}
-    path = os.pathsep.join(filter(None, (str(_ROOT), kept.get("PYTHONPATH"))))
     ours = {f"{PREFIX}{name}": value for name, value in told.items()}
     with _log_of(number, directory).open("wb") as log:
         return subprocess.Popen(
             command,
-            env={**kept, **ours, "PYTHONPATH": path},
+            env={**kept, **ours},
             cwd=directory,
             stdin=subprocess.DEVNULL,
             stdout=log,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from worker.cli.screen.output import clean, iso_us
+from bulk_cancel.worker.cli.screen.output import clean, iso_us
 
 
 def attempt_json(attempt: Mapping[str, object]) -> dict[str, object]:

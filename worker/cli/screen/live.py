@@ -12,8 +12,8 @@ from rich.progress import Progress, ProgressColumn, Task, TaskID, TextColumn
 from rich.progress_bar import ProgressBar
 from rich.text import Text
 
-from worker.cli.screen.output import STYLES, console, is_terminal, plain, print_json, show
-from worker.state.batches import BatchState
+from bulk_cancel.worker.cli.screen.output import STYLES, console, is_terminal, plain, print_json, show
+from bulk_cancel.worker.state.batches import BatchState
 
 T = TypeVar("T")
 FRAME_S: Final = 0.08

@@ -10,13 +10,13 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from worker.books.mass.report import OFF_THE_BOOK, MassReport, NotOff
-from worker.books.mass.state import Mass
-from worker.cli.screen.live import LINE_S, Bars
-from worker.cli.screen.mass_words import empty_s, filters_words, listing_words, scope_words
-from worker.cli.screen.output import STYLES, clean, iso, number, plural, styled, table
-from worker.cli.screen.render import counts_text
-from worker.state.batches import DEAD, BatchState
+from bulk_cancel.worker.books.mass.report import OFF_THE_BOOK, MassReport, NotOff
+from bulk_cancel.worker.books.mass.state import Mass
+from bulk_cancel.worker.cli.screen.live import LINE_S, Bars
+from bulk_cancel.worker.cli.screen.mass_words import empty_s, filters_words, listing_words, scope_words
+from bulk_cancel.worker.cli.screen.output import STYLES, clean, iso, number, plural, styled, table
+from bulk_cancel.worker.cli.screen.render import counts_text
+from bulk_cancel.worker.state.batches import DEAD, BatchState
 
 ORDERS_NAMED: Final = 1_000
 _EMPTY: Final = "empty s"

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from worker.books.mass.scope import Scope
-from worker.books.mass.state import Mass
-from worker.cli.screen.output import clean, number
+from bulk_cancel.worker.books.mass.scope import Scope
+from bulk_cancel.worker.books.mass.state import Mass
+from bulk_cancel.worker.cli.screen.output import clean, number
 
 
 def scope_words(scope: Scope) -> str:

@@ -4,12 +4,12 @@ from datetime import datetime
 
 from rich.text import Text
 
-from worker.alerts.conditions import URGENT_TOO_OLD_S
-from worker.books.mass.state import Mass
-from worker.cli.screen.mass_words import listing_words, scope_words
-from worker.cli.screen.output import clean, clock, plural
-from worker.operators.status import Snapshot
-from worker.service.deadman import Switch
+from bulk_cancel.worker.alerts.conditions import URGENT_TOO_OLD_S
+from bulk_cancel.worker.books.mass.state import Mass
+from bulk_cancel.worker.cli.screen.mass_words import listing_words, scope_words
+from bulk_cancel.worker.cli.screen.output import clean, clock, plural
+from bulk_cancel.worker.operators.status import Snapshot
+from bulk_cancel.worker.service.deadman import Switch
 
 
 def notices(snapshot: Snapshot) -> list[Text]:

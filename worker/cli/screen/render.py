@@ -8,14 +8,14 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from worker.cli.screen.attempts import attempt_json, attempt_line
-from worker.cli.screen.notices import notices
-from worker.cli.screen.output import clean, clock, iso, iso_us, moment, number, plural, styled, table
-from worker.operators.status import Lane, Snapshot
-from worker.state.batches import BatchState, Row
-from worker.state.fleet import Worker
-from worker.state.refused import Entry
-from worker.state.rests import Rest
+from bulk_cancel.worker.cli.screen.attempts import attempt_json, attempt_line
+from bulk_cancel.worker.cli.screen.notices import notices
+from bulk_cancel.worker.cli.screen.output import clean, clock, iso, iso_us, moment, number, plural, styled, table
+from bulk_cancel.worker.operators.status import Lane, Snapshot
+from bulk_cancel.worker.state.batches import BatchState, Row
+from bulk_cancel.worker.state.fleet import START_WORKER, Worker
+from bulk_cancel.worker.state.refused import Entry
+from bulk_cancel.worker.state.rests import Rest
 
 LANES_SHOWN: Final = 20
 FIELDS: Final = (
@@ -49,7 +49,7 @@ def _head(snapshot: Snapshot) -> list[Text]:
     if snapshot.outcomes:
         lines.append(Text.assemble("ended     ", counts_text(snapshot.outcomes)))
     if not snapshot.alive:
-        lines.append(Text("no worker is alive; start one: celery -A worker worker", style="red"))
+        lines.append(Text(f"no worker is alive; start one: {START_WORKER}", style="red"))
     return lines
 
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
-from worker.cli.screen.output import clean, iso, moment, number, plural
-from worker.operators.decisions import Paused, Rested, Resumed, Retried, Withdrawn
-from worker.operators.targets import Target
+from bulk_cancel.worker.cli.screen.output import clean, iso, moment, number, plural
+from bulk_cancel.worker.operators.decisions import Paused, Rested, Resumed, Retried, Withdrawn
+from bulk_cancel.worker.operators.targets import Target
 
 
 def withdrawn_words(done: Withdrawn, *, called_off: bool) -> Iterator[str]:

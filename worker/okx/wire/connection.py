@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 
 import requests
 
-from worker.okx.errors import DeadlinePassed, ExchangeError, NeverSent, OutcomeUnknown, TooLate
-from worker.okx.wire.framing import AnswerReader, request_bytes
-from worker.okx.wire.sockets import DeadlineSocket, dial
+from bulk_cancel.worker.okx.errors import DeadlinePassed, ExchangeError, NeverSent, OutcomeUnknown, TooLate
+from bulk_cancel.worker.okx.wire.framing import AnswerReader, request_bytes
+from bulk_cancel.worker.okx.wire.sockets import DeadlineSocket, dial
 
 CONNECT_S = 1.0
 IDLE_S = 25.0

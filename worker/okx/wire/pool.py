@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-from worker.okx.wire.connection import Wire
+from bulk_cancel.worker.okx.wire.connection import Wire
 
 _DIALERS = 8
 WARM_AHEAD_S = 10.0

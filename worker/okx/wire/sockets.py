@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from worker.okx.errors import TooLate
+from bulk_cancel.worker.okx.errors import TooLate
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer

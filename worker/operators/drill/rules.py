@@ -7,9 +7,9 @@ from decimal import ROUND_DOWN, Decimal
 from typing import Final
 from urllib.parse import urlsplit
 
-from worker.books.mass.report import MassReport
-from worker.books.reader import Reader
-from worker.config.settings import Settings
+from bulk_cancel.worker.books.mass.report import MassReport
+from bulk_cancel.worker.books.reader import Reader
+from bulk_cancel.worker.config.settings import Settings
 
 ASKED: Final = "mass cancel asked for"
 FAR_OFF: Final = Decimal("0.5")

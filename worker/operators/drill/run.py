@@ -11,19 +11,19 @@ from typing import Final
 
 from redis.exceptions import RedisError
 
-from tasks.mass import parse_cancel_all
-from worker.books.mass.masses import call_off
-from worker.books.mass.report import MassReport, make_report
-from worker.books.reader import Reader
-from worker.okx.answers import Item
-from worker.okx.errors import ExchangeError
-from worker.okx.instruments import lane_of, type_of
-from worker.okx.orders import OrderRef
-from worker.operators.drill.rules import ASKED, Drill, DrillPlan, NotADrillError, Step, far_off
-from worker.state.batches import Row
-from worker.state.chunks import parts
-from worker.state.store import Store
-from worker.state.times import time_of
+from bulk_cancel.tasks.mass import parse_cancel_all
+from bulk_cancel.worker.books.mass.masses import call_off
+from bulk_cancel.worker.books.mass.report import MassReport, make_report
+from bulk_cancel.worker.books.reader import Reader
+from bulk_cancel.worker.okx.answers import Item
+from bulk_cancel.worker.okx.errors import ExchangeError
+from bulk_cancel.worker.okx.instruments import lane_of, type_of
+from bulk_cancel.worker.okx.orders import OrderRef
+from bulk_cancel.worker.operators.drill.rules import ASKED, Drill, DrillPlan, NotADrillError, Step, far_off
+from bulk_cancel.worker.state.batches import Row
+from bulk_cancel.worker.state.chunks import parts
+from bulk_cancel.worker.state.store import Store
+from bulk_cancel.worker.state.times import time_of
 
 PER_CALL: Final = 20
 PLACED_PER_WINDOW: Final = 300

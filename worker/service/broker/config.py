@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from kombu.entity import Exchange, Queue
 
-from worker.service.broker import transport
+from bulk_cancel.worker.service.broker import transport
 
 QUEUES: Final = ("urgent", "cancel")
 VISIBILITY_TIMEOUT_S: Final = 15
@@ -63,7 +63,7 @@ def _broker(broker_url: str) -> dict[str, object]:
 def _worker(concurrency: int) -> dict[str, object]:
     return {
         "worker_pool": "threads",
-        "worker_consumer": "worker.service.broker:Consumer",
+        "worker_consumer": "bulk_cancel.worker.service.broker:Consumer",
         "worker_concurrency": concurrency,
         "worker_prefetch_multiplier": 1,
         "worker_disable_rate_limits": True,

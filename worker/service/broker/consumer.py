@@ -19,14 +19,14 @@ from celery.exceptions import CPendingDeprecationWarning
 from celery.worker.consumer import Consumer as CeleryConsumer
 from redis.exceptions import RedisError
 
-from worker.service.broker.messages import Call, Refusal, printable, read
+from bulk_cancel.worker.service.broker.messages import Call, Refusal, printable, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kombu.connection import Connection
 
-    from worker.service.broker.transport import Message
+    from bulk_cancel.worker.service.broker.transport import Message
 
 logger: Final = logging.getLogger(__name__)
 LOGGED_CHARACTERS: Final = 10_240

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from redis.client import Pipeline
 
 logger: Final = logging.getLogger(__name__)
-_HERE: Final = "worker.service.broker.transport"
+_HERE: Final = "bulk_cancel.worker.service.broker.transport"
 REST_S: Final = 5.0
 """How long a broker that did not answer is spared acknowledgements: each may block for seconds."""
 
