@@ -8,12 +8,12 @@ from typing import Final
 
 from bulk_cancel.worker.okx.client import OkxClient
 from bulk_cancel.worker.okx.credentials import Credentials
+from bulk_cancel.worker.okx.limits import BATCH_SIZE
 from bulk_cancel.worker.okx.orders import OrderRef
 from bulk_cancel.worker.simulator.config import DEFAULT_KEY, Config
 from bulk_cancel.worker.simulator.meters import Limits
 from bulk_cancel.worker.simulator.process import Simulator
 from bulk_cancel.worker.state.chunks import parts
-from bulk_cancel.worker.state.window import BATCH_SIZE
 
 THREADS: Final = 24
 _INSTRUMENT: Final = "BTC-USDT"

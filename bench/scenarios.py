@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from bench.figures import Confirm
+from bulk_cancel.worker.okx.limits import BATCH_SIZE, Limits
 from bulk_cancel.worker.simulator.accounts import ApiKey
 from bulk_cancel.worker.simulator.faults import Network
-from bulk_cancel.worker.state.window import BATCH_SIZE, LaneLoad, Limits, earliest_s
+from bulk_cancel.worker.state.window import LaneLoad, earliest_s
 
 LIMITS: Final = Limits(single=60, batch=300)
 WINDOW_S: Final = 2.0

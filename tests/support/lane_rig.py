@@ -11,6 +11,7 @@ from bulk_cancel.worker.books.confirm.confirmations import Confirmations
 from bulk_cancel.worker.books.mass.masses import Masses
 from bulk_cancel.worker.config.users import User
 from bulk_cancel.worker.okx.credentials import Credentials
+from bulk_cancel.worker.okx.limits import Limits
 from bulk_cancel.worker.operators.audit import Audit
 from bulk_cancel.worker.operators.decisions import Hand
 from bulk_cancel.worker.operators.targets import Targets
@@ -22,7 +23,7 @@ from bulk_cancel.worker.state.directory import Directory
 from bulk_cancel.worker.state.keys import Keys
 from bulk_cancel.worker.state.lanes import Lanes
 from bulk_cancel.worker.state.scripts import Scripts, source
-from bulk_cancel.worker.state.window import Limits, Timing
+from bulk_cancel.worker.state.window import Timing
 
 START_US = time.time_ns() // 1000
 """Near the server's own clock, which stamps the entries of streams."""

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from bulk_cancel.worker.service.deadman import Switch, read_switches
 from bulk_cancel.worker.simulator.book import SWITCH, Behaviour
+from bulk_cancel.worker.state.switches import Switch, read_switches
 from tests.support.rig import Rig
 
 UID, LANE_UID = "1001", "desk1"

@@ -7,8 +7,8 @@ from typing import Any, Final, cast
 
 from redis import Redis
 
-from bulk_cancel.worker.config.users import account_scope, user_scope
 from bulk_cancel.worker.okx.codes import Verdict, lookup
+from bulk_cancel.worker.state.ids import account_scope, user_scope
 from bulk_cancel.worker.state.jobs import read_jobs
 from bulk_cancel.worker.state.keys import Keys
 from bulk_cancel.worker.state.times import time_of

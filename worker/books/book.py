@@ -13,8 +13,8 @@ from bulk_cancel.worker.config.users import User
 from bulk_cancel.worker.okx.client import OkxClient, Row
 from bulk_cancel.worker.okx.credentials import Credentials
 from bulk_cancel.worker.okx.errors import DeadlinePassed, ExchangeError, NeverSent, NotAuthorised, OutcomeUnknown
-from bulk_cancel.worker.okx.instruments import lane_of
 from bulk_cancel.worker.okx.orders import OrderRef
+from bulk_cancel.worker.state.ids import lane_of
 from bulk_cancel.worker.state.scripts import Scripts
 from bulk_cancel.worker.state.window import WRITE_WITHIN_S, Timing
 

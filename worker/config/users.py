@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from bulk_cancel.worker.config.account import Account
 from bulk_cancel.worker.config.settings import Settings
 from bulk_cancel.worker.okx.credentials import Credentials
-from bulk_cancel.worker.state.window import BATCH_SIZE, Limits, ReadingLimits
+from bulk_cancel.worker.okx.limits import BATCH_SIZE, Limits, ReadingLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +27,6 @@ class User:
     def exchange(self) -> str:
         """The scope of the exchange's address."""
         return f"exchange:{self.base_url}"
-
-
-def account_scope(name: str) -> str:
-    """The scope of one account's credentials."""
-    return f"account:{name}"
-
-
-def user_scope(uid: str) -> str:
-    """The scope of all that one User ID sends; only an operator lets it rest."""
-    return f"user:{uid}"
 
 
 def users_of(settings: Settings) -> dict[str, User]:

@@ -33,11 +33,6 @@ def meter_of(inst_id: str) -> str:
     return f"{family}{_OPTION_MARK}" if family else inst_id
 
 
-def lane_of(uid: str, inst_id: str) -> str:
-    """The lane in which an order of this instrument waits: what the exchange meters."""
-    return f"{uid}/{meter_of(inst_id)}"
-
-
 def type_of(inst_id: str) -> str:
     """The instType under which the exchange most likely lists it; a margin order of a pair has the pair's `instId`."""
     parts = inst_id.split("-")
@@ -48,8 +43,3 @@ def type_of(inst_id: str) -> str:
     if len(parts) == _DATED_PARTS and parts[-1].isdigit():
         return "FUTURES"
     return "SPOT" if len(parts) == _PAIR_PARTS else "EVENTS"
-
-
-def uid_of(lane: str) -> str:
-    """The User ID to whom a lane belongs."""
-    return lane.partition("/")[0]

@@ -9,6 +9,7 @@ from typing import Any, Final
 from redis import Redis
 from redis.exceptions import RedisError
 
+from bulk_cancel.tasks.queues import QUEUES
 from bulk_cancel.worker.books.identity import conflicts
 from bulk_cancel.worker.config.faults import PREFIX
 from bulk_cancel.worker.config.settings import Settings, redacted
@@ -20,9 +21,8 @@ from bulk_cancel.worker.okx.errors import ExchangeError, NotAuthorised
 from bulk_cancel.worker.operators.point import Point
 from bulk_cancel.worker.operators.pressing import conditions
 from bulk_cancel.worker.operators.status import read_snapshot
-from bulk_cancel.worker.service.broker.config import QUEUES
-from bulk_cancel.worker.service.runtime import UnfitRedisError, check_redis
 from bulk_cancel.worker.state.admission import FULL_AT
+from bulk_cancel.worker.state.connection import UnfitRedisError, check_redis
 from bulk_cancel.worker.state.fleet import START_WORKER, read_workers
 from bulk_cancel.worker.state.store import Store
 

@@ -21,7 +21,8 @@ from bulk_cancel.worker.operators.targets import Target, Targets
 from bulk_cancel.worker.state.admission import RedisFullError
 from bulk_cancel.worker.state.batches import Batches, BatchState, UnknownBatchError
 from bulk_cancel.worker.state.chunks import parts
-from bulk_cancel.worker.state.keys import JobId, Keys
+from bulk_cancel.worker.state.ids import JobId
+from bulk_cancel.worker.state.keys import Keys
 from bulk_cancel.worker.state.scripts import Scripts, is_full
 from bulk_cancel.worker.state.times import time_of
 

@@ -9,21 +9,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from redis import Redis
-
 from bulk_cancel.worker.alerts.conditions import Urgent, may_be_live, oldest_urgent
 from bulk_cancel.worker.books.mass.state import Mass
 from bulk_cancel.worker.config.settings import Settings
-from bulk_cancel.worker.okx.instruments import uid_of
-from bulk_cancel.worker.service.deadman import Switch, read_switches
+from bulk_cancel.worker.okx.limits import Limits
 from bulk_cancel.worker.state.batches import BatchState
 from bulk_cancel.worker.state.chunks import parts
 from bulk_cancel.worker.state.fleet import Worker, read_workers
-from bulk_cancel.worker.state.keys import Keys
+from bulk_cancel.worker.state.ids import uid_of
 from bulk_cancel.worker.state.rests import Clock, Rest, read_clock, read_rests
 from bulk_cancel.worker.state.store import Store
+from bulk_cancel.worker.state.switches import Switch, read_switches
 from bulk_cancel.worker.state.times import time_of
-from bulk_cancel.worker.state.window import Limits
 
 BATCHES_SHOWN: Final = 20
 _PART: Final = 500
@@ -117,12 +114,6 @@ def read_snapshot(store: Store) -> Snapshot:
         switches=read_switches(redis, keys, [info.uid for info in accounts.values()]),
         masses=store.masses.running(),
     )
-
-
-def blocked_until(redis: Redis, keys: Keys) -> datetime:
-    """Until when a restart of Redis forbids (or last forbade) sending; the epoch if never. Raises redis-py's errors."""
-    clock = read_clock(redis, keys)
-    return clock.at(clock.blocked_until) if clock.blocked_until else time_of(0)
 
 
 def _blackout(clock: Clock) -> Rest | None:

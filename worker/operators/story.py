@@ -7,7 +7,8 @@ from redis import Redis
 
 from bulk_cancel.worker.operators.audit import Audit, Decision
 from bulk_cancel.worker.state.batches import Batches, BatchState, UnknownBatchError
-from bulk_cancel.worker.state.keys import JobId, Keys
+from bulk_cancel.worker.state.ids import JobId
+from bulk_cancel.worker.state.keys import Keys
 from bulk_cancel.worker.state.times import time_of
 
 

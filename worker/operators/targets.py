@@ -5,9 +5,8 @@ from typing import Final
 
 from redis import Redis
 
-from bulk_cancel.worker.config.users import account_scope
-from bulk_cancel.worker.okx.instruments import lane_of, uid_of
 from bulk_cancel.worker.state.directory import Directory
+from bulk_cancel.worker.state.ids import account_scope, lane_of, uid_of
 from bulk_cancel.worker.state.keys import Keys
 
 LANES_NAMED: Final = 8

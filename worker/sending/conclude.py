@@ -6,7 +6,6 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Final
 
-from bulk_cancel.worker.config.users import account_scope
 from bulk_cancel.worker.okx.answers import Answer
 from bulk_cancel.worker.okx.codes import Scope, Verdict
 from bulk_cancel.worker.okx.errors import DeadlinePassed, ExchangeError, NeverSent, Throttled
@@ -14,6 +13,7 @@ from bulk_cancel.worker.okx.orders import OrderRef
 from bulk_cancel.worker.okx.verdicts import Judgement, exchange_ids, judge
 from bulk_cancel.worker.sending.retry import EXCHANGE_BASE_S, EXCHANGE_CAP_S, Finish, Policy, decide, rest_for
 from bulk_cancel.worker.state.claims import Act, Call, Decided, Grant, Job, RestFor, Result, Slots
+from bulk_cancel.worker.state.ids import account_scope
 
 _encode: Final = json.JSONEncoder(separators=(",", ":")).encode
 

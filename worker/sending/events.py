@@ -7,8 +7,9 @@ import structlog
 
 from bulk_cancel.worker.alerts.alerts import Condition, alert
 from bulk_cancel.worker.alerts.conditions import by_credentials
+from bulk_cancel.worker.alerts.exhausted import alert_may_be_live, order_facts
 from bulk_cancel.worker.okx.codes import Verdict
-from bulk_cancel.worker.state.claims import Decided, Done, Exhausted, Grant, Job, Recorded
+from bulk_cancel.worker.state.claims import Decided, Done, Grant, Recorded
 
 log = structlog.get_logger(__name__)
 
@@ -49,12 +50,6 @@ def report(done: Done, recorded: Recorded | None) -> None:
         log.info("scope_resumes", scope=scope, lane=grant.lane)
 
 
-def report_exhausted(jobs: Iterable[Exhausted]) -> None:
-    """One alert for each job that a verb ended, in the words of those that a call ended."""
-    for job in jobs:
-        _may_be_live(_facts(job, job.job, job.lane, code=job.code, why=job.message))
-
-
 def report_lost(grant: Grant) -> None:
     """A line for each job that stood in a lane without anything known of it: its order may still be live."""
     for job in grant.lost:
@@ -64,30 +59,10 @@ def report_lost(grant: Grant) -> None:
 def _dead(grant: Grant, decided: Decided) -> None:
     for about in _about(grant, decided):
         if decided.status == "exhausted":
-            _may_be_live(about)
+            alert_may_be_live(about)
         else:
             log.error("order_rejected", **about, needs_us=decided.verdict in _NEED_US)
 
 
-def _may_be_live(facts: dict[str, object]) -> None:
-    """Whoever acts on it thinks in batches: a batch is sent once a minute, with the count of its orders."""
-    batches = facts["batches"]
-    subject = " ".join(batches) if isinstance(batches, tuple) else ""
-    alert(Condition.ORDER_MAY_BE_LIVE, subject or str(facts["lane"]), facts)
-
-
 def _about(grant: Grant, decided: Decided) -> Iterable[dict[str, object]]:
-    return (_facts(job, job.id, grant.lane, code=decided.code, why=decided.message) for job in decided.jobs)
-
-
-def _facts(job: Job | Exhausted, order: str, lane: str, *, code: str, why: str) -> dict[str, object]:
-    """Which order, for whom, and what was said of it."""
-    return {
-        "order": order,
-        "account": job.account,
-        "lane": lane,
-        "batches": job.batches,
-        "sCode": code,
-        "why": why,
-        "attempts": job.attempts,
-    }
+    return (order_facts(job, job.id, grant.lane, code=decided.code, why=decided.message) for job in decided.jobs)

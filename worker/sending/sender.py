@@ -12,18 +12,19 @@ from threading import Condition, Event
 import structlog
 from redis.exceptions import RedisError
 
+from bulk_cancel.worker.alerts.exhausted import report_exhausted
 from bulk_cancel.worker.config.users import User
 from bulk_cancel.worker.okx.answers import Answer
 from bulk_cancel.worker.okx.client import OkxClient
 from bulk_cancel.worker.okx.codes import Verdict
 from bulk_cancel.worker.okx.errors import ExchangeError, NeverSent, OutcomeUnknown, TooLate
-from bulk_cancel.worker.okx.instruments import uid_of
 from bulk_cancel.worker.sending.conclude import Turns
-from bulk_cancel.worker.sending.events import report, report_exhausted, report_lost
+from bulk_cancel.worker.sending.events import report, report_lost
 from bulk_cancel.worker.sending.pool import Crew
 from bulk_cancel.worker.sending.reachability import Reach
 from bulk_cancel.worker.sending.recorder import Recorder
 from bulk_cancel.worker.state.claims import Call, Done, Grant, Recorded, Result
+from bulk_cancel.worker.state.ids import uid_of
 from bulk_cancel.worker.state.lanes import Lanes
 from bulk_cancel.worker.state.window import WRITE_WITHIN_S
 

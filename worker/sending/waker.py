@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 from redis.exceptions import RedisError
 
-from bulk_cancel.worker.sending.events import report_exhausted
+from bulk_cancel.worker.alerts.exhausted import report_exhausted
 from bulk_cancel.worker.sending.sender import Sender
 from bulk_cancel.worker.state.board import Board
 

@@ -10,22 +10,17 @@ back.
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Mapping
 from threading import Event, Thread
 from typing import Final
 
 import structlog
-from redis import Redis
 from redis.exceptions import RedisError
 
 from bulk_cancel.worker.config.users import User
 from bulk_cancel.worker.okx.client import OkxClient
 from bulk_cancel.worker.okx.credentials import Credentials
 from bulk_cancel.worker.okx.errors import ClockSkew, ExchangeError, OutcomeUnknown
-from bulk_cancel.worker.state.keys import Keys
-from bulk_cancel.worker.state.rests import Clock, read_clock
 from bulk_cancel.worker.state.scripts import Scripts
 from bulk_cancel.worker.state.times import time_of
 
@@ -151,42 +146,3 @@ class DeadMansSwitch(Thread):
     def _me(self, lease_s: float, note: Mapping[str, int] | None = None) -> dict[str, object]:
         told = {name: str(value) for name, value in (note or {}).items()}
         return {"uid": self._user.uid, "worker": self._worker, "lease_us": round(lease_s * 1e6), "note": told}
-
-
-@dataclass(frozen=True, slots=True)
-class Switch:
-    """How a user's switch stands: its orders go at `armed_until` (None: off) unless `holder` refreshes it before.
-
-    `ran_out`: when it last was not refreshed in time, so that the exchange cancelled.
-    """
-
-    uid: str
-    holder: str
-    timeout_s: int
-    armed_until: datetime | None
-    refreshed_at: datetime | None
-    ran_out: datetime | None
-
-
-def read_switches(redis: Redis, keys: Keys, uids: Iterable[str]) -> list[Switch]:
-    """The switches of these users that were ever armed, within a day; raises redis-py's errors."""
-    wanted, clock = sorted(set(uids)), read_clock(redis, keys)
-    fields = ("holder", "timeout_s", "armed_until", "refreshed", "ran_out")
-    with redis.pipeline(transaction=False) as pipe:
-        for uid in wanted:
-            pipe.hmget(keys.of("switch", uid), *fields)
-        read = pipe.execute()
-    return [_switch(uid, fields, clock) for uid, fields in zip(wanted, read, strict=True) if fields[1]]
-
-
-def _switch(uid: str, fields: Sequence[str | None], clock: Clock) -> Switch:
-    holder, timeout_s, *times = fields
-    armed_until, refreshed, ran_out = (int(us or 0) for us in times)
-    return Switch(
-        uid,
-        holder or "",
-        int(timeout_s or 0),
-        clock.at(armed_until) if armed_until else None,
-        clock.at(refreshed) if refreshed else None,
-        time_of(ran_out) if ran_out else None,
-    )

@@ -6,7 +6,7 @@ import socket
 import time
 from collections.abc import Mapping
 from threading import Event
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
@@ -30,6 +30,7 @@ from bulk_cancel.worker.sending.waker import Waker
 from bulk_cancel.worker.sending.warmer import Warmer
 from bulk_cancel.worker.service.deadman import DISARM_S, DeadMansSwitch
 from bulk_cancel.worker.state.board import Board
+from bulk_cancel.worker.state.connection import check_redis
 from bulk_cancel.worker.state.lanes import Lanes
 from bulk_cancel.worker.state.store import Store, open_store
 from bulk_cancel.worker.state.window import Timing
@@ -37,12 +38,6 @@ from bulk_cancel.worker.state.window import Timing
 log = structlog.get_logger(__name__)
 
 LEAVE_S: Final = 1.0
-OLDEST_REDIS: Final = (6, 2)
-_SMALL: Final = 32
-
-
-class UnfitRedisError(Exception):
-    """This Redis would lose or forget jobs; the message says what to change."""
 
 
 class Runtime:
@@ -220,18 +215,6 @@ def _alerts(settings: Settings, worker: str) -> Alerts | None:
         return None
     webhook = Webhook(settings.alert_webhook_url.get_secret_value(), settings.alert_webhook_secret.get_secret_value())
     return Alerts(webhook, runner=settings.key_prefix, worker=worker)
-
-
-def check_redis(info: Mapping[str, Any]) -> None:
-    """Raises UnfitRedisError for a Redis that is too old or would evict our keys."""
-    version = tuple(int(part) for part in str(info["redis_version"]).split(".")[:2])
-    if version < OLDEST_REDIS:
-        raise UnfitRedisError(f"Redis {info['redis_version']} is too old; 6.2 or newer is needed")
-    if info.get("arch_bits") == _SMALL:
-        raise UnfitRedisError("this Redis is a 32-bit one, whose Lua cannot write µs; run a 64-bit one")
-    policy = info.get("maxmemory_policy", "noeviction")
-    if policy != "noeviction":
-        raise UnfitRedisError(f"Redis may evict our keys (maxmemory-policy {policy}); set maxmemory-policy noeviction")
 
 
 _current: Runtime | None = None

@@ -10,7 +10,8 @@ from celery.worker import WorkController
 from redis.exceptions import AuthenticationError, RedisError
 
 from bulk_cancel.worker.config.settings import redacted
-from bulk_cancel.worker.service.runtime import Runtime, UnfitRedisError, set_current
+from bulk_cancel.worker.service.runtime import Runtime, set_current
+from bulk_cancel.worker.state.connection import UnfitRedisError
 from bulk_cancel.worker.state.scripts import PASSING
 
 log = structlog.get_logger(__name__)

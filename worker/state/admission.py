@@ -13,10 +13,9 @@ from redis import Redis
 from redis.exceptions import ResponseError
 
 from bulk_cancel.tasks.messages import CancelOrders, Order
-from bulk_cancel.worker.okx.instruments import lane_of
 from bulk_cancel.worker.state.chunks import parts
 from bulk_cancel.worker.state.directory import AccountInfo, Directory
-from bulk_cancel.worker.state.keys import JobId
+from bulk_cancel.worker.state.ids import JobId, lane_of
 from bulk_cancel.worker.state.scripts import Scripts, is_full
 from bulk_cancel.worker.state.times import time_of
 from bulk_cancel.worker.state.window import LaneLoad, earliest_s

@@ -11,8 +11,9 @@ from typing import Any, Final, cast
 from redis import Redis
 
 from bulk_cancel.worker.state.chunks import parts
+from bulk_cancel.worker.state.ids import JobId
 from bulk_cancel.worker.state.jobs import read_jobs
-from bulk_cancel.worker.state.keys import JobId, Keys
+from bulk_cancel.worker.state.keys import Keys
 from bulk_cancel.worker.state.times import time_of
 
 DEAD: Final = ("rejected", "exhausted")

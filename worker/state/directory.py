@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from redis import Redis
 
 from bulk_cancel.worker.config.users import User
+from bulk_cancel.worker.okx.limits import Limits
 from bulk_cancel.worker.state.keys import Keys
-from bulk_cancel.worker.state.window import Limits
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any, Final
 
-from bulk_cancel.worker.config.users import User, account_scope
+from bulk_cancel.worker.config.users import User
 from bulk_cancel.worker.state.claims import Call, Decided, Done, Exhausted, Grant, Job, Recorded, RestFor
-from bulk_cancel.worker.state.keys import order_of
+from bulk_cancel.worker.state.ids import account_scope, order_of
 from bulk_cancel.worker.state.scripts import Scripts
 from bulk_cancel.worker.state.window import Timing
 

@@ -8,10 +8,9 @@ from typing import Final
 from redis import Redis
 
 from bulk_cancel.worker.config.settings import Settings
-from bulk_cancel.worker.config.users import account_scope
-from bulk_cancel.worker.okx.instruments import uid_of
 from bulk_cancel.worker.state.chunks import parts
 from bulk_cancel.worker.state.directory import AccountInfo
+from bulk_cancel.worker.state.ids import account_scope, uid_of
 from bulk_cancel.worker.state.keys import Keys
 from bulk_cancel.worker.state.store import Store
 from bulk_cancel.worker.state.times import time_of
@@ -97,3 +96,9 @@ def _rest(scope: str, raw: Sequence[str | None], clock: Clock, accounts: Mapping
     uid = uid_of(scope.partition(":")[2])
     held = tuple(info.name for info in accounts.values() if info.uid == uid)
     return replace(rest, until=None, paused_by=raw[3], accounts=held)
+
+
+def blocked_until(redis: Redis, keys: Keys) -> datetime:
+    """Until when a restart of Redis forbids (or last forbade) sending; the epoch if never. Raises redis-py's errors."""
+    clock = read_clock(redis, keys)
+    return clock.at(clock.blocked_until) if clock.blocked_until else time_of(0)

@@ -2,22 +2,18 @@
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 from redis import Redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
-from redis.sentinel import Sentinel, SentinelConnectionPool
 
 from bulk_cancel.worker.books.mass.masses import Masses
 from bulk_cancel.worker.config.settings import Settings, load_settings
-from bulk_cancel.worker.config.urls import sentinels
 from bulk_cancel.worker.config.users import users_of
 from bulk_cancel.worker.operators.audit import Audit
 from bulk_cancel.worker.operators.decisions import Hand
 from bulk_cancel.worker.operators.targets import Targets
 from bulk_cancel.worker.state.admission import Admission
 from bulk_cancel.worker.state.batches import Batches
+from bulk_cancel.worker.state.connection import connect
 from bulk_cancel.worker.state.directory import Directory
 from bulk_cancel.worker.state.keys import Keys
 from bulk_cancel.worker.state.refused import Refusals
@@ -62,33 +58,6 @@ def open_store(settings: Settings) -> Store:
         Hand(redis, keys, scripts, batches, targets, deadline_s=settings.deadline_s, retention_s=retention_s),
         Audit(redis, keys, retention_s=retention_s),
     )
-
-
-def connect(settings: Settings, *, single_connection: bool = False) -> Redis:
-    """A client of the state Redis that never repeats a command by itself: our verbs do, knowing that they may."""
-    url = settings.redis_url.get_secret_value()
-    options = _options()
-    if not url.startswith("sentinel:"):
-        return Redis.from_url(url, single_connection_client=single_connection, **options)
-    named = sentinels(url)
-    asked = Sentinel(named.hosts, sentinel_kwargs=_options())  # type: ignore[no-untyped-call]
-    pool = SentinelConnectionPool(  # type: ignore[no-untyped-call]
-        named.service, asked, db=named.db, username=named.username, password=named.password, **options
-    )
-    return Redis(connection_pool=pool, single_connection_client=single_connection)
-
-
-def _options() -> dict[str, Any]:
-    """A retry object of its own for each client: redis-py changes it."""
-    return {
-        "decode_responses": True,
-        "protocol": 2,
-        "socket_timeout": 2,
-        "socket_connect_timeout": 1,
-        "socket_keepalive": True,
-        "retry": Retry(NoBackoff(), 0),
-        "driver_info": None,  # redis-py would look its own version up on disk for each connection
-    }
 
 
 def _admission(settings: Settings, redis: Redis, scripts: Scripts, directory: Directory) -> Admission:

@@ -2,41 +2,15 @@
 
 import math
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final
+
+from bulk_cancel.worker.okx.limits import Limits
 
 WRITE_WITHIN_S: Final = 1.0
 """A job that could not be written to the wire this long after its claim was asked for is given back unsent."""
 
 GUARD_US: Final = 1_000
 """Added to every window: our clock may run faster than the exchange's by 500 ppm, as much as NTP slews."""
-
-BATCH_SIZE: Final = 20
-"""Orders that the exchange takes in one `cancel-batch-orders` request."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a lane may send in one window: `single` requests, and `batch` orders in batch requests."""
-
-    single: int
-    batch: int
-
-    def scaled(self, share: float) -> Self:
-        """The part of the limits that is ours, at least one request."""
-        return type(self)(max(1, math.floor(self.single * share)), math.floor(self.batch * share))
-
-
-@dataclass(frozen=True, slots=True)
-class ReadingLimits:
-    """Reading calls in one window: `pending` and `history` for a user, `order` for a lane."""
-
-    pending: int = 60
-    history: int = 40
-    order: int = 60
-
-    def scaled(self, share: float) -> Self:
-        """The part of the limits that is ours, at least one call each."""
-        return type(self)(*(max(1, math.floor(limit * share)) for limit in (self.pending, self.history, self.order)))
 
 
 PER_CALL_S: Final = 0.033

@@ -10,10 +10,10 @@ from structlog.testing import capture_logs
 
 from bulk_cancel.worker.alerts.conditions import by_credentials, may_be_live, oldest_urgent, pauses, refused_lanes
 from bulk_cancel.worker.alerts.watch import Watch
-from bulk_cancel.worker.config.users import account_scope
 from bulk_cancel.worker.operators.decisions import Asked
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
 from bulk_cancel.worker.state.claims import RestFor
+from bulk_cancel.worker.state.ids import account_scope
 from bulk_cancel.worker.state.keys import Keys
 from tests.support.lane_rig import LANE, LaneRig, finished, orders
 

@@ -9,10 +9,10 @@ from bulk_cancel.worker.books.identity import Identity, fingerprint
 from bulk_cancel.worker.config.users import User
 from bulk_cancel.worker.okx.client import OkxClient
 from bulk_cancel.worker.okx.credentials import Credentials
+from bulk_cancel.worker.okx.limits import Limits
 from bulk_cancel.worker.simulator.config import DEFAULT_KEY, Config
 from bulk_cancel.worker.simulator.process import Simulator
 from bulk_cancel.worker.state.keys import Keys
-from bulk_cancel.worker.state.window import Limits
 from tests.support.lane_rig import credentials
 
 

@@ -21,13 +21,13 @@ from bulk_cancel.worker.config.settings import DEFAULT_WS_URL, Settings
 from bulk_cancel.worker.config.users import User, users_of
 from bulk_cancel.worker.okx.answers import Row
 from bulk_cancel.worker.okx.credentials import Credentials
+from bulk_cancel.worker.okx.limits import Limits
 from bulk_cancel.worker.simulator.config import DEFAULT_KEY, Config
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
 from bulk_cancel.worker.simulator.process import Simulator
+from bulk_cancel.worker.state.connection import connect
 from bulk_cancel.worker.state.keys import Keys
 from bulk_cancel.worker.state.scripts import Scripts
-from bulk_cancel.worker.state.store import connect
-from bulk_cancel.worker.state.window import Limits
 from tests.support.channel_rig import LATE_S, QUICK, credentials, wait_until
 
 UID = DEFAULT_KEY.uid

@@ -15,8 +15,9 @@ from structlog.testing import capture_logs
 from bulk_cancel.worker.config.users import User
 from bulk_cancel.worker.okx.client import OkxClient
 from bulk_cancel.worker.okx.credentials import Credentials
+from bulk_cancel.worker.okx.limits import Limits
 from bulk_cancel.worker.service import deadman
-from bulk_cancel.worker.service.deadman import DeadMansSwitch, Switch, read_switches
+from bulk_cancel.worker.service.deadman import DeadMansSwitch
 from bulk_cancel.worker.simulator.book import SWITCH, Behaviour
 from bulk_cancel.worker.simulator.config import DEFAULT_KEY, Config
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
@@ -24,7 +25,7 @@ from bulk_cancel.worker.simulator.faults import Fault
 from bulk_cancel.worker.simulator.process import Simulator
 from bulk_cancel.worker.state.keys import Keys
 from bulk_cancel.worker.state.scripts import Scripts
-from bulk_cancel.worker.state.window import Limits
+from bulk_cancel.worker.state.switches import Switch, read_switches
 from tests.support.lane_rig import LaneRig
 from tests.support.switch_rig import RoundSwitch
 

@@ -16,9 +16,9 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from redis import Redis
 
+from bulk_cancel.worker.okx.limits import Limits
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
 from bulk_cancel.worker.state.claims import Call, Grant, Meter
-from bulk_cancel.worker.state.window import Limits
 from tests.support.lane_rig import TIMING, LaneRig, orders, retried, returned
 
 LIMITS: Final = Limits(single=3, batch=8)

@@ -6,10 +6,11 @@ import pytest
 from redis import Redis
 
 from bulk_cancel.worker.alerts.conditions import may_be_live
+from bulk_cancel.worker.okx.limits import Limits
 from bulk_cancel.worker.operators.decisions import Asked
 from bulk_cancel.worker.state.jobs import read_jobs
 from bulk_cancel.worker.state.lanes import Lanes
-from bulk_cancel.worker.state.window import Limits, Timing
+from bulk_cancel.worker.state.window import Timing
 from tests.support.lane_rig import LANE, LIMITS, TIMING, LaneRig, believed, finished, orders
 
 CLIENT = [{"instId": "BTC-USDT", "clOrdId": "x1"}]

@@ -2,7 +2,7 @@
 
 from bulk_cancel.worker.books.identity import conflicts, fingerprint
 from bulk_cancel.worker.config.users import User
-from bulk_cancel.worker.state.window import Limits
+from bulk_cancel.worker.okx.limits import Limits
 from tests.support.lane_rig import credentials
 
 

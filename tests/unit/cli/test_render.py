@@ -20,12 +20,12 @@ from bulk_cancel.worker.cli.screen.render import (
     snapshot_parts,
 )
 from bulk_cancel.worker.okx.client import AccountConfig
+from bulk_cancel.worker.okx.limits import Limits
 from bulk_cancel.worker.operators.check import account_point, clock_point, queue_point, redis_points
 from bulk_cancel.worker.operators.status import Lane, Snapshot
 from bulk_cancel.worker.state.batches import BatchState, Row
 from bulk_cancel.worker.state.fleet import Worker
 from bulk_cancel.worker.state.rests import Rest
-from bulk_cancel.worker.state.window import Limits
 
 AT = datetime(2026, 2, 26, 10, 0, 0, 123456, tzinfo=UTC)
 URL = "redis://me:pa55word@127.0.0.1:6379/0"

@@ -4,7 +4,7 @@ import pytest
 
 from bulk_cancel.worker.config.settings import Settings
 from bulk_cancel.worker.config.users import User, users_of
-from bulk_cancel.worker.state.window import Limits
+from bulk_cancel.worker.okx.limits import Limits
 
 
 def users(**accounts: dict[str, object]) -> dict[str, User]:

@@ -17,11 +17,11 @@ from bulk_cancel.worker.okx.errors import (
     TooLate,
     Unavailable,
 )
+from bulk_cancel.worker.okx.limits import Limits
 from bulk_cancel.worker.okx.orders import OrderRef
 from bulk_cancel.worker.sending.conclude import Turns
 from bulk_cancel.worker.sending.retry import Policy
 from bulk_cancel.worker.state.claims import Call, Grant, Job, Result
-from bulk_cancel.worker.state.window import Limits
 from tests.support.lane_rig import LANE, credentials
 
 USER = User("u1", (credentials("a1"),), "http://x", Limits(60, 300), 20)

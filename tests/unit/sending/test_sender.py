@@ -11,13 +11,13 @@ from redis.exceptions import ResponseError
 from bulk_cancel.worker.config.users import User
 from bulk_cancel.worker.okx.answers import Answer, Item
 from bulk_cancel.worker.okx.errors import NeverSent, TooLate
+from bulk_cancel.worker.okx.limits import Limits
 from bulk_cancel.worker.okx.orders import OrderRef
 from bulk_cancel.worker.sending.conclude import Turns
 from bulk_cancel.worker.sending.reachability import Reach
 from bulk_cancel.worker.sending.retry import Policy
 from bulk_cancel.worker.sending.sender import Sender
 from bulk_cancel.worker.state.claims import Call, Done, Grant, Job, Recorded, Result
-from bulk_cancel.worker.state.window import Limits
 from tests.support.lane_rig import credentials
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from importlib.resources import files
 
 import pytest
 
-from bulk_cancel.worker.state.keys import CATALOGUE, JobId, Keys, lua_preamble
+from bulk_cancel.worker.state.ids import JobId
+from bulk_cancel.worker.state.keys import CATALOGUE, Keys, lua_preamble
 from bulk_cancel.worker.state.scripts import LIBRARY, VERBS, source
 
 

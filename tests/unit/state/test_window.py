@@ -2,7 +2,8 @@
 
 import pytest
 
-from bulk_cancel.worker.state.window import LaneLoad, Limits, Timing, earliest_s
+from bulk_cancel.worker.okx.limits import Limits
+from bulk_cancel.worker.state.window import LaneLoad, Timing, earliest_s
 
 
 def test_the_times_of_the_proof() -> None:

@@ -10,11 +10,11 @@ from redis import Redis
 from bulk_cancel.worker.books.confirm.proof import Believed, Finding, Unconfirmed, seen_as
 from bulk_cancel.worker.config.users import User
 from bulk_cancel.worker.okx.client import Row
-from bulk_cancel.worker.okx.instruments import lane_of
 from bulk_cancel.worker.state.chunks import parts
 from bulk_cancel.worker.state.claims import Exhausted
+from bulk_cancel.worker.state.ids import JobId, lane_of
 from bulk_cancel.worker.state.jobs import read_jobs
-from bulk_cancel.worker.state.keys import JobId, Keys
+from bulk_cancel.worker.state.keys import Keys
 from bulk_cancel.worker.state.lanes import exhausted_in
 from bulk_cancel.worker.state.scripts import Scripts
 

@@ -16,6 +16,7 @@ from typing import Final
 import structlog
 from redis.exceptions import RedisError
 
+from bulk_cancel.worker.alerts.exhausted import report_exhausted
 from bulk_cancel.worker.books.book import Book, ReadingStopped
 from bulk_cancel.worker.books.confirm.confirmations import Confirmations, Look, Written
 from bulk_cancel.worker.books.confirm.proof import LOOK_AGAIN_AFTER_S, Finding, Unconfirmed, overdue, seen_as, seen_open
@@ -24,7 +25,6 @@ from bulk_cancel.worker.okx.client import Row
 from bulk_cancel.worker.okx.errors import ExchangeError, NotAuthorised, Refused, Throttled
 from bulk_cancel.worker.okx.instruments import TYPES, type_of
 from bulk_cancel.worker.okx.orders import OrderRef
-from bulk_cancel.worker.sending.events import report_exhausted
 from bulk_cancel.worker.state.window import reading_pause_s
 
 log = structlog.get_logger(__name__)

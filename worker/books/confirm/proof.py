@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from bulk_cancel.worker.state.keys import JobId
+from bulk_cancel.worker.state.ids import JobId
 
 SEND_AGAIN_AFTER_S: Final = 0.5
 """An order still open so long after its cancel was answered is cancelled again: sooner, the cancel may be at work."""

@@ -17,7 +17,8 @@ from bulk_cancel.worker.books.mass.state import Mass, read_mass
 from bulk_cancel.worker.okx.client import Row
 from bulk_cancel.worker.state.admission import Admission, AdmissionError, BatchConflictError
 from bulk_cancel.worker.state.directory import AccountInfo, Directory
-from bulk_cancel.worker.state.keys import JobId, Keys
+from bulk_cancel.worker.state.ids import JobId
+from bulk_cancel.worker.state.keys import Keys
 from bulk_cancel.worker.state.scripts import Scripts
 
 ROOM_FOR: Final = 4_000

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
-from bulk_cancel.worker.state.window import BATCH_SIZE, LaneLoad, Limits, earliest_s
+from bulk_cancel.worker.okx.limits import BATCH_SIZE, Limits
+from bulk_cancel.worker.state.window import LaneLoad, earliest_s
 
 LIMITS: Final = Limits(single=60, batch=300)
 """What the exchange allows per instrument in one window."""

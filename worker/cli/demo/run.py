@@ -9,9 +9,9 @@ from bulk_cancel.tasks.messages import Order, parse_cancel_orders
 from bulk_cancel.worker.cli.demo.plan import FILLED_EVERY, Plan
 from bulk_cancel.worker.cli.demo.report import Report, make_report
 from bulk_cancel.worker.cli.demo.stage import ACCOUNT, Stage
-from bulk_cancel.worker.operators.status import blocked_until
 from bulk_cancel.worker.simulator.messages import EndOrders
 from bulk_cancel.worker.state.batches import BatchState
+from bulk_cancel.worker.state.rests import blocked_until
 
 PATIENCE_S: Final = 60.0
 """How much longer than the legal minimum the demo waits."""

@@ -9,7 +9,7 @@ from bulk_cancel.worker.books.mass.state import Mass
 from bulk_cancel.worker.cli.screen.mass_words import listing_words, scope_words
 from bulk_cancel.worker.cli.screen.output import clean, clock, plural
 from bulk_cancel.worker.operators.status import Snapshot
-from bulk_cancel.worker.service.deadman import Switch
+from bulk_cancel.worker.state.switches import Switch
 
 
 def notices(snapshot: Snapshot) -> list[Text]:

@@ -17,11 +17,12 @@ from bulk_cancel.worker.books.mass.report import MassReport, make_report
 from bulk_cancel.worker.books.reader import Reader
 from bulk_cancel.worker.okx.answers import Item
 from bulk_cancel.worker.okx.errors import ExchangeError
-from bulk_cancel.worker.okx.instruments import lane_of, type_of
+from bulk_cancel.worker.okx.instruments import type_of
 from bulk_cancel.worker.okx.orders import OrderRef
 from bulk_cancel.worker.operators.drill.rules import ASKED, Drill, DrillPlan, NotADrillError, Step, far_off
 from bulk_cancel.worker.state.batches import Row
 from bulk_cancel.worker.state.chunks import parts
+from bulk_cancel.worker.state.ids import lane_of
 from bulk_cancel.worker.state.store import Store
 from bulk_cancel.worker.state.times import time_of
 

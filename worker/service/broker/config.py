@@ -10,9 +10,9 @@ from urllib.parse import unquote, urlsplit
 
 from kombu.entity import Exchange, Queue
 
+from bulk_cancel.tasks.queues import QUEUES
 from bulk_cancel.worker.service.broker import transport
 
-QUEUES: Final = ("urgent", "cancel")
 VISIBILITY_TIMEOUT_S: Final = 15
 """After how long an unacknowledged message is given out again; no task runs anywhere near as long."""
 

@@ -1,0 +1,60 @@
+"""The connection to the state Redis, and what that Redis must be."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from redis.sentinel import Sentinel, SentinelConnectionPool
+
+from bulk_cancel.worker.config.settings import Settings
+from bulk_cancel.worker.config.urls import sentinels
+
+OLDEST_REDIS: Final = (6, 2)
+
+
+_SMALL: Final = 32
+
+
+class UnfitRedisError(Exception):
+    """This Redis would lose or forget jobs; the message says what to change."""
+
+
+def check_redis(info: Mapping[str, Any]) -> None:
+    """Raises UnfitRedisError for a Redis that is too old or would evict our keys."""
+    version = tuple(int(part) for part in str(info["redis_version"]).split(".")[:2])
+    if version < OLDEST_REDIS:
+        raise UnfitRedisError(f"Redis {info['redis_version']} is too old; 6.2 or newer is needed")
+    if info.get("arch_bits") == _SMALL:
+        raise UnfitRedisError("this Redis is a 32-bit one, whose Lua cannot write µs; run a 64-bit one")
+    policy = info.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction":
+        raise UnfitRedisError(f"Redis may evict our keys (maxmemory-policy {policy}); set maxmemory-policy noeviction")
+
+
+def connect(settings: Settings, *, single_connection: bool = False) -> Redis:
+    """A client of the state Redis that never repeats a command by itself: our verbs do, knowing that they may."""
+    url = settings.redis_url.get_secret_value()
+    options = _options()
+    if not url.startswith("sentinel:"):
+        return Redis.from_url(url, single_connection_client=single_connection, **options)
+    named = sentinels(url)
+    asked = Sentinel(named.hosts, sentinel_kwargs=_options())  # type: ignore[no-untyped-call]
+    pool = SentinelConnectionPool(  # type: ignore[no-untyped-call]
+        named.service, asked, db=named.db, username=named.username, password=named.password, **options
+    )
+    return Redis(connection_pool=pool, single_connection_client=single_connection)
+
+
+def _options() -> dict[str, Any]:
+    """A retry object of its own for each client: redis-py changes it."""
+    return {
+        "decode_responses": True,
+        "protocol": 2,
+        "socket_timeout": 2,
+        "socket_connect_timeout": 1,
+        "socket_keepalive": True,
+        "retry": Retry(NoBackoff(), 0),
+        "driver_info": None,  # redis-py would look its own version up on disk for each connection
+    }
