@@ -9,8 +9,7 @@ from bulk_cancel.tasks.mass import parse_cancel_all
 from bulk_cancel.tasks.messages import Order, parse_cancel_orders
 
 if TYPE_CHECKING:
-    from bulk_cancel.worker.books.mass.state import Mass
-    from bulk_cancel.worker.state.admission import Receipt
+    from bulk_cancel.tasks.receipts import MassReceipt, Receipt
 
 
 def submit(
@@ -49,7 +48,7 @@ def submit(
     return default_store().admission.admit(asked)
 
 
-def submit_all(account: str, **asked: object) -> list["Mass"]:
+def submit_all(account: str, **asked: object) -> list["MassReceipt"]:
     """Asks for everything to be cancelled that is open and fits every filter: in Redis when this returns.
 
     `account` may be `*`: then there is one mass cancel for each User ID, with the id `<batch_id>-<account>`. `asked`
@@ -61,9 +60,11 @@ def submit_all(account: str, **asked: object) -> list["Mass"]:
         SettingsError, UnknownAccountError, AdmissionError: the message says what to change.
         redis.exceptions.RedisError: Redis did not answer; ask again with the same `batch_id`.
     """
-    from bulk_cancel.worker.state.store import default_store  # noqa: PLC0415 (a producer of messages never needs worker)
+    from bulk_cancel.worker.books.mass.masses import Masses  # noqa: PLC0415 (as in `submit`)
+    from bulk_cancel.worker.state.store import default_store  # noqa: PLC0415
 
-    return default_store().masses.take(parse_cancel_all({**asked, "account": account}))
+    taken = Masses(default_store()).take(parse_cancel_all({**asked, "account": account}))
+    return [mass.receipt for mass in taken]
 
 
 @shared_task(name="tasks.cancel_orders", queue="cancel", bind=True)

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
 from bulk_cancel.tasks.messages import parse_cancel_orders
+from bulk_cancel.tasks.receipts import Receipt
 from bulk_cancel.worker.config.settings import Settings, load_settings
 from bulk_cancel.worker.simulator.accounts import ApiKey
 from bulk_cancel.worker.simulator.config import DEFAULT_KEY
-from bulk_cancel.worker.state.admission import Receipt
 from tests.support.rig import ROOT, Rig
 
 HOUSE = DEFAULT_KEY.uid

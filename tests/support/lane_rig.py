@@ -7,22 +7,25 @@ from collections.abc import Iterable, Mapping
 from redis import Redis
 
 from bulk_cancel.tasks.messages import parse_cancel_orders
+from bulk_cancel.tasks.receipts import Receipt
 from bulk_cancel.worker.books.confirm.confirmations import Confirmations
 from bulk_cancel.worker.books.mass.masses import Masses
+from bulk_cancel.worker.config.settings import Settings
 from bulk_cancel.worker.config.users import User
 from bulk_cancel.worker.okx.credentials import Credentials
 from bulk_cancel.worker.okx.limits import Limits
 from bulk_cancel.worker.operators.audit import Audit
-from bulk_cancel.worker.operators.decisions import Hand
-from bulk_cancel.worker.operators.targets import Targets
-from bulk_cancel.worker.state.admission import Admission, Receipt
+from bulk_cancel.worker.operators.decisions import Decisions
+from bulk_cancel.worker.state.admission import Admission
 from bulk_cancel.worker.state.batches import Batches, Row
 from bulk_cancel.worker.state.board import Board
 from bulk_cancel.worker.state.claims import Call, Decided, Done, Grant, Job, Recorded, RestFor, Result
 from bulk_cancel.worker.state.directory import Directory
 from bulk_cancel.worker.state.keys import Keys
 from bulk_cancel.worker.state.lanes import Lanes
+from bulk_cancel.worker.state.refused import Refusals
 from bulk_cancel.worker.state.scripts import Scripts, source
+from bulk_cancel.worker.state.store import Store
 from bulk_cancel.worker.state.window import Timing
 
 START_US = time.time_ns() // 1000
@@ -71,24 +74,24 @@ class LaneRig:
         self.restart_redis("a1")
         self.advance(0)
         self.scripts.run("adopt", {})
-        directory = Directory(redis, self.keys, {"u1": self.user}, window_s=2.0)
-        self.admission = Admission(
-            redis, self.scripts, directory, deadline_s=900, retention_s=retention_s, wait_replicas=0
-        )
-        self.masses = Masses(
-            redis, self.keys, self.scripts, self.admission, directory, deadline_s=900, retention_s=retention_s
-        )
+        self.store = self._store(retention_s)
+        self.admission, self.batches = self.store.admission, self.store.batches
+        self.masses, self.decisions, self.audit = Masses(self.store), Decisions(self.store), Audit(self.store)
         self.lanes = Lanes(self.scripts, TIMING, max_attempts=max_attempts, retention_s=retention_s, confirm=confirm)
         self.board = Board(
             redis, self.scripts, self.keys, retention_s=retention_s, blackout_us=TIMING.blackout_us, abandon_s=600
         )
-        self.batches = Batches(redis, self.keys)
-        targets = Targets(redis, self.keys, directory)
-        self.hand = Hand(redis, self.keys, self.scripts, self.batches, targets, deadline_s=900, retention_s=retention_s)
-        self.audit = Audit(redis, self.keys, retention_s=retention_s)
         self.confirmations = Confirmations(
             redis, self.keys, self.scripts, max_attempts=max_attempts, retention_s=retention_s
         )
+
+    def _store(self, retention_s: int) -> Store:
+        redis, keys, scripts = self.redis, self.keys, self.scripts
+        directory = Directory(redis, keys, {"u1": self.user}, window_s=2.0)
+        admission = Admission(redis, scripts, directory, deadline_s=900, retention_s=retention_s, wait_replicas=0)
+        # a retention shorter than the deadline, so that tests need not wait for it
+        settings = Settings.model_construct(deadline_s=900, retention_s=retention_s)
+        return Store(settings, redis, keys, scripts, directory, admission, Batches(redis, keys), Refusals(redis, keys))
 
     def restart_redis(self, run_id: str) -> None:
         """The server gets another identity, as after a restart."""

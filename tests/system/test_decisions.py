@@ -1,10 +1,10 @@
-"""Does the operator's hand reach real workers, through their restart, while they send?"""
+"""Do operators' decisions reach real workers, through their restart, while they send?"""
 
 import signal
 from collections import Counter
 
 from bulk_cancel.tasks.messages import parse_cancel_orders
-from bulk_cancel.worker.operators.decisions import Asked, Vain
+from bulk_cancel.worker.operators.decisions import Asked, Decisions, Vain
 from bulk_cancel.worker.operators.status import read_snapshot
 from bulk_cancel.worker.simulator.log import CANCELS
 from tests.support.rig import Rig, orders
@@ -35,21 +35,21 @@ def test_paused_in_the_middle_withdrawn_and_retried() -> None:
     """Nothing is sent while it is paused, by a new worker neither; withdrawn orders stay until they are retried."""
     with Rig(workers=1) as rig:
         placed = rig.exchange.control.place(UID, INSTRUMENT, COUNT)
-        hand, asked = rig.store.hand, orders(INSTRUMENT, placed)
+        decisions, asked = Decisions(rig.store), orders(INSTRUMENT, placed)
         rig.store.admission.admit(parse_cancel_orders(account="desk1", batch_id="b", orders=list(asked)))
         rig.wait_for(lambda: book(rig)["canceled"] > 0)
-        hand.pause("desk1", ASKED)
+        decisions.pause("desk1", ASKED)
         rig.wait_for(lambda: held(rig))
         before = cancels(rig)
         rig.workers[0].send_signal(signal.SIGKILL)
         rig.start_workers(1)
-        done = hand.withdraw("b", ASKED)
+        done = decisions.withdraw("b", ASKED)
         assert done.withdrawn > 0
         assert rig.done("b").counts["withdrawn"] == done.withdrawn
-        assert hand.retry("b", ASKED, statuses=[Vain.WITHDRAWN]).opened == done.withdrawn
+        assert decisions.retry("b", ASKED, statuses=[Vain.WITHDRAWN]).opened == done.withdrawn
         rig.wait_for(lambda: held(rig))
         assert cancels(rig) == before
-        hand.resume("desk1", ASKED)
+        decisions.resume("desk1", ASKED)
         assert rig.done("b").counts == {"canceled": COUNT}
         assert book(rig) == {"canceled": COUNT}
         assert all(meter.refusals == 0 for meter in rig.exchange.control.summary().meters.values())

@@ -13,6 +13,7 @@ import pytest
 from celery import Celery
 
 from bulk_cancel.tasks.mass import parse_cancel_all
+from bulk_cancel.worker.books.mass.masses import Masses
 from bulk_cancel.worker.books.mass.state import Mass
 from bulk_cancel.worker.simulator.book import Behaviour
 from bulk_cancel.worker.simulator.client import ControlClient
@@ -49,10 +50,10 @@ def clear(rig: Rig) -> None:
 
 def ask(rig: Rig, batch_id: str, timeout_s: float = 30, **asked: object) -> tuple[Mass, BatchState]:
     """A mass cancel of account desk1, once it ended and each of its orders did."""
-    rig.store.masses.take(parse_cancel_all({"account": "desk1", "batch_id": batch_id, **asked}))
-    rig.wait_for(lambda: rig.store.masses.state(batch_id).ended, timeout_s)
+    Masses(rig.store).take(parse_cancel_all({"account": "desk1", "batch_id": batch_id, **asked}))
+    rig.wait_for(lambda: Masses(rig.store).state(batch_id).ended, timeout_s)
     state = rig.done(batch_id, timeout_s)
-    return rig.store.masses.state(batch_id), state
+    return Masses(rig.store).state(batch_id), state
 
 
 def live(rig: Rig) -> int:
@@ -140,11 +141,11 @@ def test_orders_placed_meanwhile_do_not_escape(rig: Rig) -> None:
     rig.exchange.control.place(UID, "BTC-USDT", 200)
     asked = {"account": "desk1", "batch_id": "meanwhile", "until_flat_s": 1.0}
     with Placing(rig, every_s=0.05) as placing:
-        rig.store.masses.take(parse_cancel_all(asked))
+        Masses(rig.store).take(parse_cancel_all(asked))
         rig.wait_for(lambda: placing.placed >= 30)
-        assert not rig.store.masses.state("meanwhile").ended
-    rig.wait_for(lambda: rig.store.masses.state("meanwhile").ended, 20)
-    mass, state = rig.store.masses.state("meanwhile"), rig.done("meanwhile")
+        assert not Masses(rig.store).state("meanwhile").ended
+    rig.wait_for(lambda: Masses(rig.store).state("meanwhile").ended, 20)
+    mass, state = Masses(rig.store).state("meanwhile"), rig.done("meanwhile")
     assert mass.state == "flat"
     assert (state.size, state.counts) == (200 + placing.placed, {"canceled": 200 + placing.placed})
     assert mass.flat_at is not None
@@ -173,12 +174,11 @@ def test_the_same_id_again_does_nothing_but_answer(rig: Rig) -> None:
     rig.exchange.control.place(UID, "BTC-USDT", 3)
     first, _ = ask(rig, "twice", instId="BTC-USDT")
     rig.exchange.control.place(UID, "BTC-USDT", 2)
-    assert rig.store.masses.take(parse_cancel_all({"account": "desk1", "batch_id": "twice", "instId": "BTC-USDT"})) == [
-        first
-    ]
+    asked = {"account": "desk1", "batch_id": "twice", "instId": "BTC-USDT"}
+    assert Masses(rig.store).take(parse_cancel_all(asked)) == [first]
     assert live(rig) == 2
     with pytest.raises(BatchConflictError, match="another scope"):
-        rig.store.masses.take(parse_cancel_all({"account": "desk1", "batch_id": "twice"}))
+        Masses(rig.store).take(parse_cancel_all({"account": "desk1", "batch_id": "twice"}))
 
 
 def test_a_rejected_order_keeps_the_scope_from_being_flat(rig: Rig) -> None:
@@ -210,7 +210,7 @@ def test_an_order_that_was_given_up_goes_again_while_it_is_open(rig: Rig) -> Non
 def test_all_accounts_are_one_mass_cancel_for_each_user(rig: Rig) -> None:
     """Named after the account."""
     rig.exchange.control.place(UID, "BTC-USDT", 3)
-    (mass,) = rig.store.masses.take(parse_cancel_all({"account": "*", "batch_id": "everybody"}))
+    (mass,) = Masses(rig.store).take(parse_cancel_all({"account": "*", "batch_id": "everybody"}))
     assert (mass.batch_id, mass.account) == ("everybody-desk1", "desk1")
     assert rig.done("everybody-desk1").counts == {"canceled": 3}
 
@@ -250,15 +250,15 @@ def test_another_worker_goes_on_when_one_is_killed() -> None:
     with Rig(workers=1, config=config, settings={"HTTP_TIMEOUT_S": "1"}) as rig:
         for inst_id in ("BTC-USDT", "ETH-USDT", "BTC-USDT-SWAP"):
             rig.exchange.control.place(UID, inst_id, 500)
-        rig.store.masses.take(parse_cancel_all({"account": "desk1", "batch_id": "b", "until_flat_s": 1}))
+        Masses(rig.store).take(parse_cancel_all({"account": "desk1", "batch_id": "b", "until_flat_s": 1}))
         rig.wait_for(lambda: rig.store.batches.state("b").size >= 300)
         rig.workers[0].kill()
         rig.workers[0].wait()
-        assert not rig.store.masses.state("b").ended
+        assert not Masses(rig.store).state("b").ended
         assert rig.store.batches.state("b").size < 1500
         rig.start_worker()
-        rig.wait_for(lambda: rig.store.masses.state("b").ended, 40)
-        assert rig.store.masses.state("b").state == "flat"
+        rig.wait_for(lambda: Masses(rig.store).state("b").ended, 40)
+        assert Masses(rig.store).state("b").state == "flat"
         state = rig.done("b", 10)
         assert (state.size, sum(state.counts.values())) == (1500, 1500)
         summary = rig.exchange.control.summary()
@@ -269,10 +269,10 @@ def test_a_worker_that_stops_hands_its_listing_over_at_once() -> None:
     """SIGTERM amid many pages: the next worker need not wait for the lease to lapse."""
     with Rig(workers=1, config=Config(network=Network(delay_ms=100))) as rig:
         rig.exchange.control.place(UID, "BTC-USDT", 1500)
-        rig.store.masses.take(parse_cancel_all({"account": "desk1", "batch_id": "b"}))
+        Masses(rig.store).take(parse_cancel_all({"account": "desk1", "batch_id": "b"}))
         rig.wait_for(lambda: rig.store.batches.state("b").size > 0)
         assert rig.stop_worker(rig.workers[0]) == 0
-        assert not rig.store.masses.state("b").ended
+        assert not Masses(rig.store).state("b").ended
         due_us = rig.store.redis.zscore(rig.store.keys.of("masses"), "b")
         now_us = int(str(rig.store.redis.hget(rig.store.keys.of("clock"), "last")))
         assert due_us is not None

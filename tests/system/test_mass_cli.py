@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from bulk_cancel.worker.books.mass.masses import Masses
 from bulk_cancel.worker.cli import run
-from bulk_cancel.worker.operators.decisions import Asked
+from bulk_cancel.worker.operators.decisions import Asked, Decisions
 from bulk_cancel.worker.operators.drill.rules import ASKED
 from bulk_cancel.worker.simulator.book import Behaviour
 from bulk_cancel.worker.simulator.config import Config
@@ -133,9 +134,9 @@ def test_waiting_can_end_before_the_mass_cancel_does(rig: Rig, command: Command)
         said = command("all", "--account", "desk1", "--until-flat", "5", "--timeout", "1", "--batch-id", "long")
         assert said[0] == 3
         assert "going on without us" in said[2]
-        assert not rig.store.masses.state("long").ended
+        assert not Masses(rig.store).state("long").ended
         assert command("withdraw", "long", "--reason", "enough")[0] == 0
-        assert rig.store.masses.state("long").state == "withdrawn"
+        assert Masses(rig.store).state("long").state == "withdrawn"
         size, placed = rig.done("long").size, placing.placed
         rig.wait_for(lambda: placing.placed > placed + 10)
     assert rig.store.batches.state("long").size == size
@@ -217,11 +218,11 @@ def test_a_drill_passes_and_leaves_only_its_report(rig: Rig, command: Command, t
 
 def test_a_drill_that_fails_cleans_up(rig: Rig, command: Command) -> None:
     """Nothing is sent for the account, so the drill cancels its orders itself and says what was wrong."""
-    rig.store.hand.pause("desk1", Asked("test"))
+    Decisions(rig.store).pause("desk1", Asked("test"))
     try:
         status, out, _ = command("drill", "--account", "desk1", "--until-flat", "1", "--timeout", "2", "--json")
     finally:
-        rig.store.hand.resume("desk1", Asked("test"))
+        Decisions(rig.store).resume("desk1", Asked("test"))
     said: dict[str, Any] = json.loads(out)
     assert (status, said["passed"]) == (1, False)
     assert said["faults"][0].startswith("not over after 2 s")
@@ -232,7 +233,7 @@ def test_a_drill_that_fails_cleans_up(rig: Rig, command: Command) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_drill_that_is_told_to_end_cleans_up(rig: Rig, number: signal.Signals) -> None:
     """Between placing and cancelling: exit 130, and none of its orders is left at the exchange."""
-    rig.store.hand.pause("desk1", Asked("test"))
+    Decisions(rig.store).pause("desk1", Asked("test"))
     arguments = [
         sys.executable,
         "-m",
@@ -255,7 +256,7 @@ def test_a_drill_that_is_told_to_end_cleans_up(rig: Rig, number: signal.Signals)
             drill.send_signal(number)
             _, err = drill.communicate(timeout=30)
     finally:
-        rig.store.hand.resume("desk1", Asked("test"))
+        Decisions(rig.store).resume("desk1", Asked("test"))
     assert (drill.returncode, "Traceback" in err) == (130, False), err
     assert live(rig) == 0
 

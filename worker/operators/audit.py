@@ -9,9 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, cast
 
-from redis import Redis
-
-from bulk_cancel.worker.state.keys import Keys
+from bulk_cancel.worker.state.store import Store
 from bulk_cancel.worker.state.times import time_of
 
 PAGE: Final = 500
@@ -39,12 +37,12 @@ class Decision:
 
 
 class Audit:
-    """The stream `audit` of one runner, kept for `retention_s`; raises redis-py's errors."""
+    """The stream `audit` of one runner, kept for `RETENTION_S`; raises redis-py's errors."""
 
-    def __init__(self, redis: Redis, keys: Keys, *, retention_s: int) -> None:
-        self._redis = redis
-        self._key = keys.of("audit")
-        self._retention_s = retention_s
+    def __init__(self, store: Store) -> None:
+        self._redis = store.redis
+        self._key = store.keys.of("audit")
+        self._retention_s = store.settings.retention_s
 
     def add(
         self,

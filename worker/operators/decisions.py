@@ -13,17 +13,16 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from redis import Redis
 from redis.exceptions import ResponseError
 
 from bulk_cancel.worker.books.mass.masses import call_off
 from bulk_cancel.worker.operators.targets import Target, Targets
 from bulk_cancel.worker.state.admission import RedisFullError
-from bulk_cancel.worker.state.batches import Batches, BatchState, UnknownBatchError
+from bulk_cancel.worker.state.batches import BatchState, UnknownBatchError
 from bulk_cancel.worker.state.chunks import parts
 from bulk_cancel.worker.state.ids import JobId
-from bulk_cancel.worker.state.keys import Keys
-from bulk_cancel.worker.state.scripts import Scripts, is_full
+from bulk_cancel.worker.state.scripts import is_full
+from bulk_cancel.worker.state.store import Store
 from bulk_cancel.worker.state.times import time_of
 
 CHUNK: Final = 250
@@ -116,30 +115,20 @@ class Resumed:
     ended: tuple[Rested, ...]
 
 
-class Hand:
-    """The operator's hand on one runner; `deadline_s` is for batches that have none of their own.
+class Decisions:
+    """What operators may decide on one runner. `DEADLINE_S` is for batches that have no deadline of their own.
 
     Raises UnknownBatchError, UnknownAccountError, UnknownLaneError and redis-py's errors.
     """
 
-    def __init__(
-        self,
-        redis: Redis,
-        keys: Keys,
-        scripts: Scripts,
-        batches: Batches,
-        targets: Targets,
-        *,
-        deadline_s: int,
-        retention_s: int,
-    ) -> None:
-        self._redis = redis
-        self._keys = keys
-        self._scripts = scripts
-        self._batches = batches
-        self._targets = targets
-        self._deadline_s = deadline_s
-        self._retention_s = retention_s
+    def __init__(self, store: Store) -> None:
+        self._redis = store.redis
+        self._keys = store.keys
+        self._scripts = store.scripts
+        self._batches = store.batches
+        self._targets = Targets(store)
+        self._deadline_s = store.settings.deadline_s
+        self._retention_s = store.settings.retention_s
 
     def withdraw(self, batch_id: str, asked: Asked) -> Withdrawn:
         """Takes the batch back from every order that was not sent."""

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from bulk_cancel.worker.alerts.conditions import Urgent, may_be_live, oldest_urgent
+from bulk_cancel.worker.books.mass.masses import Masses
 from bulk_cancel.worker.books.mass.state import Mass
 from bulk_cancel.worker.config.settings import Settings
 from bulk_cancel.worker.okx.limits import Limits
@@ -112,7 +113,7 @@ def read_snapshot(store: Store) -> Snapshot:
         may_be_live=may_be_live(redis, keys, retention_s=store.settings.retention_s)[0],
         oldest_urgent=oldest_urgent(redis, keys),
         switches=read_switches(redis, keys, [info.uid for info in accounts.values()]),
-        masses=store.masses.running(),
+        masses=Masses(store).running(),
     )
 
 

@@ -3,11 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
-from redis import Redis
-
-from bulk_cancel.worker.state.directory import Directory
 from bulk_cancel.worker.state.ids import account_scope, lane_of, uid_of
-from bulk_cancel.worker.state.keys import Keys
+from bulk_cancel.worker.state.store import Store
 
 LANES_NAMED: Final = 8
 
@@ -38,10 +35,10 @@ class Target:
 class Targets:
     """Finds accounts and lanes by the names that people type; raises redis-py's errors."""
 
-    def __init__(self, redis: Redis, keys: Keys, directory: Directory) -> None:
-        self._redis = redis
-        self._keys = keys
-        self._directory = directory
+    def __init__(self, store: Store) -> None:
+        self._redis = store.redis
+        self._keys = store.keys
+        self._directory = store.directory
 
     def find(self, name: str) -> Target:
         """The account, or with a `/` the lane, called `name`; raises UnknownAccountError or UnknownLaneError."""

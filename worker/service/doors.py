@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 from bulk_cancel.tasks.mass import CancelAll
 from bulk_cancel.tasks.messages import CancelOrders
 from bulk_cancel.tasks.reading import Refusal, read_cancel_all, read_cancel_order, read_cancel_orders
+from bulk_cancel.worker.books.mass.masses import Masses
 from bulk_cancel.worker.service.runtime import current
 from bulk_cancel.worker.state.admission import AdmissionError, NotReplicatedError, RedisFullError
 from bulk_cancel.worker.state.directory import UnknownAccountError
@@ -51,7 +52,7 @@ def take_cancel_all(args: Sequence[object], kwargs: Mapping[str, object], *, mes
 def _take_all(store: Store, asked: CancelAll | None, refusals: Sequence[Refusal]) -> None:
     if asked:
         try:
-            for mass in store.masses.take(asked):
+            for mass in Masses(store).take(asked):
                 log.info("mass_taken", batch=mass.batch_id, account=mass.account, scope=mass.scope.asked)
         except _PASSING:
             raise

@@ -19,6 +19,7 @@ from bulk_cancel.worker.books.confirm.confirmer import Confirmer
 from bulk_cancel.worker.books.confirm.witness import NO_ADDRESS, Witness
 from bulk_cancel.worker.books.identity import Identity
 from bulk_cancel.worker.books.mass.canceller import MassCanceller
+from bulk_cancel.worker.books.mass.masses import Masses
 from bulk_cancel.worker.config.settings import Settings
 from bulk_cancel.worker.config.users import User, users_of
 from bulk_cancel.worker.okx.client import OkxClient
@@ -97,7 +98,7 @@ class Runtime:
             on=settings.confirm == "on",
         )
         self._masses = MassCanceller(
-            store.masses,
+            Masses(store),
             book,
             users,
             self._stopping,

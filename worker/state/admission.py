@@ -3,8 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import zip_longest
 from threading import Lock
 from typing import Any, Final
@@ -13,6 +12,7 @@ from redis import Redis
 from redis.exceptions import ResponseError
 
 from bulk_cancel.tasks.messages import CancelOrders, Order
+from bulk_cancel.tasks.receipts import Receipt
 from bulk_cancel.worker.state.chunks import parts
 from bulk_cancel.worker.state.directory import AccountInfo, Directory
 from bulk_cancel.worker.state.ids import JobId, lane_of
@@ -47,37 +47,6 @@ class RedisFullError(AdmissionError):
 
 class NotReplicatedError(AdmissionError):
     """Fewer replicas than `WAIT_REPLICAS` confirmed the batch in time."""
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What became of a batch at the door.
-
-    `size` orders, of which `new` opened a job, `joined` one that was live already, `remembered` were known to be off
-    the book, and `known` were in the batch from an earlier call; `repeated` came more than once in this one.
-    `earliest_done_at` is when the exchange's limits allow the last of them to be sent; of those in `paused` (scopes
-    `user:<uid>`, `lane:<lane>`) nothing is sent before somebody resumes them.
-    """
-
-    batch_id: str
-    account: str
-    size: int
-    lanes: int
-    new: int
-    joined: int
-    remembered: int
-    known: int
-    repeated: int
-    sealed: bool
-    waiting: int
-    created_at: datetime
-    earliest_done_at: datetime
-    paused: tuple[str, ...] = ()
-
-    @property
-    def duplicates(self) -> int:
-        """Orders that needed no job of their own."""
-        return self.joined + self.remembered + self.repeated
 
 
 class Admission:

@@ -5,12 +5,8 @@ from functools import cache
 
 from redis import Redis
 
-from bulk_cancel.worker.books.mass.masses import Masses
 from bulk_cancel.worker.config.settings import Settings, load_settings
 from bulk_cancel.worker.config.users import users_of
-from bulk_cancel.worker.operators.audit import Audit
-from bulk_cancel.worker.operators.decisions import Hand
-from bulk_cancel.worker.operators.targets import Targets
 from bulk_cancel.worker.state.admission import Admission
 from bulk_cancel.worker.state.batches import Batches
 from bulk_cancel.worker.state.connection import connect
@@ -32,9 +28,6 @@ class Store:
     admission: Admission
     batches: Batches
     refusals: Refusals
-    masses: Masses
-    hand: Hand
-    audit: Audit
 
 
 def open_store(settings: Settings) -> Store:
@@ -42,21 +35,15 @@ def open_store(settings: Settings) -> Store:
     redis, keys = connect(settings), Keys(settings.key_prefix)
     scripts = Scripts(redis, keys.prefix)
     directory = Directory(redis, keys, users_of(settings), window_s=settings.window_s)
-    batches, retention_s = Batches(redis, keys), settings.retention_s
-    admission = _admission(settings, redis, scripts, directory)
-    targets = Targets(redis, keys, directory)
     return Store(
         settings,
         redis,
         keys,
         scripts,
         directory,
-        admission,
-        batches,
+        _admission(settings, redis, scripts, directory),
+        Batches(redis, keys),
         Refusals(redis, keys),
-        Masses(redis, keys, scripts, admission, directory, deadline_s=settings.deadline_s, retention_s=retention_s),
-        Hand(redis, keys, scripts, batches, targets, deadline_s=settings.deadline_s, retention_s=retention_s),
-        Audit(redis, keys, retention_s=retention_s),
     )
 
 

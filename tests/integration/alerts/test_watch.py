@@ -117,11 +117,11 @@ class TestAccounts:
     def test_an_operator_s_pause_too(self, redis: Redis, rig: LaneRig, lines: Lines) -> None:
         """With who and why; the next pause is news again."""
         watches = watching(redis, "w1")
-        rig.hand.pause("a1", Asked("amy", "audit"))
+        rig.decisions.pause("a1", Asked("amy", "audit"))
         until(lambda: len(events(lines, "account_paused")) == 1)
-        rig.hand.resume("a1", Asked("amy", "done"))
+        rig.decisions.resume("a1", Asked("amy", "done"))
         rig.advance(1)
-        rig.hand.pause("a1", Asked("bob", "audit again"))
+        rig.decisions.pause("a1", Asked("bob", "audit again"))
         until(lambda: len(events(lines, "account_paused")) == 2)
         end(watches)
         assert [(line["by"], line["why"]) for line in events(lines, "account_paused")] == [

@@ -277,7 +277,7 @@ class TestCallingOff:
         take(rig)
         listing = begin(rig)
         find(rig, listing, 2)
-        done = rig.hand.withdraw("m", Asked("ann", "wrong account"))
+        done = rig.decisions.withdraw("m", Asked("ann", "wrong account"))
         assert done.withdrawn == 2
         assert (rig.masses.state("m").state, rig.batches.state("m").complete) == ("withdrawn", True)
         with pytest.raises(MassEnded):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bulk_cancel.worker.operators.audit import Audit
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
 from tests.integration.cli.test_commands import GOOD, Desk
 
@@ -173,7 +174,7 @@ class TestAudit:
         desk("pause", "desk1", *WHO)
         desk("resume", "desk1", "--by", "\x1b[31mme")
         desk("resume", "desk1", "--by", "me")
-        desk.store.audit.add("drill", by="ops", account="desk1", facts={"orders": 5})
+        Audit(desk.store).add("drill", by="ops", account="desk1", facts={"orders": 5})
         assert [line.split("Z  ")[1] for line in said(desk, "audit")] == [
             "submitted   batch b1: 3 orders of desk1, deadline 900 s",
             "pause       account desk1 and with it desk2; by risk-1: hedging by hand",
@@ -233,7 +234,7 @@ class TestBadInput:
         assert (status, out) == (2, "")
         assert words in err
         assert "Traceback" not in err
-        assert [decision.event for decision in desk.store.audit.read()] == ["submitted"] * 2
+        assert [decision.event for decision in Audit(desk.store).read()] == ["submitted"] * 2
 
     @pytest.mark.parametrize("command", ["withdraw b", "retry b", "pause desk1", "resume desk1", "audit", "audit b"])
     def test_redis_away(self, desk: Desk, monkeypatch: pytest.MonkeyPatch, command: str) -> None:

@@ -65,7 +65,7 @@ class TestStream:
         """Their counts added up, in pages too, in both directions."""
         monkeypatch.setattr(audit, "PAGE", 2)
         rig.submit("b", orders(1100))
-        rig.hand.withdraw("b", ASKED)
+        rig.decisions.withdraw("b", ASKED)
         rig.audit.add("note", by="x")
         assert rig.redis.xlen(rig.keys.of("audit")) == 7
         for told in (list(rig.audit.read()), rig.audit.newest(9)):
@@ -94,18 +94,18 @@ class TestStory:
         rig.submit("b", orders(2))
         for name in ("a2", LANE, "u1/ETH-USDT"):
             rig.advance(1)
-            rig.hand.pause(name, ASKED)
+            rig.decisions.pause(name, ASKED)
         for name in ("a2", LANE):
             rig.advance(1)
-            rig.hand.resume(name, ASKED)
+            rig.decisions.resume(name, ASKED)
         end(rig, "rejected")
         rig.advance(1)
-        rig.hand.withdraw("other", ASKED)
-        rig.hand.retry("b", ASKED)
+        rig.decisions.withdraw("other", ASKED)
+        rig.decisions.retry("b", ASKED)
         rig.advance(1)
         end(rig, "accepted")
         rig.advance(1)
-        rig.hand.pause("a1", ASKED)
+        rig.decisions.pause("a1", ASKED)
         told = story(rig, "b")
         assert [(decision.event, decision.scope) for decision in told] == [
             ("submitted", ""), ("pause", "user:u1"), ("pause", f"lane:{LANE}"), ("resume", "user:u1"),
@@ -119,9 +119,9 @@ class TestStory:
     def test_a_pause_that_held_when_the_batch_came_is_part_of_it(self, rig: LaneRig) -> None:
         """One that had ended is not."""
         rig.submit("first", orders(1))
-        rig.hand.pause(LANE, ASKED)
-        rig.hand.resume(LANE, ASKED)
-        rig.hand.pause("a1", ASKED)
+        rig.decisions.pause(LANE, ASKED)
+        rig.decisions.resume(LANE, ASKED)
+        rig.decisions.pause("a1", ASKED)
         rig.advance(1)
         rig.submit("b", orders(1, first=9))
         assert [(told.event, told.scope) for told in story(rig, "b")] == [("pause", "user:u1"), ("submitted", "")]

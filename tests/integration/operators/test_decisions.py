@@ -58,7 +58,7 @@ class TestWithdraw:
         tried = rig.claim()
         rig.record(tried, decided=(retried(tried.calls[0].jobs[0], 30.0),))
         flying = rig.claim()
-        done = rig.hand.withdraw("b", ASKED)
+        done = rig.decisions.withdraw("b", ASKED)
         assert (done.withdrawn, done.sent, done.ended) == (2, 2, 1)
         assert rig.places() == {"ready": [], "later": ["o2"], "claimed": ["o3"]}
         assert done.state.counts == {"gone": 1, "withdrawn": 2}
@@ -69,7 +69,7 @@ class TestWithdraw:
     def test_a_batch_taken_back_whole_is_complete(self, rig: LaneRig) -> None:
         """Its lane has no work, and the outcome stream tells of every job."""
         rig.submit("b", orders(2))
-        assert rig.hand.withdraw("b", ASKED).state.complete
+        assert rig.decisions.withdraw("b", ASKED).state.complete
         assert rig.due() is None
         assert rig.claim().calls == ()
         told = rig.redis.xrange(rig.keys.of("outcomes"))
@@ -80,24 +80,24 @@ class TestWithdraw:
         rig.submit("b", orders(1))
         grant = rig.claim()
         rig.record(grant, slots="release", decided=(returned(grant.calls[0].jobs[0]),), answered=False)
-        assert rig.hand.withdraw("b", ASKED).withdrawn == 1
+        assert rig.decisions.withdraw("b", ASKED).withdrawn == 1
 
     def test_a_claim_that_ran_out_may_have_been_sent(self, rig: LaneRig) -> None:
         """Nobody knows, so it is too late."""
         rig.submit("b", orders(2))
         rig.claim()
-        rig.hand.pause("a1", ASKED)
+        rig.decisions.pause("a1", ASKED)
         rig.advance(HOLD_S)
         rig.claim()
         assert rig.places()["ready"] == ["o1", "o2"]
-        done = rig.hand.withdraw("b", ASKED)
+        done = rig.decisions.withdraw("b", ASKED)
         assert (done.withdrawn, done.sent) == (1, 1)
 
     def test_another_batch_keeps_the_job(self, rig: LaneRig) -> None:
         """It is sent for that one; the withdrawn row stays as it is."""
         rig.submit("b", orders(1))
         rig.submit("c", orders(1))
-        assert rig.hand.withdraw("b", ASKED).withdrawn == 1
+        assert rig.decisions.withdraw("b", ASKED).withdrawn == 1
         assert rig.batches.state("b").complete
         rig.record(rig.claim())
         assert (rig.row("b").status, rig.row("c").status) == ("withdrawn", "accepted")
@@ -108,7 +108,7 @@ class TestWithdraw:
         """The longer deadline goes with the batch that brought it."""
         rig.submit("b", orders(1), deadline_s=500)
         rig.submit("c", orders(1), deadline_s=5)
-        rig.hand.withdraw("b", ASKED)
+        rig.decisions.withdraw("b", ASKED)
         rig.advance(5)
         assert len(rig.board.sweep()) == 1
 
@@ -119,7 +119,7 @@ class TestWithdraw:
         grant = rig.claim()
         for name in ("b", "c"):
             rig.submit(name, asked)
-        assert [rig.hand.withdraw(name, ASKED).withdrawn for name in "ab"] == [0, 1]
+        assert [rig.decisions.withdraw(name, ASKED).withdrawn for name in "ab"] == [0, 1]
         rig.record(grant)
         again = rig.claim()
         assert again.calls[0].jobs[0].batches == ("c",)
@@ -132,7 +132,7 @@ class TestWithdraw:
         rig.submit("a", asked)
         grant = rig.claim()
         rig.submit("b", asked)
-        rig.hand.withdraw("b", ASKED)
+        rig.decisions.withdraw("b", ASKED)
         rig.record(grant)
         assert rig.claim().calls == ()
 
@@ -143,7 +143,7 @@ class TestWithdraw:
         grant = rig.claim()
         rig.submit("b", asked)
         rig.record(grant, slots="release", decided=(returned(grant.calls[0].jobs[0]),), answered=False)
-        rig.hand.withdraw("a", ASKED)
+        rig.decisions.withdraw("a", ASKED)
         assert rig.claim().calls[0].jobs[0].generation == 2
         assert rig.row("b").status == "sending"
 
@@ -151,7 +151,7 @@ class TestWithdraw:
     def test_a_lost_reply_changes_nothing(self, rig: LaneRig) -> None:
         """The same step gets the same answer; one entry in the audit."""
         rig.submit("b", orders(600))
-        assert rig.hand.withdraw("b", ASKED).withdrawn == 600
+        assert rig.decisions.withdraw("b", ASKED).withdrawn == 600
         assert [dict(decision.facts) for decision in rig.audit.read()][1:] == [
             {"withdrawn": 600, "sent": 0, "ended": 0}
         ]
@@ -159,15 +159,15 @@ class TestWithdraw:
     def test_the_same_command_again_finds_nothing(self, rig: LaneRig) -> None:
         """And is no decision."""
         rig.submit("b", orders(3))
-        rig.hand.withdraw("b", ASKED)
-        again = rig.hand.withdraw("b", ASKED)
+        rig.decisions.withdraw("b", ASKED)
+        again = rig.decisions.withdraw("b", ASKED)
         assert (again.withdrawn, again.sent, again.ended) == (0, 0, 3)
         assert events(rig) == ["withdraw"]
 
     def test_a_batch_nobody_knows(self, rig: LaneRig) -> None:
         """An error, not an empty success."""
         with pytest.raises(UnknownBatchError, match="unknown batch 'nope'"):
-            rig.hand.withdraw("nope", ASKED)
+            rig.decisions.withdraw("nope", ASKED)
 
 
 class TestRetry:
@@ -182,7 +182,7 @@ class TestRetry:
         rig.board.sweep()
         assert rig.batches.state("b").complete
         rig.redis.delete(rig.keys.of("bell"))
-        done = rig.hand.retry("b", ASKED)
+        done = rig.decisions.retry("b", ASKED)
         assert (done.opened, done.joined, done.remembered) == (2, 0, 0)
         assert (done.state.waiting, done.state.completed_at, dict(done.state.counts)) == (2, None, {"gone": 1})
         assert rig.redis.llen(rig.keys.of("bell")) == 1
@@ -197,7 +197,7 @@ class TestRetry:
         rig.submit("b", orders(2))
         end(rig, "rejected")
         assert int(str(rig.redis.ttl(rig.keys.of("batch", "b")))) > 0
-        rig.hand.retry("b", ASKED)
+        rig.decisions.retry("b", ASKED)
         assert [rig.redis.ttl(rig.keys.of(name, "b")) for name in ("batch", "rows")] == [-1, -1]
         rig.advance(3)
         end(rig, "accepted", "0")
@@ -211,7 +211,7 @@ class TestRetry:
         grant = rig.claim()
         rude = finished(grant.calls[0].jobs[0], "rejected", '"},{"at":1,"log":[')
         rig.record(grant, decided=(rude,))
-        rig.hand.retry("b", ASKED)
+        rig.decisions.retry("b", ASKED)
         end(rig, "accepted", "0")
         assert [attempt["sCode"] for attempt in rig.row("b").log] == ['"},{"at":1,"log":[', "0"]
 
@@ -219,7 +219,7 @@ class TestRetry:
         """It is kept like any other."""
         rig.submit("b", orders(1))
         end(rig, "rejected")
-        rig.hand.retry("b", ASKED, deadline_s=5)
+        rig.decisions.retry("b", ASKED, deadline_s=5)
         assert rig.batches.state("b").deadline_at.timestamp() == pytest.approx(rig.us / 1e6 + 5)
         rig.advance(4.9)
         assert rig.board.sweep() == []
@@ -231,7 +231,7 @@ class TestRetry:
         """The batch is looked at for the earlier one too, in lanes that get no turn."""
         rig.submit("b", orders(2), deadline_s=10)
         end(rig, "rejected", permits=1)
-        rig.hand.retry("b", ASKED, deadline_s=500)
+        rig.decisions.retry("b", ASKED, deadline_s=500)
         rig.advance(10)
         assert [ended.job for ended in rig.board.sweep()] == [f"{LANE}/o2"]
 
@@ -241,7 +241,7 @@ class TestRetry:
         end(rig, "rejected")
         rig.submit("c", orders(2))
         grant = rig.claim()
-        done = rig.hand.retry("b", ASKED)
+        done = rig.decisions.retry("b", ASKED)
         assert (done.opened, done.joined) == (0, 2)
         rig.record(grant)
         rig.record(rig.claim())
@@ -255,7 +255,7 @@ class TestRetry:
         end(rig, "rejected")
         rig.submit("c", asked)
         grant = rig.claim()
-        assert rig.hand.retry("b", ASKED).joined == 1
+        assert rig.decisions.retry("b", ASKED).joined == 1
         rig.record(grant)
         again = rig.claim()
         assert again.calls[0].jobs[0].generation == 3
@@ -268,7 +268,7 @@ class TestRetry:
         end(rig, "rejected")
         rig.submit("c", orders(1))
         end(rig, "gone", "51400")
-        done = rig.hand.retry("b", ASKED)
+        done = rig.decisions.retry("b", ASKED)
         assert (done.opened, done.remembered, done.state.complete) == (0, 1, True)
         assert dict(done.state.counts) == {"gone": 1}
         assert rig.redis.zcard(rig.keys.of("deadlines")) == 0
@@ -276,17 +276,17 @@ class TestRetry:
     def test_withdrawn_orders_only_if_asked_for(self, rig: LaneRig) -> None:
         """They were taken back on purpose."""
         rig.submit("b", orders(2))
-        rig.hand.withdraw("b", ASKED)
-        assert rig.hand.retry("b", ASKED).changed == 0
-        assert rig.hand.retry("b", ASKED, statuses=[Vain.WITHDRAWN]).opened == 2
+        rig.decisions.withdraw("b", ASKED)
+        assert rig.decisions.retry("b", ASKED).changed == 0
+        assert rig.decisions.retry("b", ASKED, statuses=[Vain.WITHDRAWN]).opened == 2
         assert len(rig.claim(9).calls) == 2
 
     def test_a_withdrawn_order_joins_the_job_that_it_left(self, rig: LaneRig) -> None:
         """Another batch had kept it."""
         rig.submit("b", orders(1))
         rig.submit("c", orders(1))
-        rig.hand.withdraw("b", ASKED)
-        assert rig.hand.retry("b", ASKED, statuses=[Vain.WITHDRAWN]).joined == 1
+        rig.decisions.withdraw("b", ASKED)
+        assert rig.decisions.retry("b", ASKED, statuses=[Vain.WITHDRAWN]).joined == 1
         rig.record(rig.claim())
         assert rig.row("b").status == "accepted"
 
@@ -295,7 +295,7 @@ class TestRetry:
         rig.submit("b", orders(1))
         end(rig, "rejected")
         rig.redis.delete(rig.keys.of("job", str(JobId("u1", "BTC-USDT", "1", None))))
-        rig.hand.retry("b", ASKED)
+        rig.decisions.retry("b", ASKED)
         assert rig.claim().calls[0].jobs[0].generation == 2
 
     def test_a_batch_that_is_not_sealed_is_refused(self, rig: LaneRig) -> None:
@@ -303,12 +303,12 @@ class TestRetry:
         rig.submit("b", orders(1))
         rig.redis.hset(rig.keys.of("batch", "b"), "sealed", "0")
         with pytest.raises(UnsealedBatchError, match="not handed in completely"):
-            rig.hand.retry("b", ASKED)
+            rig.decisions.retry("b", ASKED)
 
     def test_a_batch_nobody_knows(self, rig: LaneRig) -> None:
         """Even if it expires between the first look and the verb."""
         with pytest.raises(UnknownBatchError):
-            rig.hand.retry("nope", ASKED)
+            rig.decisions.retry("nope", ASKED)
         said = rig.scripts.run(
             "retry",
             {"decision": "d", "step": 0, "by": "x", "reason": "", "batch": "nope", "deadline_s": 5, "statuses": [],
@@ -324,7 +324,7 @@ class TestRetry:
         while rig.batches.state("b").waiting:
             end(rig, "rejected")
             rig.advance(3)
-        done = rig.hand.retry("b", ASKED)
+        done = rig.decisions.retry("b", ASKED)
         assert (done.opened, done.state.waiting) == (300, 300)
         assert len(rig.places()["ready"]) == 300
         assert events(rig) == ["retry"]
@@ -334,7 +334,7 @@ class TestRetry:
         rig.submit("b", orders(1), urgent=True)
         end(rig, "rejected")
         rig.submit("c", orders(1, first=9))
-        rig.hand.retry("b", ASKED)
+        rig.decisions.retry("b", ASKED)
         assert rig.claim().calls[0].jobs[0].id == f"{LANE}/o1"
 
 
@@ -344,13 +344,13 @@ class TestPause:
     def test_nothing_is_granted_until_it_is_resumed(self, rig: LaneRig) -> None:
         """However long that takes; then the lane is due, and the bell rings."""
         rig.submit("b", orders(2), deadline_s=86_400)
-        rig.hand.pause("a1", ASKED)
+        rig.decisions.pause("a1", ASKED)
         assert (rig.claim().calls, rig.claim().reason) == ((), "user:u1")
         rig.advance(80_000)
         assert rig.claim().calls == ()
         assert rig.board.wake(9).lanes == ()
         rig.redis.delete(rig.keys.of("bell"))
-        assert [ended.by for ended in rig.hand.resume("a1", ASKED).ended] == ["risk-1"]
+        assert [ended.by for ended in rig.decisions.resume("a1", ASKED).ended] == ["risk-1"]
         assert rig.redis.llen(rig.keys.of("bell")) == 1
         assert rig.board.wake(9).lanes == (LANE,)
         assert len(rig.claim(9).calls) == 2
@@ -358,17 +358,17 @@ class TestPause:
     def test_only_the_lane_that_is_paused(self, rig: LaneRig) -> None:
         """The user's others go on."""
         rig.submit("b", [*orders(1), *orders(1, first=5, inst_id="ETH-USDT")])
-        rig.hand.pause(LANE, ASKED)
+        rig.decisions.pause(LANE, ASKED)
         assert rig.claim().reason == f"lane:{LANE}"
         assert len(rig.claim(1, "u1/ETH-USDT").calls) == 1
-        rig.hand.resume(LANE, ASKED)
+        rig.decisions.resume(LANE, ASKED)
         assert len(rig.claim().calls) == 1
 
     def test_all_accounts_of_the_user_are_held_back(self, redis: Redis) -> None:
         """They send for the same lanes, so the answer names them all; another worker's new account changes nothing."""
         rig = LaneRig(redis, accounts=("a1", "a2"))
         rig.submit("b", orders(1))
-        assert rig.hand.pause("a2", ASKED).target.accounts == ("a1", "a2")
+        assert rig.decisions.pause("a2", ASKED).target.accounts == ("a1", "a2")
         assert rig.claim().calls == ()
         assert LaneRig(redis, accounts=("a1", "a2", "a3")).claim().calls == ()
 
@@ -376,7 +376,7 @@ class TestPause:
         """And what it would do again waits."""
         rig.submit("b", orders(3))
         flying = rig.claim(2)
-        rig.hand.pause("a1", ASKED)
+        rig.decisions.pause("a1", ASKED)
         rig.record(flying, flying.calls[0])
         rig.record(flying, flying.calls[1], decided=(retried(flying.calls[1].jobs[0], 0.0),))
         assert rig.row("b").status == "accepted"
@@ -392,19 +392,19 @@ class TestPause:
         rig.record(grant, decided=refused, rests=(rest(f"lane:{LANE}", 2.0, 2.0),))
         rig.advance(2.0)
         probe = rig.claim()
-        rig.hand.pause(LANE, ASKED)
+        rig.decisions.pause(LANE, ASKED)
         scopes = () if mended else (rest(f"lane:{LANE}", 2.0, 2.0),)
         rig.record(probe, rests=scopes, mended=probe.probes if mended else ())
         rig.advance(800)
         assert (rig.claim().calls, rig.claim().probes) == ((), ())
-        rig.hand.resume(LANE, ASKED)
+        rig.decisions.resume(LANE, ASKED)
         assert len(rig.claim(9).calls) == 2
 
     def test_a_rest_of_the_same_lane_does_not_shorten_it(self, rig: LaneRig) -> None:
         """A call that was in flight is refused."""
         rig.submit("b", orders(2))
         grant = rig.claim()
-        rig.hand.pause(LANE, ASKED)
+        rig.decisions.pause(LANE, ASKED)
         recorded = rig.record(grant, rests=(rest(f"lane:{LANE}", 2.0, 2.0),))
         assert recorded.rested == ()
         rig.advance(100)
@@ -414,32 +414,32 @@ class TestPause:
     def test_deadlines_go_on(self, rig: LaneRig) -> None:
         """A pause is no reason to cancel something much later."""
         rig.submit("b", orders(1), deadline_s=10)
-        rig.hand.pause("a1", ASKED)
+        rig.decisions.pause("a1", ASKED)
         rig.claim()
         rig.advance(10)
         assert len(rig.board.sweep()) == 1
 
     def test_orders_that_come_meanwhile_wait_too(self, rig: LaneRig) -> None:
         """The receipt says that the pause holds them, and does not count it as the exchange's limit."""
-        rig.hand.pause("a1", ASKED)
+        rig.decisions.pause("a1", ASKED)
         rig.submit("b", orders(1))
         rig.claim()
         receipt = rig.submit("c", orders(1, first=9))
         assert receipt.paused == ("user:u1",)
         assert receipt.earliest_done_at == receipt.created_at
-        rig.hand.resume("a1", ASKED)
+        rig.decisions.resume("a1", ASKED)
         assert rig.submit("d", orders(1, first=19)).paused == ()
         assert len(rig.claim(9).calls) == 3
 
     def test_both_pauses_must_end(self, rig: LaneRig) -> None:
         """In whichever order."""
         rig.submit("b", orders(1))
-        rig.hand.pause("a1", ASKED)
-        rig.hand.pause(LANE, ASKED)
+        rig.decisions.pause("a1", ASKED)
+        rig.decisions.pause(LANE, ASKED)
         rig.claim()
-        rig.hand.resume(LANE, ASKED)
+        rig.decisions.resume(LANE, ASKED)
         assert rig.claim().reason == "user:u1"
-        rig.hand.resume("a1", ASKED)
+        rig.decisions.resume("a1", ASKED)
         assert len(rig.claim().calls) == 1
 
     def test_resume_ends_a_rest_of_the_credentials(self, rig: LaneRig) -> None:
@@ -449,49 +449,49 @@ class TestPause:
         again = (retried(grant.calls[0].jobs[0], 0.0, counts=False),)
         rig.record(grant, decided=again, rests=(rest("account:a1", 30.0, 30.0),))
         assert rig.claim().calls == ()
-        ended = rig.hand.resume("a1", ASKED).ended
+        ended = rig.decisions.resume("a1", ASKED).ended
         assert [(each.scope, each.by, each.reason) for each in ended] == [("account:a1", "", "test")]
         grant = rig.claim(9)
         assert (len(grant.calls), grant.probes) == (2, ())
 
     def test_the_first_pause_stands(self, rig: LaneRig) -> None:
         """Who comes second is told who was first."""
-        rig.hand.pause("a1", ASKED)
-        second = rig.hand.pause("a1", Asked("somebody", "else"))
+        rig.decisions.pause("a1", ASKED)
+        second = rig.decisions.pause("a1", Asked("somebody", "else"))
         assert (second.changed, second.by, second.reason) == (False, "risk-1", "by hand")
-        rig.hand.resume("a1", ASKED)
-        assert rig.hand.resume("a1", ASKED).ended == ()
+        rig.decisions.resume("a1", ASKED)
+        assert rig.decisions.resume("a1", ASKED).ended == ()
         assert events(rig) == ["pause", "resume"]
 
     @pytest.mark.usefixtures("replies_lost")
     def test_a_lost_reply_changes_nothing(self, rig: LaneRig) -> None:
         """The first answer is given again: it was this command that paused."""
-        assert rig.hand.pause("a1", ASKED).changed
-        assert len(rig.hand.resume("a1", ASKED).ended) == 1
+        assert rig.decisions.pause("a1", ASKED).changed
+        assert len(rig.decisions.resume("a1", ASKED).ended) == 1
         assert events(rig) == ["pause", "resume"]
 
     def test_names_that_people_type(self, rig: LaneRig) -> None:
         """In any case; a lane by its account or by an option's instId; unknown ones name those known."""
         rig.submit("b", [*orders(1), *orders(1, inst_id="BTC-USD-271231-100000-C")])
-        assert rig.hand.pause("A1", ASKED).target.scope == "user:u1"
-        assert rig.hand.pause("a1/btc-usdt", ASKED).target.scope == f"lane:{LANE}"
-        assert rig.hand.pause("u1/BTC-USD-271231-90000-P", ASKED).target.scope == "lane:u1/BTC-USD:option"
-        assert not rig.hand.pause("u1/BTC-USD:option", ASKED).changed
+        assert rig.decisions.pause("A1", ASKED).target.scope == "user:u1"
+        assert rig.decisions.pause("a1/btc-usdt", ASKED).target.scope == f"lane:{LANE}"
+        assert rig.decisions.pause("u1/BTC-USD-271231-90000-P", ASKED).target.scope == "lane:u1/BTC-USD:option"
+        assert not rig.decisions.pause("u1/BTC-USD:option", ASKED).changed
         with pytest.raises(UnknownAccountError, match="unknown account 'desk9'; known accounts: a1"):
-            rig.hand.pause("desk9", ASKED)
+            rig.decisions.pause("desk9", ASKED)
         with pytest.raises(
             UnknownLaneError, match="unknown lane 'u1/BTC-USDT-SWPA'; known lanes: u1/BTC-USD:option, u1"
         ):
-            rig.hand.pause("u1/BTC-USDT-SWPA", ASKED)
+            rig.decisions.pause("u1/BTC-USDT-SWPA", ASKED)
 
     def test_a_paused_user_without_accounts_can_be_resumed(self, rig: LaneRig) -> None:
         """The settings may have changed meanwhile."""
-        rig.hand.pause("a1", ASKED)
+        rig.decisions.pause("a1", ASKED)
         rig.redis.sadd(rig.keys.of("paused"), "user:u9")
         rig.redis.hset(
             rig.keys.of("rest", "user:u9"), mapping={"until": "9000000000000000", "paused": "x", "since": "1"}
         )
-        assert rig.hand.resume("u9", ASKED).ended[0].by == "x"
+        assert rig.decisions.resume("u9", ASKED).ended[0].by == "x"
         assert rig.redis.smembers(rig.keys.of("paused")) == {"user:u1"}
 
 
@@ -513,8 +513,8 @@ class TestLarge:
                 took.append(time.perf_counter() - began)
 
         monkeypatch.setattr(Scripts, "run", timed)
-        assert rig.hand.withdraw("b", ASKED).withdrawn == 20_000
-        assert rig.hand.retry("b", ASKED, statuses=[Vain.WITHDRAWN]).opened == 20_000
+        assert rig.decisions.withdraw("b", ASKED).withdrawn == 20_000
+        assert rig.decisions.retry("b", ASKED, statuses=[Vain.WITHDRAWN]).opened == 20_000
         assert len(took) == 160
         assert sorted(took)[len(took) // 2] < 0.05
         assert events(rig) == ["withdraw", "retry"]
@@ -530,10 +530,10 @@ class TestFullRedis:
             rig.submit("b", orders(3))
             end(rig, "rejected", permits=1)
             redis.config_set("maxmemory", int(redis.info("memory")["used_memory"]) // 2)
-            assert rig.hand.pause("a1", ASKED).changed
-            assert rig.hand.withdraw("b", ASKED).withdrawn == 2
+            assert rig.decisions.pause("a1", ASKED).changed
+            assert rig.decisions.withdraw("b", ASKED).withdrawn == 2
             with pytest.raises(RedisFullError, match="Redis is full"):
-                rig.hand.retry("b", ASKED)
-            assert rig.hand.resume("a1", ASKED).ended
+                rig.decisions.retry("b", ASKED)
+            assert rig.decisions.resume("a1", ASKED).ended
             redis.config_set("maxmemory", 0)
-            assert rig.hand.retry("b", ASKED).opened == 1
+            assert rig.decisions.retry("b", ASKED).opened == 1

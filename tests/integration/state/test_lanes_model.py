@@ -178,7 +178,7 @@ class LanesModel(RuleBasedStateMachine):
         """A batch is taken back: what waits afterwards was sent, or may have been; what was withdrawn was not."""
         name = data.draw(st.sampled_from(sorted(self.batches)))
         waited, others = self._rows(name, ended=False), self._rows_but(name)
-        done = self.rig.hand.withdraw(name, ASKED)
+        done = self.rig.decisions.withdraw(name, ASKED)
         assert self._rows_but(name) == others
         left = self._rows(name, ended=False)
         assert (len(left), len(waited) - len(left)) == (done.sent, done.withdrawn)
@@ -193,7 +193,7 @@ class LanesModel(RuleBasedStateMachine):
         name = data.draw(st.sampled_from(sorted(self.batches)))
         counts = self.rig.batches.state(name).counts
         vain = sum(counts.get(status, 0) for status in statuses)
-        done = self.rig.hand.retry(name, ASKED, statuses=statuses, deadline_s=deadline_s)
+        done = self.rig.decisions.retry(name, ASKED, statuses=statuses, deadline_s=deadline_s)
         assert done.changed == vain
         assert not done.state.completed_at or done.state.complete
 
@@ -202,7 +202,7 @@ class LanesModel(RuleBasedStateMachine):
         """Nothing more is granted there, whatever probes and rests do."""
         if "/" in whom and self.redis.zscore(self.rig.keys.of("lanes"), whom) is None:
             return
-        assert self.rig.hand.pause(whom, ASKED).changed == (whom not in self.paused)
+        assert self.rig.decisions.pause(whom, ASKED).changed == (whom not in self.paused)
         self.paused.add(whom)
 
     @precondition(lambda self: bool(self.paused))
@@ -211,7 +211,7 @@ class LanesModel(RuleBasedStateMachine):
         """And goes on."""
         whom = data.draw(st.sampled_from(sorted(self.paused)))
         self.paused.discard(whom)
-        assert any(ended.by for ended in self.rig.hand.resume(whom, ASKED).ended)
+        assert any(ended.by for ended in self.rig.decisions.resume(whom, ASKED).ended)
 
     @rule()
     def upkeep(self) -> None:
@@ -306,7 +306,7 @@ class LanesModel(RuleBasedStateMachine):
 
     def _finish_everything(self) -> None:
         for target in self.paused:
-            self.rig.hand.resume(target, ASKED)
+            self.rig.decisions.resume(target, ASKED)
         for _ in range(200):
             self.rig.advance(8)
             self.rig.board.wake(9)

@@ -142,7 +142,7 @@ class TestRows:
 def test_a_lane_that_was_never_claimed_from_is_forgotten(rig: LaneRig) -> None:
     """With its counters, a week after it left the list of lanes."""
     rig.submit("b", orders(1))
-    rig.hand.withdraw("b", Asked("ann"))
+    rig.decisions.withdraw("b", Asked("ann"))
     rig.advance(86_401)
     rig.board.sweep()
     assert 0 < rig.redis.ttl(rig.keys.of("lane", LANE)) <= 604_800

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 from bulk_cancel.tasks.messages import parse_cancel_orders
+from bulk_cancel.tasks.receipts import Receipt
 from bulk_cancel.worker.simulator.config import Config
 from bulk_cancel.worker.simulator.faults import Network
 from bulk_cancel.worker.simulator.log import CANCELS, Arrival
 from bulk_cancel.worker.simulator.meters import Limits
-from bulk_cancel.worker.state.admission import Receipt
 from bulk_cancel.worker.state.batches import Row
 from tests.support.rig import Rig, orders
 

@@ -8,18 +8,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from redis import Redis
-
 from bulk_cancel.tasks.mass import ALL_ACCOUNTS, CancelAll
 from bulk_cancel.worker.books.mass.flat import Seen, State, Verdict
 from bulk_cancel.worker.books.mass.scope import Scope
 from bulk_cancel.worker.books.mass.state import Mass, read_mass
 from bulk_cancel.worker.okx.client import Row
-from bulk_cancel.worker.state.admission import Admission, AdmissionError, BatchConflictError
-from bulk_cancel.worker.state.directory import AccountInfo, Directory
+from bulk_cancel.worker.state.admission import AdmissionError, BatchConflictError
+from bulk_cancel.worker.state.directory import AccountInfo
 from bulk_cancel.worker.state.ids import JobId
-from bulk_cancel.worker.state.keys import Keys
 from bulk_cancel.worker.state.scripts import Scripts
+from bulk_cancel.worker.state.store import Store
 
 ROOM_FOR: Final = 4_000
 """Orders for which Redis must have room when a mass cancel is taken: what one account may have open."""
@@ -56,24 +54,14 @@ class Listing:
 class Masses:
     """The mass cancels of one runner; raises redis-py's errors."""
 
-    def __init__(
-        self,
-        redis: Redis,
-        keys: Keys,
-        scripts: Scripts,
-        admission: Admission,
-        directory: Directory,
-        *,
-        deadline_s: int,
-        retention_s: int,
-    ) -> None:
-        self._redis = redis
-        self._keys = keys
-        self._scripts = scripts
-        self._admission = admission
-        self._directory = directory
-        self._deadline_s = deadline_s
-        self._retention_s = retention_s
+    def __init__(self, store: Store) -> None:
+        self._redis = store.redis
+        self._keys = store.keys
+        self._scripts = store.scripts
+        self._admission = store.admission
+        self._directory = store.directory
+        self._deadline_s = store.settings.deadline_s
+        self._retention_s = store.settings.retention_s
 
     def take(self, asked: CancelAll) -> list[Mass]:
         """Takes a mass cancel, of `*` one for each User ID; given again it does nothing but answer.

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import cast
 
+from bulk_cancel.tasks.receipts import MassReceipt
 from bulk_cancel.worker.books.mass.flat import State
 from bulk_cancel.worker.books.mass.scope import Scope
 from bulk_cancel.worker.state.times import time_of
@@ -47,6 +48,23 @@ class Mass:
     def ended(self) -> bool:
         """Nothing is listed any more."""
         return self.state != "running"
+
+    @property
+    def receipt(self) -> MassReceipt:
+        """What its producer is told."""
+        return MassReceipt(
+            batch_id=self.batch_id,
+            account=self.account,
+            uid=self.uid,
+            scope=self.scope.asked,
+            until_flat_s=self.until_flat_s,
+            urgent=self.urgent,
+            state=self.state,
+            started_at=self.started_at,
+            deadline_at=self.deadline_at,
+            flat_at=self.flat_at,
+            ended_at=self.ended_at,
+        )
 
 
 def read_mass(batch_id: str, raw: Mapping[str, str]) -> Mass:

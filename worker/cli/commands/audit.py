@@ -13,7 +13,7 @@ from bulk_cancel.worker.cli import context
 from bulk_cancel.worker.cli.screen.mass_words import scope_words
 from bulk_cancel.worker.cli.screen.output import clean, iso, number, plain, plural, show
 from bulk_cancel.worker.cli.screen.render import counts_text
-from bulk_cancel.worker.operators.audit import Decision
+from bulk_cancel.worker.operators.audit import Audit, Decision
 from bulk_cancel.worker.operators.story import read_story
 from bulk_cancel.worker.state.batches import UnknownBatchError
 
@@ -38,9 +38,9 @@ def audit(
     with context.opened() as store:
         if batch is None:
             shown = count or DECISIONS_SHOWN
-            told = store.audit.newest(shown + 1)
+            told = Audit(store).newest(shown + 1)
         else:
-            told = read_story(store.redis, store.keys, store.audit, store.batches, batch)
+            told = read_story(store.redis, store.keys, Audit(store), store.batches, batch)
             shown = count or len(told)
     _print(told[-shown:], as_json=as_json, in_batch=batch is not None)
     if len(told) > shown and not as_json:

@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 
 from bulk_cancel.tasks.mass import ALL_ACCOUNTS, CancelAll, parse_cancel_all
 from bulk_cancel.tasks.messages import new_batch_id
+from bulk_cancel.worker.books.mass.masses import Masses
 from bulk_cancel.worker.books.mass.report import OFF_THE_BOOK, MassReport, make_report, report_json
 from bulk_cancel.worker.books.mass.state import Mass
 from bulk_cancel.worker.cli import context
@@ -103,7 +104,7 @@ def _each(accounts: Sequence[str], batch_id: str) -> Iterator[dict[str, str]]:
 
 def _take(store: Store, asked: Sequence[CancelAll]) -> list[Mass]:
     try:
-        return [mass for each in asked for mass in store.masses.take(each)]
+        return [mass for each in asked for mass in Masses(store).take(each)]
     except RedisError as error:
         again = f"ask again with --batch-id {asked[0].batch_id}: what was taken is not taken twice"
         raise CommandError(*lines_of(error, context.redis_url()), again) from error
@@ -138,7 +139,7 @@ def _progress(store: Store, ids: Sequence[str], timeout_s: float | None) -> Iter
     """How each stands, again and again until all are over or it took too long."""
     ends = None if timeout_s is None else time.monotonic() + timeout_s
     while True:
-        now = [(store.masses.state(each), store.batches.state(each)) for each in ids]
+        now = [(Masses(store).state(each), store.batches.state(each)) for each in ids]
         yield now
         left_s = FRAME_S if ends is None else ends - time.monotonic()
         if _over(now) or left_s <= 0:
@@ -170,7 +171,7 @@ def mass_status(store: Store, batch_id: str, *, follow: bool, as_json: bool) -> 
     """
     last = watch(_reports(store, batch_id, follow=follow), draw=report_parts, tell=report_json, as_json=as_json)
     if not (as_json or last.complete):
-        sys.stdout.write(_held(store, [store.masses.state(batch_id)]))
+        sys.stdout.write(_held(store, [Masses(store).state(batch_id)]))
     in_vain = last.complete and not last.succeeded and last.state != "withdrawn"
     return exit_of(dead=last.dead + in_vain)
 
@@ -186,7 +187,7 @@ def _reports(store: Store, batch_id: str, *, follow: bool) -> Iterator[MassRepor
 
 def read_report(store: Store, batch_id: str) -> MassReport:
     """The report as it stands; raises UnknownMassError and redis-py's errors."""
-    mass, state = store.masses.state(batch_id), store.batches.state(batch_id)
+    mass, state = Masses(store).state(batch_id), store.batches.state(batch_id)
     off = sum(state.counts.get(status, 0) for status in OFF_THE_BOOK)
     named = mass.ended and off < state.size  # on its way, most orders have no outcome
     return make_report(mass, state, store.batches.rows(batch_id) if named else ())

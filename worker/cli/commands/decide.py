@@ -9,13 +9,14 @@ import typer
 from pydantic import TypeAdapter, ValidationError
 
 from bulk_cancel.tasks.messages import Text, faults_in
+from bulk_cancel.worker.books.mass.masses import Masses
 from bulk_cancel.worker.cli import context
 from bulk_cancel.worker.cli.context import Json
 from bulk_cancel.worker.cli.errors import CommandError, Exit
 from bulk_cancel.worker.cli.screen.output import print_json, show
 from bulk_cancel.worker.cli.screen.render import batch_json
 from bulk_cancel.worker.cli.screen.words import paused_words, resumed_words, retried_words, withdrawn_words
-from bulk_cancel.worker.operators.decisions import IN_VAIN, Asked, Vain
+from bulk_cancel.worker.operators.decisions import IN_VAIN, Asked, Decisions, Vain
 
 Batch = Annotated[str, typer.Argument(metavar="BATCH", help="The batch's id.")]
 Target = Annotated[
@@ -34,8 +35,8 @@ def withdraw(batch: Batch, *, by: By = None, reason: Why = "", as_json: Json = F
     """
     asked = asked_by(by, reason)
     with context.opened() as store:
-        done = store.hand.withdraw(batch, asked)
-        called_off = done.state.mass and store.masses.state(batch).state == "withdrawn"
+        done = Decisions(store).withdraw(batch, asked)
+        called_off = done.state.mass and Masses(store).state(batch).state == "withdrawn"
     if as_json:
         said = {"batch_id": batch, "withdrawn": done.withdrawn, "sent": done.sent, "ended": done.ended}
         print_json(said | {"state": batch_json(done.state)})
@@ -59,7 +60,7 @@ def retry(
     asked = asked_by(by, reason)
     statuses = only or IN_VAIN
     with context.opened() as store:
-        done = store.hand.retry(batch, asked, statuses=statuses, deadline_s=deadline)
+        done = Decisions(store).retry(batch, asked, statuses=statuses, deadline_s=deadline)
     if as_json:
         said = {"batch_id": batch, "opened": done.opened, "joined": done.joined, "remembered": done.remembered}
         print_json(said | {"state": batch_json(done.state)})
@@ -75,7 +76,7 @@ def pause(target: Target, *, by: By = None, reason: Why = "", as_json: Json = Fa
     """
     asked = asked_by(by, reason)
     with context.opened() as store:
-        done = store.hand.pause(target, asked)
+        done = Decisions(store).pause(target, asked)
     if as_json:
         said = {"scope": done.target.scope, "accounts": done.target.accounts, "changed": done.changed}
         print_json(said | {"paused_by": done.by, "reason": done.reason, "since": done.since})
@@ -88,7 +89,7 @@ def resume(target: Target, *, by: By = None, reason: Why = "", as_json: Json = F
     """Send again for an account, or in a lane, at once: ends a pause, and a rest for whatever other reason."""
     asked = asked_by(by, reason)
     with context.opened() as store:
-        done = store.hand.resume(target, asked)
+        done = Decisions(store).resume(target, asked)
     if as_json:
         print_json({"scope": done.target.scope, "accounts": done.target.accounts, "ended": done.ended})
     else:

@@ -12,7 +12,7 @@ from typing import Final
 from redis.exceptions import RedisError
 
 from bulk_cancel.tasks.mass import parse_cancel_all
-from bulk_cancel.worker.books.mass.masses import call_off
+from bulk_cancel.worker.books.mass.masses import Masses, call_off
 from bulk_cancel.worker.books.mass.report import MassReport, make_report
 from bulk_cancel.worker.books.reader import Reader
 from bulk_cancel.worker.okx.answers import Item
@@ -116,7 +116,7 @@ class Drilling:
         return [row["ordId"] for page in pages for row in page if row.get("tag") == self._plan.tag]
 
     def _cancel(self) -> tuple[MassReport, list[Row]]:
-        plan, masses, batches = self._plan, self._store.masses, self._store.batches
+        plan, masses, batches = self._plan, Masses(self._store), self._store.batches
         asked = {"account": plan.account, "batch_id": plan.tag, "instId": plan.inst_id, "tag": plan.tag}
         asked |= {"requested_by": plan.by, "reason": "drill"}
         self._step(ASKED)
