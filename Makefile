@@ -13,7 +13,7 @@ LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --
 	--no-emit-index-url --no-emit-find-links pyproject.toml
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test chaos bench bench-window check format-check lint types format lock clean
+.PHONY: help demo test chaos bench bench-window check format-check lint walls types format lock clean
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):[^#]*## /  make \1	/p' $(MAKEFILE_LIST)
@@ -41,13 +41,16 @@ bench: $(VENV)/.bench ## measure everything against its peers, into bench/README
 bench-window: $(VENV)/.bench ## how much of the allowed rate one lane uses under delay: 100 s a run, ARGS="--runs 2"
 	$(BIN)/python -m bench.window_use $(ARGS)
 
-check: format-check lint types test ## what .ci/run runs: format, lint, types, tests
+check: format-check lint walls types test ## what .ci/run runs: format, lint, walls, types, tests
 
 format-check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
+
+walls: $(VENV)/.dev ## which room imports which: the contracts in pyproject.toml
+	$(BIN)/lint-imports --no-cache --no-logo
 
 types: $(VENV)/.dev build/types
 	$(BIN)/mypy
