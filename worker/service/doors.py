@@ -8,13 +8,12 @@ import structlog
 from celery.exceptions import Reject
 from redis.exceptions import RedisError
 
+from bulk_cancel.tasks.errors import AdmissionError, NotReplicatedError, RedisFullError, UnknownAccountError
 from bulk_cancel.tasks.mass import CancelAll
 from bulk_cancel.tasks.messages import CancelOrders
 from bulk_cancel.tasks.reading import Refusal, read_cancel_all, read_cancel_order, read_cancel_orders
 from bulk_cancel.worker.books.mass.masses import Masses
 from bulk_cancel.worker.service.runtime import current
-from bulk_cancel.worker.state.admission import AdmissionError, NotReplicatedError, RedisFullError
-from bulk_cancel.worker.state.directory import UnknownAccountError
 from bulk_cancel.worker.state.store import Store
 
 log = structlog.get_logger(__name__)
