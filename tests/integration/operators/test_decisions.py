@@ -1,4 +1,4 @@
-"""Does the operator's hand do what it says, once, and nothing else, on a real Redis?"""
+"""Do an operator's decisions do what they say, once, and nothing else, on a real Redis?"""
 
 import time
 from typing import Any
@@ -21,7 +21,7 @@ HOLD_S = TIMING.hold_us / 1e6
 
 @pytest.fixture
 def replies_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every verb of the hand is run twice, as when its first reply was lost; both answers must be the same."""
+    """Every verb of a decision is run twice, as when its first reply was lost; both answers must be the same."""
     run = Scripts.run
 
     def twice(self: Scripts, verb: str, argument: dict[str, object]) -> dict[str, Any]:

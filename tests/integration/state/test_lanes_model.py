@@ -1,7 +1,8 @@
 """Whatever happens in whatever order: is no job lost or doubled, and no window ever too full at arrival?
 
-A random run of admissions, claims, arrivals, records (late, lost and repeated ones too), rests, an operator's hand and
-the passing of time on a real Redis, against what the exchange would have seen and what must hold after every step.
+A random run of admissions, claims, arrivals, records (late, lost and repeated ones too), rests, decisions of an
+operator and the passing of time on a real Redis, against what the exchange would have seen and what must hold after
+every step.
 """
 
 import json
