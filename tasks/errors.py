@@ -1,4 +1,4 @@
-"""Every error that we raise on purpose, under one root.
+"""The errors by which `submit()`, the workers' doors and the command line refuse, all under one root.
 
     BulkCancelError
     ├── SettingsError
@@ -19,8 +19,9 @@
     ├── OrderFileError (ValueError)        worker.cli.orderfile
     └── StageError                         worker.cli.demo.stage
 
-Those that a producer meets are defined here, so that `except BulkCancelError` needs nothing of `worker`. Not in the
-tree: redis-py's errors, which say that Redis did not answer, and the exchange's (`worker/okx/errors.py`).
+Those that a producer meets are defined here, so that catching them needs nothing of `worker`. Not in the tree:
+redis-py's errors, which say that Redis did not answer; the exchange's (`worker/okx/errors.py`); the simulator's; and
+those that never leave a worker.
 """
 
 from collections.abc import Iterable
