@@ -47,9 +47,9 @@ def test_what_is_no_instrument_is_refused(given: object) -> None:
     assert why(instId=given) == ["orders[0].instId: should be an instrument such as BTC-USDT or BTC-USDT-SWAP"]
 
 
-@pytest.mark.parametrize(("given", "kept"), [(" 77 ", "77"), (77, "77"), (10**20 - 1, "9" * 20)])
+@pytest.mark.parametrize(("given", "kept"), [(" 77 ", "77"), (77, "77"), (2**53 - 1, "9007199254740991")])
 def test_an_order_id_is_kept_as_text(given: object, kept: str) -> None:
-    """JSON integers are exact in Python, so they are taken."""
+    """Numbers are taken as far as every program that may have written them is exact."""
     assert Order.model_validate({**GOOD, "ordId": given}).ordId == kept
 
 
@@ -57,6 +57,8 @@ def test_an_order_id_is_kept_as_text(given: object, kept: str) -> None:
     ("given", "said"),
     [
         (2.5e15, "lost digits"),
+        (2**53, "lost digits"),
+        (731904258316402700, "lost digits"),
         (True, "lost digits"),
         ([], "lost digits"),
         ("2.51079E+15", "spreadsheet"),
@@ -81,7 +83,18 @@ def test_a_wrong_order_id_is_refused(given: object, said: str) -> None:
 @pytest.mark.parametrize("given", ["a-b", "a_b", "x" * 33, 5, "é", "a\0"])
 def test_a_wrong_client_order_id_is_refused(given: object) -> None:
     """Letters and digits only, as at the exchange."""
-    assert "letters and digits" in why(clOrdId=given)[0]
+    assert "letters and digits" in why(clOrdId=given, ordId=None)[0]
+
+
+@pytest.mark.parametrize("given", ["O-20260101-000000-001", "ext:7", "x" * 33, 5, ["a"]])
+def test_an_odd_client_id_beside_an_order_id_says_nothing(given: object) -> None:
+    """`ordId` wins: a bot's own name for the order does not keep it alive."""
+    assert Order.model_validate({**GOOD, "clOrdId": given}) == Order.model_validate(GOOD)
+
+
+def test_an_odd_client_id_does_not_hide_a_wrong_order_id() -> None:
+    """Both are named."""
+    assert len(why(ordId="x", clOrdId="a-b")) == 2
 
 
 def test_the_exchanges_empty_strings_mean_absent() -> None:
