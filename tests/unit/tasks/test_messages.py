@@ -226,7 +226,7 @@ def test_a_message_id_that_cannot_be_a_batch_id_is_replaced_for_good() -> None:
         ([], {"account": "desk1"}),
         ([], {"account": "desk1", "orders": []}),
         ([], {"account": "desk1", "orders": "all"}),
-        ([], {"account": "desk1", "orders": {"0": GOOD}}),
+        ([], {"account": "desk1", "orders": {"first": GOOD}}),
         ([], {"account": 5, "orders": [GOOD]}),
         ([], {"acount": "desk1", "orders": [GOOD]}),
         (["b1", "desk1", [GOOD]], {}),
@@ -316,3 +316,20 @@ def test_family_with_an_underscore_is_no_spread() -> None:
     """`_UM` is part of a contract's name."""
     (order,) = parse_cancel_orders(account="desk1", orders=[{**GOOD, "instId": "BTC-USD_UM-SWAP"}]).orders
     assert order.instId == "BTC-USD_UM-SWAP"
+
+
+def test_a_php_array_with_holes_is_a_list() -> None:
+    """`json_encode` writes an object after `unset`; its numbers are in the order in which the rows were."""
+    rows = {"10": {"instId": "BTC-USDT", "ordId": "3"}, "0": {"instId": "BTC-USDT", "ordId": "1"}}
+    message, refusals = read_cancel_orders([], {"account": "desk1", "orders": rows}, message_id="m")
+    assert message is not None
+    assert [order.ordId for order in message.orders] == ["1", "3"]
+    assert refusals == []
+
+
+@pytest.mark.parametrize("rows", [{}, {"a": 1}, {"0": {}, "x": {}}, {"٣": {}}, {"9" * 5000: {}}])
+def test_another_object_is_no_list(rows: dict[str, object]) -> None:
+    """Nobody guesses what it means."""
+    message, (refusal,) = read_cancel_orders([], {"account": "desk1", "orders": rows}, message_id="m")
+    assert message is None
+    assert refusal.errors == ("orders: should be a list of 1 to 100,000 orders",)
