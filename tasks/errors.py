@@ -16,7 +16,7 @@
     ├── UnsealedBatchError                 worker.operators.decisions
     ├── NotADrillError                     worker.operators.drill.rules
     ├── CommandError                       worker.cli.errors
-    ├── OrderFileError (ValueError)        worker.cli.orderfile
+    ├── OrderFileError (ValueError)        worker.cli.orderfile.rows
     └── StageError                         worker.cli.demo.stage
 
 Those that a producer meets are defined here, so that catching them needs nothing of `worker`. Not in the tree:

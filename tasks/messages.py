@@ -17,6 +17,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
     model_validator,
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -30,6 +31,9 @@ _INST_ID = re.compile(r"[A-Z0-9]+(?:[_.][A-Z0-9]+)*(?:-[A-Z0-9]+(?:[_.][A-Z0-9]+
 _INST_ID_LENGTH = 64
 _ORD_ID = re.compile(r"[1-9][0-9]{0,19}")
 _ORD_ID_END = 10**20
+EXACT = 2**53 - 1
+"""Up to here every program reads the same number; JavaScript rounds greater ones, without a word."""
+
 _CL_ORD_ID = re.compile(r"[A-Za-z0-9]{1,32}")
 _ACCOUNT = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _BATCH_ID = re.compile(r"[\x21-\x7e]{1,128}")
@@ -54,10 +58,10 @@ def _inst_id(value: object) -> str:
 
 
 def _ord_id(value: object) -> str | None:
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value) if 0 < value < _ORD_ID_END else "-"
+    if type(value) is int and 0 < value <= EXACT:
+        value = str(value)
     if value is not None and not isinstance(value, str):
-        refuse("should be text of 1 to 20 digits; as a JSON number it may have lost digits")
+        refuse("should be text of 1 to 20 digits; a number above 2^53 may have lost digits on its way")
     text = (value or "").strip(_BLANK)
     if _ROUNDED.fullmatch(text):
         refuse("was rounded, most likely by a spreadsheet; export it again with the column as text")
@@ -66,7 +70,9 @@ def _ord_id(value: object) -> str | None:
     return text or None
 
 
-def _cl_ord_id(value: object) -> str | None:
+def _cl_ord_id(value: object, info: ValidationInfo) -> str | None:
+    if info.data.get("ordId"):  # it names the order: a client id that OKX would not take says nothing
+        return value if isinstance(value, str) and _CL_ORD_ID.fullmatch(value := value.strip(_BLANK)) else None
     if value is not None and not isinstance(value, str):
         refuse("should be text of 1 to 32 letters and digits")
     text = (value or "").strip(_BLANK)

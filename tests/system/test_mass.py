@@ -69,6 +69,16 @@ def test_everything_open_is_cancelled(rig: Rig) -> None:
     assert live(rig) == 0
 
 
+@pytest.mark.parametrize("page_rows", [1, 50])
+def test_an_exchange_of_short_pages_is_listed_to_its_end(rig: Rig, page_rows: int) -> None:
+    """Fewer rows than were asked for may be all that it gives at once: only an empty page is the last one."""
+    rig.exchange.control.set_behaviour(Behaviour(page_rows=page_rows))
+    rig.exchange.control.place(UID, "BTC-USDT", orders := page_rows + 5)
+    mass, state = ask(rig, f"short-{page_rows}")
+    assert (mass.listings, mass.matching, state.counts) == (1, orders, {"canceled": orders})
+    assert live(rig) == 0
+
+
 def test_only_what_fits_every_filter_is_cancelled(rig: Rig) -> None:
     """Instrument type at the exchange; side, tag and age by us. What is left out is counted by its reason."""
     control = rig.exchange.control

@@ -21,7 +21,7 @@ from bulk_cancel.worker.operators.targets import Target, Targets
 from bulk_cancel.worker.state.batches import BatchState, UnknownBatchError
 from bulk_cancel.worker.state.chunks import parts
 from bulk_cancel.worker.state.ids import JobId
-from bulk_cancel.worker.state.scripts import is_full
+from bulk_cancel.worker.state.redis_errors import is_full
 from bulk_cancel.worker.state.store import Store
 from bulk_cancel.worker.state.times import time_of
 

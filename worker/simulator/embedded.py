@@ -47,11 +47,13 @@ class RedisNotStarted(RuntimeError):  # noqa: N818 (says what happened)
 
 
 def server_binary() -> Path:
-    """The redis-server to run: the bundled one, else the first on PATH.
+    """The redis-server to run: the one that `REDIS_SERVER` names, else the bundled one, else the first on PATH.
 
     Raises:
         RedisNotStarted: there is none.
     """
+    if named := os.environ.get("REDIS_SERVER"):
+        return Path(named)
     for package, pattern in _BUNDLED.items():
         spec = find_spec(package)
         for place in (spec.submodule_search_locations or ()) if spec else ():

@@ -17,7 +17,8 @@ from bulk_cancel.tasks.receipts import Receipt
 from bulk_cancel.worker.state.chunks import parts
 from bulk_cancel.worker.state.directory import AccountInfo, Directory
 from bulk_cancel.worker.state.ids import JobId, lane_of
-from bulk_cancel.worker.state.scripts import Scripts, is_full
+from bulk_cancel.worker.state.redis_errors import is_full
+from bulk_cancel.worker.state.scripts import Scripts
 from bulk_cancel.worker.state.times import time_of
 from bulk_cancel.worker.state.window import LaneLoad, earliest_s
 

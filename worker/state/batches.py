@@ -83,7 +83,12 @@ class Row:
     place: int
     log: tuple[Mapping[str, object], ...]
     accFillSz: str | None = None
-    """What of the order was filled, in its own unit; None if nothing, or not known."""
+    """What of the order was filled, in its own unit; "0" if nothing, None if that is not known."""
+
+    @property
+    def partly_filled(self) -> bool:
+        """It ended otherwise, but some of it was filled before."""
+        return self.status != "filled" and (self.accFillSz or "").strip("0.") != ""
 
 
 class Batches:

@@ -16,6 +16,7 @@ from typing import Any, Final
 from redis import Redis, exceptions
 
 from bulk_cancel.worker.state.keys import lua_preamble
+from bulk_cancel.worker.state.redis_errors import ELSEWHERE, LATER, code_of
 
 LIBRARY: Final = ("base", "window", "board", "rest", "job", "mover", "finish", "join", "decision", "batch")
 """The shared parts, in the order in which they build on each other; in each, blank lines part its functions."""
@@ -58,9 +59,6 @@ PASSING: Final = (
     exceptions.ReadOnlyError,
 )
 """What Redis answers, or does not, while it is away, loading, failing over, busy or without a disk."""
-
-_LATER: Final = ("MISCONF ", "BUSY ", "MASTERDOWN ")
-"""Refusals before anything was written, which pass."""
 
 
 @cache
@@ -121,9 +119,10 @@ class Scripts:
         try:
             return _parse(self._evaluate(verb, text))
         except exceptions.ResponseError as error:
-            if any(word in str(error) for word in _LATER):
+            code = code_of(error)
+            if code in LATER:
                 raise exceptions.BusyLoadingError(str(error)) from error
-            if not _must_leave(error):
+            if code not in ELSEWHERE:
                 raise
             self._disconnect()
             raise exceptions.ReadOnlyError(str(error)) from error
@@ -145,18 +144,6 @@ class Scripts:
             self._redis.connection.disconnect()  # type: ignore[no-untyped-call]
         else:
             self._redis.connection_pool.disconnect(inuse_connections=False)
-
-
-def is_full(error: exceptions.ResponseError) -> bool:
-    """Whether Redis refused a verb because it has no memory left."""
-    return "OOM " in str(error)
-
-
-def _must_leave(error: exceptions.ResponseError) -> bool:
-    """Redis 6 wraps what a script's command was told into an error of the script; redis-py knows only the plain one."""
-    return isinstance(error, exceptions.ReadOnlyError) or any(
-        f"{code} " in str(error) for code in ("READONLY", "NOREPLICAS")
-    )
 
 
 def _parse(reply: object) -> dict[str, Any]:

@@ -136,7 +136,15 @@ class TestLook:
 class TestFindings:
     """What the book told."""
 
-    @pytest.mark.parametrize(("row", "status", "filled"), [(CANCELED, "canceled", ""), (FILLED, "filled", "3")])
+    @pytest.mark.parametrize(
+        ("row", "status", "filled"),
+        [
+            (CANCELED, "canceled", "0"),
+            (FILLED, "filled", "3"),
+            ({"state": "canceled", "accFillSz": "0.5"}, "canceled", "0.5"),
+            ({"state": "canceled"}, "canceled", ""),
+        ],
+    )
     def test_a_job_ends_as_it_was_seen(self, rig: LaneRig, row: dict[str, str], status: str, filled: str) -> None:
         """In its batch, in the stream, and in the lane's counter; given twice, once."""
         accepted(rig)

@@ -2,6 +2,8 @@
 
 import io
 import json
+import re
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -12,6 +14,7 @@ from bulk_cancel.worker.cli.screen.render import (
     FIELDS,
     batch_parts,
     outcome_lines,
+    outcome_table,
     row_json,
     snapshot_json,
     snapshot_parts,
@@ -106,6 +109,29 @@ class TestOutcomes:
         assert clean("ok é") == "ok é"
 
 
+class TestPartialFills:
+    """What was filled of an order shows wherever its outcome does."""
+
+    @pytest.mark.parametrize(("filled", "parts"), [(None, 0), ("", 0), ("0", 0), ("0.00", 0), ("0.5", 1), ("10", 1)])
+    def test_a_row_knows(self, filled: str | None, parts: int) -> None:
+        """Null is not known, "0" is nothing; an order that is filled as a whole is no partial fill."""
+        assert replace(_ended(), accFillSz=filled).partly_filled == bool(parts)
+        assert not replace(_ended(), status="filled", accFillSz=filled).partly_filled
+
+    def test_a_partial_fill_has_its_column_and_its_words(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """In the table, in the lines with attempts, and in JSON as the exchange wrote it."""
+        row = replace(_ended(), accFillSz="0.5")
+        show(outcome_table([row]), *outcome_lines([row]))
+        shown = capsys.readouterr().out
+        assert re.search(r"canceled +0\.5 ", shown)
+        assert "canceled, 0.5 filled" in shown
+        assert [row_json(replace(row, accFillSz=filled))["accFillSz"] for filled in ("0.5", "0", None)] == [
+            "0.5",
+            "0",
+            None,
+        ]
+
+
 class TestPoints:
     """What `check` concludes."""
 
@@ -163,6 +189,10 @@ def _batch(reason: str = "limit breach") -> BatchState:
         batch_id="b1", account="desk1", size=6, waiting=1, sealed=True, urgent=False, counts={"accepted": 5},
         created_at=AT, deadline_at=AT, completed_at=None, reason=reason, requested_by="", labels={"strategy": "mm"},
     )  # fmt: skip
+
+
+def _ended() -> Row:
+    return replace(_row(), status="canceled", attempts=1)
 
 
 def _row(log: tuple[dict[str, object], ...] = ()) -> Row:

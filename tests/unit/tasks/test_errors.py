@@ -20,6 +20,7 @@ NEVER_LEAVE_A_WORKER: Final = {
     "MassEnded": "who lists is told to stop",
     "ReadingStopped": "the process ends",
     "SessionOver": "the private channel is opened again",
+    "TwiceError": "the file is refused, with the line",
     "WebhookError": "the alert is sent again, or is a problem that `status` shows",
     "_UnreadableError": "the message is kept as refused",
 }

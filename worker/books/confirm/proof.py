@@ -50,7 +50,10 @@ class Unconfirmed:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What follows for one job: it ends with `status`, is cancelled `again`, or `stay`s to be looked at again."""
+    """What follows for one job: it ends with `status`, is cancelled `again`, or `stay`s to be looked at again.
+
+    `filled` is how much of it was filled, as the exchange writes it; empty if that is not known.
+    """
 
     job: Unconfirmed
     act: Literal["end", "again", "stay"]
@@ -78,8 +81,7 @@ def seen_as(job: Unconfirmed, row: Mapping[str, str]) -> Finding:
     if state in _ENDED and _may_be_another(job):
         return Finding(job, "stay", looks=job.looks)
     if status := _ENDED.get(state):
-        filled = row.get("accFillSz", "")
-        return Finding(job, "end", status, filled="" if filled == "0" else filled)
+        return Finding(job, "end", status, filled=row.get("accFillSz", ""))
     return seen_open(job) if state in OPEN else Finding(job, "stay", looks=job.looks)
 
 

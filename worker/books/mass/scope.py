@@ -49,6 +49,15 @@ class Scope:
         return {name: str(value) for name, value in self.asked.items() if name in BY_EXCHANGE}
 
     @property
+    def not_listed(self) -> str:
+        """Which open orders the exchange does not even list under these filters, in words; "" if it lists all."""
+        if not self.by_exchange:
+            return ""
+        pair = {"SPOT": "MARGIN", "MARGIN": "SPOT"}.get(self.instType or "")
+        also = f", {pair} orders of the same pairs among them" if pair else ""
+        return f"orders outside {', '.join(self.by_exchange.values())}{also}"
+
+    @property
     def by_us(self) -> dict[str, Any]:
         """Those that only we apply."""
         return {name: value for name, value in self.asked.items() if name in BY_US}

@@ -53,7 +53,7 @@ def submit(
     """
     if timeout is not None and not wait:
         raise CommandError("--timeout needs --wait")
-    found = read_orders(files)
+    found = read_orders(files, account=account)
     _check_rows(found.bad, usable=len(found.orders), skip_bad=skip_bad)
     asked = parse_cancel_orders(
         account=account, orders=found.orders, urgent=urgent, reason=reason,
