@@ -34,6 +34,16 @@ class BulkCancelError(Exception):
     secret.
     """
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickled as it is: a pool of processes would call the class with its text alone, which some do not take."""
+        return _unpickled, (type(self), self.args, self.__dict__)
+
+
+def _unpickled(kind: type[BulkCancelError], args: tuple[object, ...], fields: dict[str, object]) -> BulkCancelError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(fields)
+    return error
+
 
 class SettingsError(BulkCancelError):
     """The environment is not usable; one line per fault: which variable, what is wrong, how to mend it."""

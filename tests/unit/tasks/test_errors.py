@@ -1,5 +1,6 @@
 """Tests of the tree of errors: it is drawn as it is, no error of ours stands beside it, and it needs no worker."""
 
+import pickle
 import re
 import subprocess
 import sys
@@ -8,8 +9,10 @@ from typing import Final
 import pytest
 
 from bulk_cancel.tasks import errors, messages, submit, submit_all
-from bulk_cancel.tasks.errors import BulkCancelError, InvalidOrders
+from bulk_cancel.tasks.errors import BulkCancelError, InvalidOrders, SettingsError, UnknownAccountError
 from bulk_cancel.worker.okx.errors import ExchangeError
+from bulk_cancel.worker.operators.targets import UnknownLaneError
+from bulk_cancel.worker.state.batches import UnknownBatchError
 from tests.support.class_tree import subclasses
 
 HERE: Final = errors.__name__
@@ -68,6 +71,23 @@ def test_every_error_of_ours_has_a_place() -> None:
 def test_its_text_is_its_message(kind: type[BulkCancelError]) -> None:
     """A second base such as KeyError would put it into quotes."""
     assert str(kind.__new__(kind, "what is wrong\nand where")) == "what is wrong\nand where"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        InvalidOrders(["orders[0]: a", "orders[1]: b"]),
+        UnknownAccountError("desk9", ["desk1"]),
+        UnknownBatchError("b"),
+        UnknownLaneError("u/X", ["u/Y"]),
+        SettingsError("two\nlines"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_it_comes_through_a_pool_of_processes(error: BulkCancelError) -> None:
+    """A producer that submits in another process gets the refusal, not an error about it."""
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301 (our own)
+    assert (type(again), str(again), vars(again)) == (type(error), str(error), vars(error))
 
 
 def test_a_producer_catches_a_refusal_by_the_root() -> None:
