@@ -34,7 +34,7 @@ def test_an_interrupted_command_ends_with_130(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """No word of an internal error."""
-    monkeypatch.setattr(cli, "app", command(number, turned_into))
+    monkeypatch.setattr(cli, "_call", command(number, turned_into))
     assert cli.run(["demo"]) == Exit.INTERRUPTED
     assert capsys.readouterr() == ("", "")
 
@@ -44,10 +44,10 @@ def test_an_error_without_an_interrupt_is_told(
 ) -> None:
     """Exit 2, and what it was."""
 
-    def app(*_: object, **__: object) -> int:
+    def broken(_: object) -> int:
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(cli, "app", app)
+    monkeypatch.setattr(cli, "_call", broken)
     assert cli.run(["demo"]) == Exit.BAD
     assert "internal error, please report it: RuntimeError: broken" in capsys.readouterr().err
 

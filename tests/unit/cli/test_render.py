@@ -9,7 +9,8 @@ from redis.exceptions import AuthenticationError, ResponseError
 from redis.exceptions import ConnectionError as Away
 from rich.console import Console
 
-from bulk_cancel.worker.cli.errors import exit_of, lines_of
+from bulk_cancel.worker.cli.error_lines import lines_of
+from bulk_cancel.worker.cli.errors import exit_of
 from bulk_cancel.worker.cli.screen.output import clean, iso_us, plain, show
 from bulk_cancel.worker.cli.screen.render import (
     FIELDS,

@@ -13,7 +13,8 @@ from bulk_cancel.tasks.messages import CancelOrders, new_batch_id, parse_cancel_
 from bulk_cancel.tasks.receipts import Receipt
 from bulk_cancel.worker.cli import context
 from bulk_cancel.worker.cli.context import Json
-from bulk_cancel.worker.cli.errors import CommandError, Exit, exit_of, joined, lines_of
+from bulk_cancel.worker.cli.error_lines import lines_of
+from bulk_cancel.worker.cli.errors import CommandError, Exit, exit_of, joined
 from bulk_cancel.worker.cli.orderfile import BadRow, read_orders
 from bulk_cancel.worker.cli.screen.live import BatchProgress
 from bulk_cancel.worker.cli.screen.output import clock, number, plural, print_json, show
