@@ -33,6 +33,8 @@ def submit(
         InvalidOrders: `errors` names every bad row by its index; nothing was taken.
         SettingsError, UnknownAccountError, AdmissionError: the message says what to change.
         redis.exceptions.RedisError: Redis did not answer; submit the same `batch_id` again.
+
+    All but redis-py's are `BulkCancelError`s (tasks/errors.py).
     """
     from bulk_cancel.tasks.messages import parse_cancel_orders
     from bulk_cancel.worker.state.store import default_store
@@ -61,6 +63,8 @@ def submit_all(account: str, **asked: object) -> list["MassReceipt"]:
         InvalidOrders: `errors` has one line per fault; nothing was taken.
         SettingsError, UnknownAccountError, AdmissionError: the message says what to change.
         redis.exceptions.RedisError: Redis did not answer; ask again with the same `batch_id`.
+
+    All but redis-py's are `BulkCancelError`s (tasks/errors.py).
     """
     from bulk_cancel.tasks.mass import parse_cancel_all
     from bulk_cancel.worker.books.mass.masses import Masses

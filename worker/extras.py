@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from bulk_cancel.tasks.errors import BulkCancelError
 
-class MissingPackageError(Exception):
+
+class MissingPackageError(BulkCancelError):
     """A package is not installed; the text says which, and what to install."""
 
 
@@ -22,4 +24,4 @@ def needing(extra: str) -> Iterator[None]:
         package = (error.name or "").partition(".")[0]
         if package in {"", "bulk_cancel"}:
             raise
-        raise MissingPackageError(f"{package} is not installed; try: pip install 'bulk-cancel[{extra}]'") from error
+        raise MissingPackageError(f"{package} is not installed; install it with: pip install 'bulk-cancel[{extra}]'") from error

@@ -12,6 +12,7 @@ from typing import Self
 import pytest
 from celery import Celery
 
+from bulk_cancel.tasks.errors import BatchConflictError
 from bulk_cancel.tasks.mass import parse_cancel_all
 from bulk_cancel.worker.books.mass.masses import Masses
 from bulk_cancel.worker.books.mass.state import Mass
@@ -20,7 +21,6 @@ from bulk_cancel.worker.simulator.client import ControlClient
 from bulk_cancel.worker.simulator.config import Config
 from bulk_cancel.worker.simulator.faults import Network
 from bulk_cancel.worker.simulator.messages import PlaceOrders
-from bulk_cancel.worker.state.admission import BatchConflictError
 from bulk_cancel.worker.state.batches import BatchState
 from tests.support.rig import ROOT, Rig
 

@@ -13,7 +13,7 @@ import structlog
 
 from bulk_cancel.worker.cli.errors import Exit, joined, quiet_stdout, usage_lines
 from bulk_cancel.worker.cli.interrupts import interrupts
-from bulk_cancel.worker.extras import MissingPackageError, needing
+from bulk_cancel.worker.extras import needing
 
 NAME: Final = "bulk-cancel"
 
@@ -69,8 +69,6 @@ def _lines(error: Exception) -> list[str]:
     wording = getattr(error, "format_message", None)
     if callable(wording):
         return usage_lines(str(wording()), getattr(getattr(error, "ctx", None), "command_path", NAME))
-    if isinstance(error, MissingPackageError):
-        return [str(error)]
     from bulk_cancel.worker.cli import context
     from bulk_cancel.worker.cli.error_lines import lines_of
 

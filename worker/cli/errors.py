@@ -9,6 +9,8 @@ import os
 from collections.abc import Sequence
 from enum import IntEnum
 
+from bulk_cancel.tasks.errors import BulkCancelError
+
 
 class Exit(IntEnum):
     """The contract's exit statuses, and those of the shell."""
@@ -21,12 +23,11 @@ class Exit(IntEnum):
     PIPE = 141
 
 
-class CommandError(Exception):
-    """Bad usage or input that a command found itself; `lines` say what, where, how to mend."""
+class CommandError(BulkCancelError):
+    """Bad usage or input that a command found itself; its lines say what, where, how to mend."""
 
     def __init__(self, *lines: str) -> None:
         super().__init__("\n".join(lines))
-        self.lines = lines
 
 
 def usage_lines(message: str, command: str) -> list[str]:

@@ -6,12 +6,11 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from bulk_cancel.tasks.errors import RedisFullError, UnknownAccountError
 from bulk_cancel.worker.operators.decisions import Asked, UnsealedBatchError, Vain
 from bulk_cancel.worker.operators.targets import UnknownLaneError
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
-from bulk_cancel.worker.state.admission import RedisFullError
 from bulk_cancel.worker.state.batches import UnknownBatchError
-from bulk_cancel.worker.state.directory import UnknownAccountError
 from bulk_cancel.worker.state.ids import JobId
 from bulk_cancel.worker.state.scripts import Scripts
 from tests.support.lane_rig import LANE, TIMING, LaneRig, finished, orders, rest, retried, returned

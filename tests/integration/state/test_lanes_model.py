@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from redis import Redis
 
+from bulk_cancel.tasks.errors import BatchConflictError
 from bulk_cancel.worker.okx.limits import Limits
 from bulk_cancel.worker.operators.decisions import IN_VAIN, Asked, Vain
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
 from bulk_cancel.worker.simulator.meters import max_in_window
-from bulk_cancel.worker.state.admission import BatchConflictError
 from bulk_cancel.worker.state.claims import Call, Decided, Grant
 from bulk_cancel.worker.state.jobs import read_jobs
 from tests.support.lane_rig import TIMING, LaneRig, finished, rest, retried, returned

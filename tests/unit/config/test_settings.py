@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from bulk_cancel.worker.config.settings import Settings, SettingsError, load_settings
+from bulk_cancel.tasks.errors import SettingsError
+from bulk_cancel.worker.config.settings import Settings, load_settings
 from bulk_cancel.worker.config.urls import Sentinels, broker_form, check_http_url, redacted, sentinels, state_form
 
 SECRETS = ("key-7c1", "secret-9d2", "phrase-3e3")

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from bulk_cancel.tasks.messages import MAX_ORDERS, InvalidOrders, Order, parse_cancel_orders
+from bulk_cancel.tasks.errors import InvalidOrders
+from bulk_cancel.tasks.messages import MAX_ORDERS, Order, parse_cancel_orders
 from bulk_cancel.tasks.reading import read_cancel_all, read_cancel_order, read_cancel_orders
 
 GOOD = {"instId": "BTC-USDT", "ordId": "2510789768709120"}
