@@ -24,4 +24,6 @@ def needing(extra: str) -> Iterator[None]:
         package = (error.name or "").partition(".")[0]
         if package in {"", "bulk_cancel"}:
             raise
-        raise MissingPackageError(f"{package} is not installed; install it with: pip install 'bulk-cancel[{extra}]'") from error
+        raise MissingPackageError(
+            f"{package} is not installed; install it with: pip install 'bulk-cancel[{extra}]'"
+        ) from error
