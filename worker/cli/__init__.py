@@ -69,10 +69,9 @@ def _lines(error: Exception) -> list[str]:
     wording = getattr(error, "format_message", None)
     if callable(wording):
         return usage_lines(str(wording()), getattr(getattr(error, "ctx", None), "command_path", NAME))
-    from bulk_cancel.worker.cli import context
-    from bulk_cancel.worker.cli.error_lines import lines_of
+    from bulk_cancel.worker.cli.error_lines import lines_of, redis_url
 
-    return lines_of(error, context.redis_url())
+    return lines_of(error, redis_url())
 
 
 def _tell(lines: Sequence[str], *, as_json: bool) -> None:

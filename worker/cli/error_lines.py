@@ -4,8 +4,9 @@ from urllib.parse import urlsplit
 
 from redis.exceptions import AuthenticationError, BusyLoadingError, NoPermissionError, RedisError, ResponseError
 
-from bulk_cancel.tasks.errors import BulkCancelError
+from bulk_cancel.tasks.errors import BulkCancelError, SettingsError
 from bulk_cancel.worker.config.faults import PREFIX
+from bulk_cancel.worker.config.settings import load_settings
 from bulk_cancel.worker.config.urls import redacted
 
 
@@ -40,3 +41,11 @@ def _without_password(line: str, redis_url: str) -> str:
     except ValueError:
         password = None
     return line.replace(password, "***") if password else line
+
+
+def redis_url() -> str:
+    """Where Redis should be, for error messages; empty when the settings cannot say."""
+    try:
+        return load_settings().redis_url.get_secret_value()
+    except SettingsError:
+        return ""

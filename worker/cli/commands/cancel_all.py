@@ -16,7 +16,7 @@ from bulk_cancel.worker.books.mass.state import Mass
 from bulk_cancel.worker.cli import context
 from bulk_cancel.worker.cli.commands.decide import By, Why, asked_by
 from bulk_cancel.worker.cli.context import Json
-from bulk_cancel.worker.cli.error_lines import lines_of
+from bulk_cancel.worker.cli.error_lines import lines_of, redis_url
 from bulk_cancel.worker.cli.errors import CommandError, Exit, joined
 from bulk_cancel.worker.cli.mass_status import held_words, read_report
 from bulk_cancel.worker.cli.screen.mass import MassProgress, Progress, report_parts
@@ -106,7 +106,7 @@ def _take(store: Store, asked: Sequence[CancelAll]) -> list[Mass]:
         return [mass for each in asked for mass in Masses(store).take(each)]
     except RedisError as error:
         again = f"ask again with --batch-id {asked[0].batch_id}: what was taken is not taken twice"
-        raise CommandError(*lines_of(error, context.redis_url()), again) from error
+        raise CommandError(*lines_of(error, redis_url()), again) from error
 
 
 def _tell(store: Store, masses: Sequence[Mass], *, quiet: bool) -> None:
@@ -126,7 +126,7 @@ def _wait(store: Store, masses: Sequence[Mass], timeout_s: float | None) -> None
         sys.stderr.write(joined([_goes_on(ids)]))
         raise
     except RedisError as error:
-        raise CommandError(*lines_of(error, context.redis_url()), _goes_on(ids)) from error
+        raise CommandError(*lines_of(error, redis_url()), _goes_on(ids)) from error
     if not _over(last):
         left = [mass for mass, state in last if not (mass.ended and state.complete)]
         why = troubles(read_workers(store.redis, store.keys), [mass.account for mass in left])
