@@ -17,6 +17,7 @@
     ├── NotADrillError                     worker.operators.drill.rules
     ├── CommandError                       worker.cli.errors
     ├── OrderFileError (ValueError)        worker.cli.orderfile.rows
+    ├── MissingPackageError                worker.config.extras
     └── StageError                         worker.cli.demo.stage
 
 Those that a producer meets are defined here, so that catching them needs nothing of `worker`. Not in the tree:

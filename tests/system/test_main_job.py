@@ -228,6 +228,15 @@ def test_an_urgent_order_takes_the_next_slot_before_thousands() -> None:
         assert cancels(rig)[before].ordIds[0] == last
 
 
+@pytest.mark.parametrize("name", ["worker", "bulk_cancel.worker"])
+def test_a_checkout_starts_its_worker_by_either_name(name: str) -> None:
+    """By the folder, as before there was a namespace, and by the name that it has when it is installed."""
+    with Rig(workers=1, app=name) as rig:
+        ids = rig.exchange.control.place(UID, "BTC-USDT", 2)
+        submit(rig, "b", *orders("BTC-USDT", ids))
+        assert rig.done("b").counts == {"canceled": 2}
+
+
 def test_a_worker_that_is_not_configured_says_what_is_missing() -> None:
     """Exit code 2 and the variable's name, no traceback."""
     command = [sys.executable, "-m", "celery", "-A", "bulk_cancel.worker", "worker"]

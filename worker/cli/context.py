@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from bulk_cancel.tasks.errors import SettingsError
 from bulk_cancel.worker.config.settings import load_settings
 from bulk_cancel.worker.state.store import Store, open_store
 
@@ -22,11 +21,3 @@ def opened() -> Iterator[Store]:
         yield store
     finally:
         store.redis.close()
-
-
-def redis_url() -> str:
-    """Where Redis should be, for error messages; empty when the settings cannot say."""
-    try:
-        return load_settings().redis_url.get_secret_value()
-    except SettingsError:
-        return ""

@@ -21,7 +21,7 @@ MANY: Final = 100
 
 PRODUCER: Final = """
 import json, sys
-from bulk_cancel.tasks.cancel import submit
+from bulk_cancel.tasks import submit
 sys.stdout.write("ready\\n"); sys.stdout.flush()
 orders = json.loads(sys.stdin.readline())
 receipt = submit(orders, account="desk1", batch_id="shared")

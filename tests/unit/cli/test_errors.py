@@ -11,8 +11,10 @@ from redis.exceptions import ConnectionError as Away
 
 from bulk_cancel.tasks.errors import BulkCancelError
 from bulk_cancel.worker import cli
+from bulk_cancel.worker.cli import app as app_module
 from bulk_cancel.worker.cli.demo import stage
-from bulk_cancel.worker.cli.errors import Exit, exit_of, lines_of
+from bulk_cancel.worker.cli.error_lines import lines_of
+from bulk_cancel.worker.cli.errors import Exit, exit_of
 from bulk_cancel.worker.okx.errors import ExchangeError
 from bulk_cancel.worker.simulator.embedded import RedisNotStarted
 from bulk_cancel.worker.simulator.process import SimulatorError
@@ -34,7 +36,7 @@ def told(error: Exception, monkeypatch: pytest.MonkeyPatch, *options: str) -> in
     def app(*_: object, **__: object) -> int:
         raise error
 
-    monkeypatch.setattr(cli, "app", app)
+    monkeypatch.setattr(app_module, "make_app", lambda _: app)
     return cli.run(["status", *options])
 
 

@@ -13,7 +13,7 @@ from bulk_cancel.tasks.mass import ALL_ACCOUNTS, CancelAll
 from bulk_cancel.worker.books.mass.flat import Seen, State, Verdict
 from bulk_cancel.worker.books.mass.scope import Scope
 from bulk_cancel.worker.books.mass.state import Mass, read_mass
-from bulk_cancel.worker.okx.client import Row
+from bulk_cancel.worker.okx.answers import Row
 from bulk_cancel.worker.state.directory import AccountInfo
 from bulk_cancel.worker.state.ids import JobId
 from bulk_cancel.worker.state.scripts import Scripts

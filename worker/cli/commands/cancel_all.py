@@ -11,23 +11,20 @@ from redis.exceptions import RedisError
 from bulk_cancel.tasks.mass import ALL_ACCOUNTS, CancelAll, parse_cancel_all
 from bulk_cancel.tasks.messages import new_batch_id
 from bulk_cancel.worker.books.mass.masses import Masses
-from bulk_cancel.worker.books.mass.report import OFF_THE_BOOK, MassReport, make_report, report_json
+from bulk_cancel.worker.books.mass.report import MassReport, report_json
 from bulk_cancel.worker.books.mass.state import Mass
 from bulk_cancel.worker.cli import context
 from bulk_cancel.worker.cli.commands.decide import By, Why, asked_by
-from bulk_cancel.worker.cli.commands.dry_run import dry_run
 from bulk_cancel.worker.cli.context import Json
-from bulk_cancel.worker.cli.errors import CommandError, Exit, exit_of, joined, lines_of
-from bulk_cancel.worker.cli.screen.live import watch
+from bulk_cancel.worker.cli.error_lines import lines_of, redis_url
+from bulk_cancel.worker.cli.errors import CommandError, Exit, joined
+from bulk_cancel.worker.cli.mass_status import held_words, read_report
 from bulk_cancel.worker.cli.screen.mass import MassProgress, Progress, report_parts
-from bulk_cancel.worker.cli.screen.output import as_text, plural, print_json, show
-from bulk_cancel.worker.cli.screen.render import rest_line
+from bulk_cancel.worker.cli.screen.output import plural, print_json, show
 from bulk_cancel.worker.state.fleet import START_WORKER, read_workers, troubles
-from bulk_cancel.worker.state.rests import read_clock, read_rests
 from bulk_cancel.worker.state.store import Store
 
 FRAME_S: Final = 0.15
-REFRESH_S: Final = 1.0
 
 Accounts = Annotated[list[str] | None, typer.Option("--account", help="Whose orders (repeatable).")]
 
@@ -76,6 +73,8 @@ def all_(
     asked = [parse_cancel_all({**said, **each}) for each in _each(named, first_id)]
     with context.opened() as store:
         if dry:
+            from bulk_cancel.worker.cli.commands.dry_run import dry_run  # noqa: PLC0415 (brings the HTTP client)
+
             return dry_run(store, asked, as_json=as_json)
         masses = _take(store, asked)
         _tell(store, masses, quiet=as_json)
@@ -107,14 +106,14 @@ def _take(store: Store, asked: Sequence[CancelAll]) -> list[Mass]:
         return [mass for each in asked for mass in Masses(store).take(each)]
     except RedisError as error:
         again = f"ask again with --batch-id {asked[0].batch_id}: what was taken is not taken twice"
-        raise CommandError(*lines_of(error, context.redis_url()), again) from error
+        raise CommandError(*lines_of(error, redis_url()), again) from error
 
 
 def _tell(store: Store, masses: Sequence[Mass], *, quiet: bool) -> None:
     lines = [f"mass cancel {mass.batch_id} of account {mass.account}" for mass in masses]
     if not quiet:
         sys.stderr.writelines(f"{line}\n" for line in lines)
-    sys.stderr.write(_held(store, masses))
+    sys.stderr.write(held_words(store, masses))
     if not any(worker.alive for worker in read_workers(store.redis, store.keys)):
         sys.stderr.write(joined([f"no worker is alive: nothing is cancelled until one runs: {START_WORKER}"]))
 
@@ -127,12 +126,12 @@ def _wait(store: Store, masses: Sequence[Mass], timeout_s: float | None) -> None
         sys.stderr.write(joined([_goes_on(ids)]))
         raise
     except RedisError as error:
-        raise CommandError(*lines_of(error, context.redis_url()), _goes_on(ids)) from error
+        raise CommandError(*lines_of(error, redis_url()), _goes_on(ids)) from error
     if not _over(last):
         left = [mass for mass, state in last if not (mass.ended and state.complete)]
         why = troubles(read_workers(store.redis, store.keys), [mass.account for mass in left])
         sys.stderr.write(joined([f"not over after {timeout_s:g} s", *why]))
-        sys.stderr.write(_held(store, left) + joined([_goes_on([mass.batch_id for mass in left])]))
+        sys.stderr.write(held_words(store, left) + joined([_goes_on([mass.batch_id for mass in left])]))
 
 
 def _progress(store: Store, ids: Sequence[str], timeout_s: float | None) -> Iterator[Progress]:
@@ -151,46 +150,9 @@ def _over(now: Progress) -> bool:
     return all(mass.ended and state.complete for mass, state in now)
 
 
-def _held(store: Store, masses: Sequence[Mass]) -> str:
-    """What is paused, or rests for its credentials: a mass cancel finds orders there and cancels none."""
-    names = {mass.account for mass in masses}
-    rests = read_rests(store, read_clock(store.redis, store.keys), store.directory.all(), [])
-    held = (rest for rest in rests if names & {*rest.accounts, rest.scope.removeprefix("account:")})
-    return "".join(as_text(rest_line(rest)) for rest in held)
-
-
 def _goes_on(ids: Sequence[str]) -> str:
     ways = (f"see: bulk-cancel status {each} --watch; to stop: bulk-cancel withdraw {each}" for each in ids)
     return f"{plural(len(ids), 'mass cancel')} going on without us; " + "; ".join(ways)
-
-
-def mass_status(store: Store, batch_id: str, *, follow: bool, as_json: bool) -> int:
-    """The report as it stands; with `follow` again and again until the mass cancel is over.
-
-    The exit status is 1 too if it ended in vain; an operator who withdrew it knows.
-    """
-    last = watch(_reports(store, batch_id, follow=follow), draw=report_parts, tell=report_json, as_json=as_json)
-    if not (as_json or last.complete):
-        sys.stdout.write(_held(store, [Masses(store).state(batch_id)]))
-    in_vain = last.complete and not last.succeeded and last.state != "withdrawn"
-    return exit_of(dead=last.dead + in_vain)
-
-
-def _reports(store: Store, batch_id: str, *, follow: bool) -> Iterator[MassReport]:
-    while True:
-        report = read_report(store, batch_id)
-        yield report
-        if report.complete or not follow:
-            return
-        time.sleep(REFRESH_S)
-
-
-def read_report(store: Store, batch_id: str) -> MassReport:
-    """The report as it stands; raises UnknownMassError and redis-py's errors."""
-    mass, state = Masses(store).state(batch_id), store.batches.state(batch_id)
-    off = sum(state.counts.get(status, 0) for status in OFF_THE_BOOK)
-    named = mass.ended and off < state.size  # on its way, most orders have no outcome
-    return make_report(mass, state, store.batches.rows(batch_id) if named else ())
 
 
 def _print(reports: Sequence[MassReport], *, as_json: bool) -> int:

@@ -14,7 +14,8 @@ from bulk_cancel.tasks.messages import CancelOrders, new_batch_id, parse_cancel_
 from bulk_cancel.tasks.receipts import Receipt
 from bulk_cancel.worker.cli import context
 from bulk_cancel.worker.cli.context import Json
-from bulk_cancel.worker.cli.errors import CommandError, Exit, exit_of, joined, lines_of
+from bulk_cancel.worker.cli.error_lines import lines_of, redis_url
+from bulk_cancel.worker.cli.errors import CommandError, Exit, exit_of, joined
 from bulk_cancel.worker.cli.orderfile import BadRow, read_orders
 from bulk_cancel.worker.cli.screen.live import BatchProgress
 from bulk_cancel.worker.cli.screen.output import clock, number, plural, print_json, show
@@ -99,7 +100,7 @@ def _admit(store: Store, asked: CancelOrders, bad: Sequence[BadRow]) -> Receipt:
             store.refusals.add(row.payload, errors, source=SOURCE, batch_id=asked.batch_id, account=asked.account)
     except (RedisError, NotReplicatedError) as error:
         again = f"submit again with --batch-id {asked.batch_id}: it completes whatever was taken"
-        raise CommandError(*lines_of(error, context.redis_url()), again) from error
+        raise CommandError(*lines_of(error, redis_url()), again) from error
     return receipt
 
 
@@ -138,7 +139,7 @@ def _wait(store: Store, receipt: Receipt, timeout: float | None) -> BatchState:
         sys.stderr.write(joined([_goes_on(receipt.batch_id)]))
         raise
     except RedisError as error:
-        raise CommandError(*lines_of(error, context.redis_url()), _goes_on(receipt.batch_id)) from error
+        raise CommandError(*lines_of(error, redis_url()), _goes_on(receipt.batch_id)) from error
     if not state.complete:
         late = f"{plural(state.waiting, 'order')} of {number(state.size)} still waiting after {timeout:g} s"
         why = troubles(read_workers(store.redis, store.keys), [receipt.account])
