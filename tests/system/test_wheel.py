@@ -13,7 +13,8 @@ from typing import Final
 import mypy.api
 import pytest
 
-from tests.support.installed import ROOT, Installed, build_wheel
+from tests.support.checkout import ROOT
+from tests.support.installed import Installed, build_wheel
 from tests.support.rig import Rig
 
 Environments = Callable[[str], Installed]
