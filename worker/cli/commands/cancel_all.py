@@ -51,6 +51,7 @@ def all_(
     batch_id: Annotated[str | None, typer.Option(help="The idempotency key.")] = None,
     urgent: Annotated[bool, typer.Option("--urgent/--normal", help="Before all other orders, or among them.")] = True,
     dry: Annotated[bool, typer.Option("--dry-run", help="Only list what would be cancelled.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before --all-accounts.")] = False,
     as_json: Json = False,
 ) -> int:
     """Cancel everything that is open and fits every filter, wait for it and report.
@@ -76,11 +77,24 @@ def all_(
             from bulk_cancel.worker.cli.commands.dry_run import dry_run  # noqa: PLC0415 (brings the HTTP client)
 
             return dry_run(store, asked, as_json=as_json)
+        if all_accounts and not yes:
+            _ask(store)
         masses = _take(store, asked)
         _tell(store, masses, quiet=as_json)
         _wait(store, masses, timeout)
         reports = [read_report(store, mass.batch_id) for mass in masses]
     return _print(reports, as_json=as_json)
+
+
+def _ask(store: Store) -> None:
+    """A person at a terminal may have meant less; a program, which can't be asked, means what it says."""
+    if not sys.stdin.isatty():
+        return
+    accounts = store.directory.all().values()
+    users = len({info.uid for info in accounts})
+    names = ", ".join(info.name for info in accounts)
+    whose = f"{plural(len(accounts), 'account')} ({plural(users, 'User ID')}): {names}"
+    typer.confirm(f"cancel what is open of {whose}?", abort=True, err=True)
 
 
 def _upper(text: str | None) -> str | None:
