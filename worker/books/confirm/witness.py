@@ -69,11 +69,6 @@ class Witness(Thread):
         self._without_redis = False
 
     @property
-    def channels(self) -> dict[str, bool]:
-        """The uids whose channels this worker keeps, and whether each is alive."""
-        return {uid: channel.alive for uid, channel in list(self._channels.items())}
-
-    @property
     def problems(self) -> dict[str, str]:
         """By uid, why a channel is off that could be on."""
         kept = list(self._channels.items())
