@@ -17,7 +17,7 @@ from bulk_cancel.worker.alerts.alerts import Condition, alert
 from bulk_cancel.worker.alerts.conditions import URGENT_TOO_OLD_S, oldest_urgent, pauses
 from bulk_cancel.worker.state.keys import Keys
 from bulk_cancel.worker.state.lease import take_lease
-from bulk_cancel.worker.state.scripts import PASSING
+from bulk_cancel.worker.state.scripts import TRANSIENT
 
 log = structlog.get_logger(__name__)
 
@@ -54,7 +54,7 @@ class Watch(Thread):
             try:
                 self._round()
                 self._reached()
-            except PASSING as error:
+            except TRANSIENT as error:
                 self._missed(error)
                 pause_s = ASKED_EVERY_S
             except RedisError:  # it answers: a full Redis takes no key of ours

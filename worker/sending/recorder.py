@@ -13,7 +13,7 @@ import structlog
 
 from bulk_cancel.worker.state.claims import Done, Recorded
 from bulk_cancel.worker.state.lanes import Lanes
-from bulk_cancel.worker.state.scripts import PASSING
+from bulk_cancel.worker.state.scripts import TRANSIENT
 
 log = structlog.get_logger(__name__)
 
@@ -68,7 +68,7 @@ class Recorder:
         try:
             return self._patiently(calls)
         except Exception as error:
-            if len(calls) > 1 and not isinstance(error, PASSING):
+            if len(calls) > 1 and not isinstance(error, TRANSIENT):
                 return [recorded for done in calls for recorded in self._record([done])]
             for done in calls:
                 log.exception("result_lost", lane=done.grant.lane, call=done.call.id, error=str(error))
@@ -79,7 +79,7 @@ class Recorder:
         while True:
             try:
                 return self._lanes.record(calls)
-            except PASSING as error:
+            except TRANSIENT as error:
                 if time.monotonic() > gives_up or self._stopping.is_set():
                     raise
                 log.warning("record_waits", calls=len(calls), error=str(error))

@@ -12,7 +12,7 @@ from redis.exceptions import AuthenticationError, RedisError
 from bulk_cancel.worker.config.settings import redacted
 from bulk_cancel.worker.service.runtime import Runtime, set_current
 from bulk_cancel.worker.state.connection import UnfitRedisError
-from bulk_cancel.worker.state.scripts import PASSING
+from bulk_cancel.worker.state.scripts import TRANSIENT
 
 log = structlog.get_logger(__name__)
 
@@ -59,7 +59,7 @@ def _start(runtime: Runtime) -> None:
     while True:
         try:
             return runtime.start()
-        except PASSING as error:
+        except TRANSIENT as error:
             if isinstance(error, AuthenticationError) or time.monotonic() > gives_up:
                 raise
             log.warning("waiting_for_redis", error=str(error))
