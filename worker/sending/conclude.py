@@ -21,7 +21,7 @@ RATE_CODES = frozenset({"50011", "50061", "50040"})
 _SERVED = frozenset({Verdict.ACCEPTED, Verdict.GONE})
 
 
-class Turns:
+class Concluder:
     """Concludes calls under one retry policy; `worker` is the name that attempts carry.
 
     `confirm`: what the exchange says of an order off the book is believed only once the book has told the same.

@@ -19,7 +19,7 @@ _NEED_US: Final = (Verdict.BUG, Verdict.UNKNOWN)
 REFUSED: Final = "somebody else uses this meter, or our model of it is wrong"
 
 
-def report(done: Done, recorded: Recorded | None) -> None:
+def log_call(done: Done, recorded: Recorded | None) -> None:
     """A line for the call at DEBUG, one for each job that ended dead, one for each scope that rests or resumes."""
     grant, call, result = done.grant, done.call, done.result
     log.debug(
@@ -50,7 +50,7 @@ def report(done: Done, recorded: Recorded | None) -> None:
         log.info("scope_resumes", scope=scope, lane=grant.lane)
 
 
-def report_lost(grant: Grant) -> None:
+def log_lost(grant: Grant) -> None:
     """A line for each job that stood in a lane without anything known of it: its order may still be live."""
     for job in grant.lost:
         log.error("job_lost", order=job, lane=grant.lane, hint="deleted by hand, or written by another version?")

@@ -6,7 +6,7 @@ A worker that is cut off must not speak for all: it leaves their lanes to others
 from threading import Event, Lock
 
 
-class Reach:
+class Reachability:
     """The addresses out of reach, and why. Thread-safe."""
 
     def __init__(self) -> None:
@@ -14,7 +14,7 @@ class Reach:
         self._lock = Lock()
         self._news = Event()
 
-    def has(self, base_url: str) -> bool:
+    def reaches(self, base_url: str) -> bool:
         """Whether a call there may be tried."""
         return base_url not in self._lost
 

@@ -18,11 +18,11 @@ from bulk_cancel.worker.okx.answers import Answer
 from bulk_cancel.worker.okx.client import OkxClient
 from bulk_cancel.worker.okx.codes import Verdict
 from bulk_cancel.worker.okx.errors import ExchangeError, NeverSent, OutcomeUnknown, TooLate
-from bulk_cancel.worker.sending.conclude import Turns
-from bulk_cancel.worker.sending.events import report, report_lost
-from bulk_cancel.worker.sending.pool import Crew
-from bulk_cancel.worker.sending.reachability import Reach
+from bulk_cancel.worker.sending.conclude import Concluder
+from bulk_cancel.worker.sending.events import log_call, log_lost
+from bulk_cancel.worker.sending.reachability import Reachability
 from bulk_cancel.worker.sending.recorder import Recorder
+from bulk_cancel.worker.sending.threads import ThreadPool
 from bulk_cancel.worker.state.claims import Call, Done, Grant, Recorded, Result
 from bulk_cancel.worker.state.ids import uid_of
 from bulk_cancel.worker.state.lanes import Lanes
@@ -36,7 +36,7 @@ class Sender:
 
     `freed` is told whenever there may be more `room` than before. While `others_wait`, lanes that are on the board and
     find no room, a lane here gets its next turn from the board as well, in its order. Lanes whose address is out of
-    `reach` are left to other workers.
+    `reachability` are left to other workers.
     """
 
     others_wait = False
@@ -45,19 +45,19 @@ class Sender:
         self,
         lanes: Lanes,
         client: OkxClient,
-        turns: Turns,
+        concluder: Concluder,
         users: Mapping[str, User],
-        reach: Reach,
+        reachability: Reachability,
         *,
         concurrency: int,
         freed: Callable[[], None] = lambda: None,
     ) -> None:
         self._lanes = lanes
         self._client = client
-        self._turns = turns
+        self._concluder = concluder
         self._users = users
         self._addresses = {user.base_url for user in users.values()}
-        self._reach = reach
+        self._reachability = reachability
         self._freed = freed
         self._permits = concurrency
         self._concurrency = concurrency
@@ -69,7 +69,7 @@ class Sender:
         self._stopping = Event()
         self._recorder = Recorder(lanes, self._stopping, self._recorded)
         # one thread more: whoever records holds no permit for it
-        self._crew = Crew(concurrency + 1, self._send, name="send")
+        self._threads = ThreadPool(concurrency + 1, self._send, name="send")
 
     @property
     def in_flight(self) -> int:
@@ -109,11 +109,11 @@ class Sender:
         with self._changed:
             self._wanting.clear()
             done = self._changed.wait_for(lambda: self._permits == self._concurrency, timeout_s)
-        self._crew.dismiss()
+        self._threads.dismiss()
         return done
 
     def _may_send(self) -> bool:
-        return self._ready and any(map(self._reach.has, self._addresses))
+        return self._ready and any(map(self._reachability.reaches, self._addresses))
 
     def _want(self, lane: str) -> None:
         uid = uid_of(lane)
@@ -126,7 +126,7 @@ class Sender:
                 self._wanting.setdefault(lane)
 
     def _is_reached(self, lane: str) -> bool:
-        return self._reach.has(self._users[uid_of(lane)].base_url)
+        return self._reachability.reaches(self._users[uid_of(lane)].base_url)
 
     def _want_again(self, lane: str) -> None:
         if not self.others_wait:
@@ -145,7 +145,7 @@ class Sender:
     def _next_turn(self, at_least: int) -> tuple[str, int] | None:
         """The next lane and a fair part of the free permits, taken; None if nobody wants or nothing is free."""
         with self._changed:
-            if self._reach.lost():
+            if self._reachability.lost():
                 self._wanting = {lane: None for lane in self._wanting if self._is_reached(lane)}
             if self._stopping.is_set() or not self._wanting or self._permits < at_least:
                 return None
@@ -171,9 +171,9 @@ class Sender:
             log.exception("claim_broke", lane=lane)
             return 0
         report_exhausted(grant.exhausted)
-        report_lost(grant)
+        log_lost(grant)
         for call in grant.calls:
-            self._crew.hand((grant, call))
+            self._threads.hand((grant, call))
         if grant.calls and grant.due_s == 0:
             self._want_again(lane)
         return len(grant.calls)
@@ -192,12 +192,12 @@ class Sender:
 
     def _call(self, grant: Grant, call: Call) -> Done:
         if self._stopping.is_set():
-            return Done(grant, call, self._turns.given_back(call, "worker stopping"))
-        if not self._reach.has(grant.user.base_url):
-            return Done(grant, call, self._turns.given_back(call, "no connection to the exchange"))
+            return Done(grant, call, self._concluder.given_back(call, "worker stopping"))
+        if not self._reachability.reaches(grant.user.base_url):
+            return Done(grant, call, self._concluder.given_back(call, "no connection to the exchange"))
         began = time.monotonic()
         outcome = self._ask(grant, call)
-        result = self._turns.conclude(grant, call, outcome, time.monotonic() - began)
+        result = self._concluder.conclude(grant, call, outcome, time.monotonic() - began)
         if isinstance(outcome, NeverSent) and not isinstance(outcome, TooLate):
             result = self._cut_off(grant, result, str(outcome))
         self._resync(grant, result, signed_at=began)
@@ -205,7 +205,7 @@ class Sender:
 
     def _cut_off(self, grant: Grant, result: Result, why: str) -> Result:
         """No connection: that may be ours alone, so a burst of such calls is one strike against the address."""
-        if not self._reach.lose(grant.user.base_url, why):
+        if not self._reachability.lose(grant.user.base_url, why):
             return replace(result, strike=None)
         log.warning("exchange_out_of_reach", exchange=grant.user.base_url, why=why)
         return result
@@ -217,7 +217,7 @@ class Sender:
                 self._want_again(done.grant.lane)
         self._give(len(calls))
         for done, recorded in calls:
-            report(done, recorded)
+            log_call(done, recorded)
 
     def _go_on(self) -> None:
         self._pump(at_least=self._handful)

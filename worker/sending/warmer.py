@@ -9,7 +9,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from bulk_cancel.worker.okx.client import OkxClient
-from bulk_cancel.worker.sending.reachability import Reach
+from bulk_cancel.worker.sending.reachability import Reachability
 
 log = structlog.get_logger(__name__)
 
@@ -29,7 +29,7 @@ class Warmer(Thread):
         redis: Redis,
         client: OkxClient,
         base_urls: Iterable[str],
-        reach: Reach,
+        reachability: Reachability,
         *,
         concurrency: int,
         regained: Callable[[], None],
@@ -38,7 +38,7 @@ class Warmer(Thread):
         self._redis = redis
         self._client = client
         self._base_urls = sorted(set(base_urls))
-        self._reach = reach
+        self._reachability = reachability
         self._concurrency = concurrency
         self._regained = regained
         self._stopping = Event()
@@ -46,7 +46,7 @@ class Warmer(Thread):
     def stop(self) -> None:
         """The present round is the last one."""
         self._stopping.set()
-        self._reach.stir()
+        self._reachability.stir()
 
     def run(self) -> None:
         """Redis once, its pool keeps what it has; the exchange's addresses again and again."""
@@ -56,17 +56,17 @@ class Warmer(Thread):
                 self._round()
             except Exception:
                 log.exception("warming_failed")
-            self._reach.wait(LOST_EVERY_S if self._reach.lost() else EVERY_S)
+            self._reachability.wait(LOST_EVERY_S if self._reachability.lost() else EVERY_S)
 
     def _round(self) -> None:
         for base_url in self._base_urls:
-            if self._reach.has(base_url) or self._reconnect(base_url):
+            if self._reachability.reaches(base_url) or self._reconnect(base_url):
                 self._client.warm(base_url, self._concurrency)
 
     def _reconnect(self, base_url: str) -> bool:
         if not self._client.connect(base_url):
             return False
-        self._reach.regain(base_url)
+        self._reachability.regain(base_url)
         log.info("exchange_reached", exchange=base_url)
         self._regained()
         return True

@@ -23,8 +23,8 @@ from bulk_cancel.worker.books.mass.masses import Masses
 from bulk_cancel.worker.config.settings import Settings
 from bulk_cancel.worker.config.users import User, users_of
 from bulk_cancel.worker.okx.client import OkxClient
-from bulk_cancel.worker.sending.conclude import Turns
-from bulk_cancel.worker.sending.reachability import Reach
+from bulk_cancel.worker.sending.conclude import Concluder
+from bulk_cancel.worker.sending.reachability import Reachability
 from bulk_cancel.worker.sending.retry import Policy
 from bulk_cancel.worker.sending.sender import Sender
 from bulk_cancel.worker.sending.waker import Waker
@@ -57,15 +57,15 @@ class Runtime:
             retention_s=settings.retention_s,
             confirm=confirm,
         )
-        turns = Turns(Policy(max_attempts=settings.max_attempts), self.name, random.random, confirm=confirm)
+        concluder = Concluder(Policy(max_attempts=settings.max_attempts), self.name, random.random, confirm=confirm)
         self._client = OkxClient(timeout_s=settings.http_timeout_s, pool=settings.http_concurrency)
-        self._users, self._reach = users, Reach()
+        self._users, self._reachability = users, Reachability()
         self.sender = Sender(
             lanes,
             self._client,
-            turns,
+            concluder,
             users,
-            self._reach,
+            self._reachability,
             concurrency=settings.http_concurrency,
             freed=self._rouse,
         )
@@ -117,7 +117,7 @@ class Runtime:
             store.redis,
             self._client,
             [user.base_url for user in users.values()],
-            self._reach,
+            self._reachability,
             concurrency=settings.http_concurrency,
             regained=self._rouse,
         )
@@ -183,7 +183,7 @@ class Runtime:
     def _look(self, uid: str) -> None:
         """A book out of our reach is left to other workers: it is due again in a second."""
         user = self._users.get(uid)
-        if user is None or self._reach.has(user.base_url):
+        if user is None or self._reachability.reaches(user.base_url):
             self.confirmer.look(uid)
 
     def _switch(self, user: User) -> DeadMansSwitch:
@@ -207,7 +207,9 @@ class Runtime:
         for switch in self._switches.values():
             found |= switch.problems
         found |= {f"channel of {uid}": why for uid, why in self._witness.problems.items() if why != NO_ADDRESS}
-        found |= {f"exchange {base_url}": f"no connection: {why}" for base_url, why in self._reach.lost().items()}
+        found |= {
+            f"exchange {base_url}": f"no connection: {why}" for base_url, why in self._reachability.lost().items()
+        }
         return found | (self._alerts.problems if self._alerts else {})
 
 

@@ -19,13 +19,13 @@ from bulk_cancel.worker.okx.errors import (
 )
 from bulk_cancel.worker.okx.limits import Limits
 from bulk_cancel.worker.okx.orders import OrderRef
-from bulk_cancel.worker.sending.conclude import Turns
+from bulk_cancel.worker.sending.conclude import Concluder
 from bulk_cancel.worker.sending.retry import Policy
 from bulk_cancel.worker.state.claims import Call, Grant, Job, Result
 from tests.support.lane_rig import LANE, credentials
 
 USER = User("u1", (credentials("a1"),), "http://x", Limits(60, 300), 20)
-TURNS = Turns(Policy(max_attempts=3), "w1", lambda: 0.5)
+CONCLUDER = Concluder(Policy(max_attempts=3), "w1", lambda: 0.5)
 
 
 def call(count: int = 1, attempts: int = 1, left_s: float = 900.0) -> Call:
@@ -41,7 +41,7 @@ def conclude(outcome: Answer | ExchangeError, asked: Call | None = None, *, prob
     """The result of one call."""
     asked = asked or call()
     grant = Grant(LANE, "c", USER, 0, probes, 0.0, "", (asked,), 0.0)
-    return TURNS.conclude(grant, asked, outcome, 0.1)
+    return CONCLUDER.conclude(grant, asked, outcome, 0.1)
 
 
 def answer(*codes: str, code: str = "0") -> Answer:
@@ -201,8 +201,8 @@ def test_orders_that_go_again_are_spread() -> None:
     """Each waits a time of its own, whatever they have in common."""
     asked = call(3)
     grant = Grant(LANE, "c", USER, 0, (), 0.0, "", (asked,), 0.0)
-    turns = Turns(Policy(), "w1", iter((0.1, 0.2, 0.3, 0.4)).__next__)
-    result = turns.conclude(grant, asked, answer("51149", "51149", "51149", code="1"), 0.1)
+    concluder = Concluder(Policy(), "w1", iter((0.1, 0.2, 0.3, 0.4)).__next__)
+    result = concluder.conclude(grant, asked, answer("51149", "51149", "51149", code="1"), 0.1)
     assert [len(each.jobs) for each in result.decided] == [1, 1, 1]
     assert len({each.delay_s for each in result.decided}) == 3
 

@@ -13,8 +13,8 @@ from bulk_cancel.worker.okx.answers import Answer, Item
 from bulk_cancel.worker.okx.errors import NeverSent, TooLate
 from bulk_cancel.worker.okx.limits import Limits
 from bulk_cancel.worker.okx.orders import OrderRef
-from bulk_cancel.worker.sending.conclude import Turns
-from bulk_cancel.worker.sending.reachability import Reach
+from bulk_cancel.worker.sending.conclude import Concluder
+from bulk_cancel.worker.sending.reachability import Reachability
 from bulk_cancel.worker.sending.retry import Policy
 from bulk_cancel.worker.sending.sender import Sender
 from bulk_cancel.worker.state.claims import Call, Done, Grant, Job, Recorded, Result
@@ -105,15 +105,15 @@ def make(client: FakeClient) -> Iterator[Callable[..., Sender]]:
         concurrency: int = 8,
         ready: bool = True,
         freed: Callable[[], None] = lambda: None,
-        reach: Reach | None = None,
+        reachability: Reachability | None = None,
     ) -> Sender:
-        turns = Turns(Policy(), "w", lambda: 0.5)
+        concluder = Concluder(Policy(), "w", lambda: 0.5)
         sender = Sender(
             cast("Lanes", lanes),
             cast("OkxClient", client),
-            turns,
+            concluder,
             {"u1": USER},
-            reach or Reach(),
+            reachability or Reachability(),
             concurrency=concurrency,
             freed=freed,
         )
@@ -198,32 +198,32 @@ def test_freed_permits_are_handed_on_by_the_handful(make: Callable[..., Sender])
 
 def test_lanes_out_of_reach_are_left_to_others(make: Callable[..., Sender], client: FakeClient) -> None:
     """A burst without a connection is one strike, and this worker takes no lane until a connection stands."""
-    lanes, reach = FakeLanes(BTC=100, ETH=1), Reach()
+    lanes, reachability = FakeLanes(BTC=100, ETH=1), Reachability()
     client.error = NeverSent("refused")
     client.may_answer.clear()
-    sender = make(lanes, concurrency=8, reach=reach)
+    sender = make(lanes, concurrency=8, reachability=reachability)
     sender.drain([LANE])
     assert all_of(client.asked, 8)
     client.may_answer.set()
     assert all_of(lanes.done, 8)
     assert [result.slots for result in lanes.recorded] == ["release"] * 8
     assert sum(result.strike is not None for result in lanes.recorded) == 1
-    assert reach.lost() == {"http://x": "refused"}
+    assert reachability.lost() == {"http://x": "refused"}
     sender.drain(["u1/ETH-USDT"])
     assert (sender.room(), sender.room_for_one(), len(lanes.claimed)) == (0, False, 1)
     client.error = None
-    reach.regain("http://x")
+    reachability.regain("http://x")
     sender.drain([LANE])
     assert all_of(lanes.done, 92)
 
 
 def test_a_call_that_is_late_by_itself_is_no_lost_address(make: Callable[..., Sender], client: FakeClient) -> None:
     """Redis, or this machine, was slow: the exchange is as near as before."""
-    lanes, reach = FakeLanes(BTC=1), Reach()
+    lanes, reachability = FakeLanes(BTC=1), Reachability()
     client.error = TooLate("write_by passed")
-    make(lanes, reach=reach).drain([LANE])
+    make(lanes, reachability=reachability).drain([LANE])
     assert all_of(lanes.done, 1)
-    assert reach.lost() == {}
+    assert reachability.lost() == {}
 
 
 def test_closing_claims_nothing_more(make: Callable[..., Sender]) -> None:

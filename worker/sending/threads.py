@@ -12,7 +12,7 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 
-class Crew(Generic[T]):
+class ThreadPool(Generic[T]):
     """`size` threads that do `work` with whatever is handed to them, in that order; what it raises ends no thread."""
 
     def __init__(self, size: int, work: Callable[[T], None], *, name: str) -> None:
