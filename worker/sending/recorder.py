@@ -71,7 +71,7 @@ class Recorder:
             if len(calls) > 1 and not isinstance(error, TRANSIENT):
                 return [recorded for done in calls for recorded in self._record([done])]
             for done in calls:
-                log.exception("result_lost", lane=done.grant.lane, call=done.call.id, error=str(error))
+                log.exception("result_lost", lane=done.claim.lane, call=done.call.id, error=str(error))
             return [None] * len(calls)
 
     def _patiently(self, calls: Sequence[Done]) -> Sequence[Recorded]:

@@ -23,7 +23,7 @@ from bulk_cancel.worker.sending.events import log_call, log_lost
 from bulk_cancel.worker.sending.reachability import Reachability
 from bulk_cancel.worker.sending.recorder import Recorder
 from bulk_cancel.worker.sending.threads import ThreadPool
-from bulk_cancel.worker.state.claims import Call, Done, Grant, Recorded, Result
+from bulk_cancel.worker.state.claims import Call, Claim, Done, Recorded, Result
 from bulk_cancel.worker.state.ids import uid_of
 from bulk_cancel.worker.state.lanes import Lanes
 from bulk_cancel.worker.state.window import WRITE_WITHIN_S
@@ -163,58 +163,58 @@ class Sender:
     def _turn(self, lane: str, permits: int) -> int:
         """Claims and hands each call to the pool; returns how many permits are in use by it."""
         try:
-            grant = self._lanes.claim(lane, self._users[uid_of(lane)], permits=permits)
+            claim = self._lanes.claim(lane, self._users[uid_of(lane)], permits=permits)
         except RedisError as error:
             log.warning("claim_failed", lane=lane, error=str(error))
             return 0
         except Exception:  # the lane is on the board and gets another turn
             log.exception("claim_broke", lane=lane)
             return 0
-        report_exhausted(grant.exhausted)
-        log_lost(grant)
-        for call in grant.calls:
-            self._threads.hand((grant, call))
-        if grant.calls and grant.due_s == 0:
+        report_exhausted(claim.exhausted)
+        log_lost(claim)
+        for call in claim.calls:
+            self._threads.hand((claim, call))
+        if claim.calls and claim.due_s == 0:
             self._want_again(lane)
-        return len(grant.calls)
+        return len(claim.calls)
 
-    def _send(self, claimed: tuple[Grant, Call]) -> None:
+    def _send(self, claimed: tuple[Claim, Call]) -> None:
         """Makes the call; whoever records it frees its permit."""
-        grant, call = claimed
+        claim, call = claimed
         try:
-            done = self._call(grant, call)
+            done = self._call(claim, call)
         except Exception:
-            log.exception("call_failed", lane=grant.lane, call=call.id)
+            log.exception("call_failed", lane=claim.lane, call=call.id)
             self._give(1)
         else:
             self._recorder.add(done)
         self._go_on()
 
-    def _call(self, grant: Grant, call: Call) -> Done:
+    def _call(self, claim: Claim, call: Call) -> Done:
         if self._stopping.is_set():
-            return Done(grant, call, self._concluder.given_back(call, "worker stopping"))
-        if not self._reachability.reaches(grant.user.base_url):
-            return Done(grant, call, self._concluder.given_back(call, "no connection to the exchange"))
+            return Done(claim, call, self._concluder.given_back(call, "worker stopping"))
+        if not self._reachability.reaches(claim.user.base_url):
+            return Done(claim, call, self._concluder.given_back(call, "no connection to the exchange"))
         began = time.monotonic()
-        outcome = self._ask(grant, call)
-        result = self._concluder.conclude(grant, call, outcome, time.monotonic() - began)
+        outcome = self._ask(claim, call)
+        result = self._concluder.conclude(claim, call, outcome, time.monotonic() - began)
         if isinstance(outcome, NeverSent) and not isinstance(outcome, TooLate):
-            result = self._cut_off(grant, result, str(outcome))
-        self._resync(grant, result, signed_at=began)
-        return Done(grant, call, result)
+            result = self._cut_off(claim, result, str(outcome))
+        self._resync(claim, result, signed_at=began)
+        return Done(claim, call, result)
 
-    def _cut_off(self, grant: Grant, result: Result, why: str) -> Result:
+    def _cut_off(self, claim: Claim, result: Result, why: str) -> Result:
         """No connection: that may be ours alone, so a burst of such calls is one strike against the address."""
-        if not self._reachability.lose(grant.user.base_url, why):
+        if not self._reachability.lose(claim.user.base_url, why):
             return replace(result, strike=None)
-        log.warning("exchange_out_of_reach", exchange=grant.user.base_url, why=why)
+        log.warning("exchange_out_of_reach", exchange=claim.user.base_url, why=why)
         return result
 
     def _recorded(self, calls: Sequence[tuple[Done, Recorded | None]]) -> None:
         """The permits are free again, and a lane that is due now wants its turn: whoever ends a call next gives it."""
         for done, recorded in calls:
             if recorded and recorded.due_s == 0:
-                self._want_again(done.grant.lane)
+                self._want_again(done.claim.lane)
         self._give(len(calls))
         for done, recorded in calls:
             log_call(done, recorded)
@@ -223,24 +223,23 @@ class Sender:
         self._pump(at_least=self._handful)
         self._freed()
 
-    def _ask(self, grant: Grant, call: Call) -> Answer | ExchangeError:
-        account = grant.user.accounts[grant.account or 0]
+    def _ask(self, claim: Claim, call: Call) -> Answer | ExchangeError:
         orders = [job.ref for job in call.jobs]
-        write_by = grant.asked_at + WRITE_WITHIN_S
+        write_by = claim.asked_at + WRITE_WITHIN_S
         try:
             if call.meter == "single":
-                return self._client.cancel(account, orders[0], write_by=write_by)
-            return self._client.cancel_batch(account, orders, write_by=write_by)
+                return self._client.cancel(call.account, orders[0], write_by=write_by)
+            return self._client.cancel_batch(call.account, orders, write_by=write_by)
         except ExchangeError as error:
             return error
         except Exception as error:  # whatever it was, bytes may have left: the slot and the attempt count
-            log.exception("call_broke", lane=grant.lane, call=call.id)
+            log.exception("call_broke", lane=claim.lane, call=call.id)
             return OutcomeUnknown(f"{type(error).__name__}: {error}")
 
-    def _resync(self, grant: Grant, result: Result, *, signed_at: float) -> None:
+    def _resync(self, claim: Claim, result: Result, *, signed_at: float) -> None:
         """Before the record, so that the retry is signed with the right time."""
         if any(decided.verdict is Verdict.CLOCK for decided in result.decided):
             try:
-                self._client.correct_clock(grant.user.base_url, signed_at=signed_at)
+                self._client.correct_clock(claim.user.base_url, signed_at=signed_at)
             except ExchangeError as error:
-                log.warning("clock_not_measured", exchange=grant.user.base_url, error=str(error))
+                log.warning("clock_not_measured", exchange=claim.user.base_url, error=str(error))

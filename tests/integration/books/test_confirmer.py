@@ -50,10 +50,10 @@ def answered(rig: LaneRig, rows: list[dict[str, object]], status: Believed = "ac
     """Every cancel of the batch was answered so."""
     rig.submit(batch, rows)
     while rig.places()["ready"]:
-        grant = rig.claim(permits=60)
-        for call in grant.calls:
-            rig.record(grant, call, decided=tuple(believed(job, status) for job in call.jobs))
-        if not grant.calls:
+        claim = rig.claim(permits=60)
+        for call in claim.calls:
+            rig.record(claim, call, decided=tuple(believed(job, status) for job in call.jobs))
+        if not claim.calls:
             rig.advance(2.1)
 
 

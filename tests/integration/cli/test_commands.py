@@ -61,13 +61,13 @@ class Desk:
 
     def finish(self, meter: str, status: str = "accepted", code: str = "0") -> None:
         """Every order of the lane ends."""
-        grant = self._lanes.claim(f"desk1/{meter}", self._user, permits=60)
-        for call in grant.calls:
+        claim = self._lanes.claim(f"desk1/{meter}", self._user, permits=60)
+        for call in claim.calls:
             decided = tuple(
                 Decided((job,), "finish", code, "", json.dumps({"sCode": code}), status=status) for job in call.jobs
             )
             result = Result(slots="settle", decided=decided, elapsed_s=0.01, answered=True)
-            self._lanes.record([Done(grant, call, result)])
+            self._lanes.record([Done(claim, call, result)])
 
 
 @pytest.fixture

@@ -45,9 +45,9 @@ def test_a_full_redis_takes_outcomes_and_no_batch(redis: Redis, monkeypatch: pyt
     rig = LaneRig(redis)
     rig.submit("b", orders(2))
     fill(redis)
-    grant = rig.claim(permits=2)
-    for call in grant.calls:
-        rig.record(grant, call)
+    claim = rig.claim(permits=2)
+    for call in claim.calls:
+        rig.record(claim, call)
     assert rig.batches.state("b").counts == {"accepted": 2}
     assert rig.board.wake(9).lanes == ()
     with pytest.raises(RedisFullError, match="nothing was taken"):

@@ -78,8 +78,8 @@ def test_a_step_back_stops_no_sweep(rig: LaneRig) -> None:
 def test_a_look_whose_worker_died_then_is_taken_over(rig: LaneRig) -> None:
     """Not while its lease lasts."""
     rig.submit("b", orders(1))
-    grant = rig.claim()
-    rig.record(grant, decided=(believed(grant.calls[0].jobs[0]),))
+    claim = rig.claim()
+    rig.record(claim, decided=(believed(claim.calls[0].jobs[0]),))
     assert rig.confirmations.begin(rig.user)
     assert not rig.confirmations.begin(rig.user)
     step_back(rig.redis, rig.keys.of("looking", "u1"))

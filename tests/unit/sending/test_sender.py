@@ -17,7 +17,7 @@ from bulk_cancel.worker.sending.conclude import Concluder
 from bulk_cancel.worker.sending.reachability import Reachability
 from bulk_cancel.worker.sending.retry import Policy
 from bulk_cancel.worker.sending.sender import Sender
-from bulk_cancel.worker.state.claims import Call, Done, Grant, Job, Recorded, Result
+from bulk_cancel.worker.state.claims import Call, Claim, Done, Job, Recorded, Result
 from tests.support.lane_rig import credentials
 
 if TYPE_CHECKING:
@@ -40,22 +40,22 @@ class FakeLanes:
         self.on_claim: Callable[[], None] = lambda: None
         self.on_record: Callable[[], None] = lambda: None
 
-    def claim(self, lane: str, user: User, *, permits: int) -> Grant:
+    def claim(self, lane: str, user: User, *, permits: int) -> Claim:
         """As many single calls as there are permits and jobs."""
         self.claimed.append((lane, permits))
         self.on_claim()
         count = min(permits, self.left.get(lane, 0))
         self.left[lane] = self.left.get(lane, 0) - count
-        calls = tuple(Call(f"c:{n}", "single", (job(lane, n),)) for n in range(1, count + 1))
+        calls = tuple(Call(f"c:{n}", user.accounts[0], "single", (job(lane, n),)) for n in range(1, count + 1))
         due_s = 0.0 if self.left[lane] else None
-        return Grant(lane, "c", user, 0, (), due_s, "", calls, float("inf"))
+        return Claim(id="c", lane=lane, user=user, asked_at=float("inf"), calls=calls, due_s=due_s)
 
     def record(self, calls: Sequence[Done]) -> list[Recorded]:
         """Kept; the lane is due as long as it has jobs."""
         self.on_record()
         self.recorded += [done.result for done in calls]
         self.done.release(len(calls))
-        return [Recorded(0.0 if self.left[done.grant.lane] else None, 0) for done in calls]
+        return [Recorded(0.0 if self.left[done.claim.lane] else None, 0) for done in calls]
 
 
 class FakeClient:
