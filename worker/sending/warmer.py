@@ -1,7 +1,6 @@
-"""Is every connection open before it is needed? A kill switch must not pay for handshakes."""
+"""Keeps every connection open before it is needed: a kill switch must not pay for handshakes."""
 
 from collections.abc import Callable, Iterable
-from threading import Event, Thread
 from typing import Final
 
 import structlog
@@ -10,6 +9,7 @@ from redis.exceptions import RedisError
 
 from bulk_cancel.worker.okx.client import OkxClient
 from bulk_cancel.worker.sending.reachability import Reachability
+from bulk_cancel.worker.state.loop import Loop
 
 log = structlog.get_logger(__name__)
 
@@ -18,7 +18,7 @@ LOST_EVERY_S: Final = 0.5
 REDIS_CONNECTIONS: Final = 16
 
 
-class Warmer(Thread):
+class Warmer(Loop):
     """Opens connections at start, one for each call that may be under way, and replaces those that idle too long.
 
     An address that is out of reach is tried again and again; `regained` is told when a connection stands.
@@ -34,31 +34,22 @@ class Warmer(Thread):
         concurrency: int,
         regained: Callable[[], None],
     ) -> None:
-        super().__init__(name="warmer", daemon=True)
+        super().__init__("warmer", pause_s=EVERY_S, awake=reachability.news)
         self._redis = redis
         self._client = client
         self._base_urls = sorted(set(base_urls))
         self._reachability = reachability
         self._concurrency = concurrency
         self._regained = regained
-        self._stopping = Event()
-
-    def stop(self) -> None:
-        """The present round is the last one."""
-        self._stopping.set()
-        self._reachability.stir()
 
     def run(self) -> None:
         """Redis once, its pool keeps what it has; the exchange's addresses again and again."""
-        self._warm_redis()
-        while not self._stopping.is_set():
-            try:
-                self._round()
-            except Exception:
-                log.exception("warming_failed")
-            self._reachability.wait(LOST_EVERY_S if self._reachability.lost() else EVERY_S)
+        self.safely(self._warm_redis)
+        super().run()
 
-    def _round(self) -> None:
+    def round(self) -> None:
+        """Connects to each address as often as calls may be under way; the next round is sooner if one was lost."""
+        self.pause_s = LOST_EVERY_S if self._reachability.lost() else EVERY_S
         for base_url in self._base_urls:
             if self._reachability.reaches(base_url) or self._reconnect(base_url):
                 self._client.warm(base_url, self._concurrency)

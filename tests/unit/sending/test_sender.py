@@ -8,11 +8,13 @@ import pytest
 from redis.exceptions import ConnectionError as RedisGoneError
 from redis.exceptions import ResponseError
 
+from bulk_cancel.worker.config.gate import Gate
 from bulk_cancel.worker.config.users import User
 from bulk_cancel.worker.okx.answers import Answer, Item
 from bulk_cancel.worker.okx.errors import NeverSent, TooLate
 from bulk_cancel.worker.okx.limits import Limits
 from bulk_cancel.worker.okx.orders import OrderRef
+from bulk_cancel.worker.sending.caller import Caller
 from bulk_cancel.worker.sending.conclude import Concluder
 from bulk_cancel.worker.sending.reachability import Reachability
 from bulk_cancel.worker.sending.retry import Policy
@@ -88,6 +90,13 @@ def all_of(semaphore: Semaphore, count: int) -> bool:
     return all(semaphore.acquire(timeout=SOON_S) for _ in range(count))
 
 
+def opened() -> Gate:
+    """A gate that is open for the user."""
+    gate = Gate({"u1": USER})
+    gate.open("u1")
+    return gate
+
+
 @pytest.fixture
 def client() -> FakeClient:
     """Answers at once unless told otherwise."""
@@ -103,23 +112,23 @@ def make(client: FakeClient) -> Iterator[Callable[..., Sender]]:
         lanes: FakeLanes,
         *,
         concurrency: int = 8,
-        ready: bool = True,
+        gate: Gate | None = None,
         freed: Callable[[], None] = lambda: None,
         reachability: Reachability | None = None,
     ) -> Sender:
         concluder = Concluder(Policy(), "w", lambda: 0.5)
+        reachability = reachability or Reachability()
         sender = Sender(
             cast("Lanes", lanes),
-            cast("OkxClient", client),
-            concluder,
-            {"u1": USER},
-            reachability or Reachability(),
+            Caller(cast("OkxClient", client), concluder, reachability),
+            gate or opened(),
+            reachability,
             concurrency=concurrency,
             freed=freed,
         )
         made.append(sender)
-        if ready:
-            sender.admit_user("u1")
+        if gate:
+            gate.tell(sender.opened)
         return sender
 
     yield build
@@ -153,8 +162,7 @@ def test_a_lane_here_does_not_go_before_those_that_wait_on_the_board(make: Calla
     """One of them may be urgent; the lane is on the board, too, and comes from there."""
     lanes, freed = FakeLanes(BTC=100), Event()
     sender = make(lanes, freed=freed.set)
-    sender.others_wait = True
-    sender.drain([LANE])
+    sender.drain([LANE], others_wait=True)
     assert all_of(lanes.done, 8)
     while sender.in_flight:
         assert freed.wait(SOON_S)
@@ -164,10 +172,10 @@ def test_a_lane_here_does_not_go_before_those_that_wait_on_the_board(make: Calla
 
 def test_no_room_before_any_user_is_known(make: Callable[..., Sender]) -> None:
     """Lanes are left to the workers that may send."""
-    freed = Event()
-    sender = make(FakeLanes(BTC=1), ready=False, freed=freed.set)
+    freed, gate = Event(), Gate({"u1": USER})
+    sender = make(FakeLanes(BTC=1), gate=gate, freed=freed.set)
     assert (sender.room(), sender.room_for_one()) == (0, False)
-    sender.admit_user("u1")
+    gate.open("u1")
     assert freed.is_set()
     assert sender.room() > 0
 
@@ -237,11 +245,11 @@ def test_closing_claims_nothing_more(make: Callable[..., Sender]) -> None:
 
 def test_lanes_of_a_user_who_is_not_ready_wait(make: Callable[..., Sender]) -> None:
     """They get their turn as soon as the exchange has told who he is."""
-    lanes = FakeLanes(BTC=3)
-    sender = make(lanes, ready=False)
+    lanes, gate = FakeLanes(BTC=3), Gate({"u1": USER})
+    sender = make(lanes, gate=gate)
     sender.drain([LANE])
     assert lanes.claimed == []
-    sender.admit_user("u1")
+    gate.open("u1")
     assert all_of(lanes.done, 3)
 
 
