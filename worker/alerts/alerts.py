@@ -32,7 +32,11 @@ KEPT_S: Final = 300.0
 
 FLUSH_S: Final = 1.0
 QUEUED: Final = 200
+"""Alerts that wait for the webhook; of more the oldest are lost, and counted."""
+
 SUBJECTS: Final = 1_000
+"""Subjects of which repeats are counted one by one."""
+
 _PAUSE_S, _PAUSE_CAP_S = 1.0, 30.0
 
 

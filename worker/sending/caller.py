@@ -51,7 +51,7 @@ class Caller:
         except ExchangeError as error:
             return error
         except Exception as error:  # whatever it was, bytes may have left: the slot and the attempt count
-            log.exception("call_broke", lane=claim.lane, call=call.id)
+            log.exception("call_failed", lane=claim.lane, call=call.id)
             return OutcomeUnknown(f"{type(error).__name__}: {error}")
 
     def _cut_off(self, claim: Claim, result: Result, why: str) -> Result:

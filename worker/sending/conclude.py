@@ -1,4 +1,4 @@
-"""What does one call's answer do to its jobs, slots and scopes? Pure: judgements in, one `Result` out."""
+"""Concludes what one call's answer does to its jobs, slots and scopes. Pure: judgements in, one `Result` out."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,6 +17,7 @@ from bulk_cancel.worker.state.ids import account_scope
 
 _encode: Final = json.JSONEncoder(separators=(",", ":")).encode
 
+# refused for speed: they tell of the meter, whatever else the answer says
 RATE_CODES = frozenset({"50011", "50061", "50040"})
 _SERVED = frozenset({Verdict.ACCEPTED, Verdict.GONE})
 

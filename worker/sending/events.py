@@ -1,4 +1,4 @@
-"""What of a call is worth a line in the log? Quiet in the good case; stable event names for what people act on."""
+"""What of a call goes into the log. Quiet in the good case; stable event names for what people act on."""
 
 from collections.abc import Iterable
 from typing import Final

@@ -81,8 +81,8 @@ class Sender:
     def drain(self, lanes: Sequence[str], *, others_wait: bool = False) -> None:
         """Gives the lanes their turn, now or as soon as permits are free.
 
-        `others_wait`: lanes are on the board that found no room. Until the next call, a lane here gets no further turn
-        before it comes from the board as well, in its order.
+        `others_wait`: there are lanes on the board that found no room. Until the next call of this, a lane gets its
+        further turns from the board as well, in its order there, and not at once.
         """
         self._others_wait = others_wait
         for lane in lanes:
@@ -145,7 +145,7 @@ class Sender:
             log.warning("claim_failed", lane=lane, error=str(error))
             return 0
         except Exception:  # the lane is on the board and gets another turn
-            log.exception("claim_broke", lane=lane)
+            log.exception("claim_failed", lane=lane)
             return 0
         report_exhausted(claim.exhausted)
         log_lost(claim)
@@ -178,6 +178,7 @@ class Sender:
         for done, recorded in calls:
             if recorded and recorded.due_s == 0:
                 self._want_again(done.claim.lane)
+        # after the lanes, so that whoever takes the permits finds these lanes; before the log, which nobody waits for
         self._give(len(calls))
         for done, recorded in calls:
             log_call(done, recorded)

@@ -82,6 +82,7 @@ class Waker(Loop):
 
     def _give_turns(self) -> float:
         """Returns the seconds until something else is due."""
+        # few free permits are for the first lane: it may be urgent, and the others be held by calls that hang
         due = self._board.wake(self._sender.room() or int(self._sender.room_for_one()))
         for uid in due.users:
             self._look(uid)

@@ -14,8 +14,13 @@ from bulk_cancel.worker.state.loop import Loop
 log = structlog.get_logger(__name__)
 
 EVERY_S: Final = 5.0
+"""Often enough for the pool, which replaces a connection 10 s (`WARM_AHEAD_S`) before it grows too old."""
+
 LOST_EVERY_S: Final = 0.5
+"""While an address is out of reach: its lanes wait for this."""
+
 REDIS_CONNECTIONS: Final = 16
+"""Opened at the start; more are opened as they are needed."""
 
 
 class Warmer(Loop):

@@ -35,6 +35,7 @@ FRESH_S: Final = 4.0
 
 DISARM_S: Final = 10.0
 _DISARMS: Final = 3
+"""The first may come too soon after a refresh, or while the exchange is busy."""
 
 
 class DeadMansSwitch(Loop):

@@ -1,4 +1,4 @@
-"""What happens to a message at the door? Valid orders are admitted, all else is kept as refused."""
+"""The doors for Celery messages: valid orders are admitted, all else is kept as refused."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence

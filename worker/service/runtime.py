@@ -69,7 +69,7 @@ class Runtime:
             self._waker.stop,
             self._sweeper.stop,
             self._witness.stop,
-            self._base.stopping.set,
+            self._base.stopping.set,  # before those who wait for slots of reading calls: it ends their waiting
             self._pushes.stop,
             self._confirmer.stop,
             self._canceller.stop,

@@ -1,4 +1,4 @@
-"""When does the runtime start and stop within a Celery worker? A bootstep around it, before the broker's connection."""
+"""Celery's bootstep around the runtime: when it starts and stops within a worker, before the broker's connection."""
 
 import sys
 import time
@@ -17,6 +17,9 @@ from bulk_cancel.worker.state.scripts import TRANSIENT
 log = structlog.get_logger(__name__)
 
 WAIT_FOR_REDIS_S: Final = 30.0
+"""A worker and its Redis are often started together, and a large file takes time to load."""
+
+_AGAIN_S: Final = 0.5
 
 
 class RunnerStep(bootsteps.StartStopStep):
@@ -63,7 +66,7 @@ def _start(runtime: Runtime) -> None:
             if isinstance(error, AuthenticationError) or time.monotonic() > gives_up:
                 raise
             log.warning("waiting_for_redis", error=str(error))
-            time.sleep(0.5)
+            time.sleep(_AGAIN_S)
 
 
 def _refuse(why: str) -> None:

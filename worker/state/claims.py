@@ -1,4 +1,4 @@
-"""What do a claim and a record say? The values that pass between the lanes, the turn and the sender.
+"""The values that pass between a claim, its calls and their record.
 
 Of each order there is one `Job`: a named tuple, which costs a third of a frozen dataclass. Jobs of which the same is
 said share one `Decided`.

@@ -1,4 +1,4 @@
-"""How are jobs claimed and what came of them recorded? Typed Python over the verbs `claim` and `record`."""
+"""Claims jobs with their slots, and records what came of them: typed Python over the verbs `claim` and `record`."""
 
 import time
 import uuid
@@ -15,6 +15,7 @@ from bulk_cancel.worker.state.scripts import Scripts
 from bulk_cancel.worker.state.window import Timing
 
 STRIKES: Final = 5
+"""Calls in a row without an answer that rest an address: one timeout in a hundred must not stop a pool."""
 
 CONFIRM_AFTER_US: Final = 100_000
 """A book is looked at so long after a cancel was accepted: cancels take effect a little later, and come in numbers."""

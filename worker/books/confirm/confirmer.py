@@ -27,7 +27,11 @@ from bulk_cancel.worker.state.window import reading_pause_s
 log = structlog.get_logger(__name__)
 
 AT_ONCE: Final = 4
+"""Users whose books are looked at at the same time: a look mostly waits, for slots and for answers."""
+
 SOON_S: Final = 0.15
+"""The least pause after a look: cancels are accepted in numbers, and the next look serves all of them."""
+
 PAUSE_CAP_S: Final = 2.0
 """The pause after a look grows with what it cost, up to this."""
 
@@ -38,9 +42,12 @@ BARREN_PAGES: Final = 3
 """Pages in a row without one of ours, after which the exchange has forgotten them, or has them under another type."""
 
 ASKED_PER_LOOK: Final = 100
+"""Orders asked for one by one; each look draws others, so that none is left out by its place."""
+
+# the pause after a look that failed
 _FAILED_S: Final = 1.0
-_THROTTLED_S: Final = 2.0
-_REFUSED_S: Final = 30.0
+_THROTTLED_S: Final = 2.0  # the exchange's window
+_REFUSED_S: Final = 30.0  # credentials are mended by people
 
 
 class Confirmer:
@@ -87,7 +94,7 @@ class Confirmer:
         except ReadingStopped:
             return
         except Exception:  # the lease lapses, and the next look begins
-            log.exception("look_broke", uid=uid)
+            log.exception("look_failed", uid=uid)
 
     def _look(self, look: Look) -> float:
         """Reads and writes; seconds until the next look."""

@@ -63,4 +63,4 @@ class Pushes(Loop):
         except RedisError as error:
             log.warning("pushes_lost", uid=uid, error=str(error))
         except Exception:
-            log.exception("pushes_broke", uid=uid)
+            log.exception("pushes_failed", uid=uid)

@@ -21,6 +21,8 @@ from bulk_cancel.worker.state.scripts import Scripts
 log = structlog.get_logger(__name__)
 
 LEASE_S: Final = 3.0
+"""Three rounds: one that fails loses no channel."""
+
 ROUND_S: Final = 1.0
 KEEP_S: Final = 30.0
 """Without Redis nothing can be recorded, but it is back soon more often than not: channels are kept that long."""
@@ -28,6 +30,7 @@ KEEP_S: Final = 30.0
 NO_ADDRESS: Final = "off: the exchange's address was changed, and OKX_WS_URL names no channel of it"
 _STOP_S: Final = 1.5
 _SOON_S: Final = 0.01
+"""After the instant at which another's lease ends: it has surely ended by then."""
 
 
 class Witness(Loop):

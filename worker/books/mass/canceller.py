@@ -25,7 +25,11 @@ from bulk_cancel.worker.state.admission import AdmissionError
 log = structlog.get_logger(__name__)
 
 AT_ONCE: Final = 16
+"""Listings at the same time: one waits for slots and answers most of its time, and no account need wait for another."""
+
 UNREADY_S: Final = 1.0
+"""Another worker may know by then who the account is, or this one."""
+
 FAILED_S: Final = 0.5
 REFUSED_S: Final = 5.0
 """Credentials that were refused may be mended by somebody who waits for this."""
@@ -75,7 +79,7 @@ class MassCanceller:
         except RedisError as error:  # the lease lapses, and the next listing begins
             log.warning("listing_failed", batch=batch_id, error=str(error))
         except Exception:
-            log.exception("listing_broke", batch=batch_id)
+            log.exception("listing_failed", batch=batch_id)
 
     def _list(self, listing: Listing) -> None:
         """One listing, whatever comes of it."""
