@@ -8,7 +8,7 @@ import pytest
 from bulk_cancel.worker.cli import run
 from bulk_cancel.worker.config.settings import load_settings
 from bulk_cancel.worker.config.users import users_of
-from bulk_cancel.worker.state.claims import Decided, Done, Grant, Result
+from bulk_cancel.worker.state.claims import Claim, Decided, Done, Result
 from bulk_cancel.worker.state.lanes import Lanes
 from bulk_cancel.worker.state.store import Store, adopt, open_store
 from bulk_cancel.worker.state.window import Timing
@@ -45,16 +45,16 @@ class Desk:
         accounts = sorted(self.store.settings.accounts)
         self.store.redis.hset(self.store.keys.of("workers"), "host:1", json.dumps({**beat, "accounts": accounts}))
 
-    def claim(self, meter: str, permits: int = 60) -> Grant:
+    def claim(self, meter: str, permits: int = 60) -> Claim:
         """As many orders of the lane as that are on their way."""
         return self._lanes.claim(f"desk1/{meter}", self._user, permits=permits)
 
     def finish(self, meter: str, status: str = "accepted", code: str = "0") -> None:
         """Every order of the lane ends."""
-        grant = self.claim(meter)
-        for call in grant.calls:
+        claimed = self.claim(meter)
+        for call in claimed.calls:
             decided = tuple(
                 Decided((job,), "finish", code, "", json.dumps({"sCode": code}), status=status) for job in call.jobs
             )
             result = Result(slots="settle", decided=decided, elapsed_s=0.01, answered=True)
-            self._lanes.record([Done(grant, call, result)])
+            self._lanes.record([Done(claimed, call, result)])

@@ -46,6 +46,11 @@ class Worker:
             **options,  # type: ignore[arg-type]
         )
 
+    @property
+    def channels(self) -> dict[str, bool]:
+        """The uids whose channels it keeps, and whether each is alive."""
+        return {uid: channel.alive for uid, channel in list(self.witness._channels.items())}
+
     def sees(self, what: str) -> None:
         """The next thing seen is this order, or a gap."""
         assert self.seen.get(timeout=LATE_S) == (UID, what)

@@ -1,4 +1,4 @@
-"""What happens to a message at the door? Valid orders are admitted, all else is kept as refused."""
+"""The doors for Celery messages: valid orders are admitted, all else is kept as refused."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 PAUSE_S: Final = 0.5
 """How long a message waits in hand before it goes back to the queue while Redis is away or full."""
 
-_PASSING: Final = (RedisFullError, NotReplicatedError)
+_TRANSIENT: Final = (RedisFullError, NotReplicatedError)
 
 Read = tuple[CancelOrders | None, list[Refusal]]
 
@@ -53,7 +53,7 @@ def _take_all(store: Store, asked: CancelAll | None, refusals: Sequence[Refusal]
         try:
             for mass in Masses(store).take(asked):
                 log.info("mass_taken", batch=mass.batch_id, account=mass.account, scope=mass.scope.asked)
-        except _PASSING:
+        except _TRANSIENT:
             raise
         except BulkCancelError as error:
             refusals = [_whole(asked, str(error))]
@@ -78,7 +78,7 @@ def _admit(store: Store, asked: CancelOrders | None, refusals: Sequence[Refusal]
                 orders=receipt.size,
                 new=receipt.new,
             )
-        except _PASSING:
+        except _TRANSIENT:
             raise
         except BulkCancelError as error:
             refusals = [*refusals, _whole(asked, str(error))]
@@ -103,7 +103,7 @@ def _or_requeue(work: Callable[[Store], None]) -> None:
         raise Reject("the worker is still starting", requeue=True)
     try:
         work(runtime.store)
-    except (RedisError, *_PASSING) as error:
+    except (RedisError, *_TRANSIENT) as error:
         log.warning("message_goes_back", error=str(error))
         time.sleep(PAUSE_S)
         raise Reject(str(error), requeue=True) from error

@@ -52,7 +52,7 @@ _DEFINED: Final = re.compile(r"^local (?:function )?(\w+(?:, \w+)*)", re.MULTILI
 
 _encode: Final = json.JSONEncoder(separators=(",", ":")).encode
 
-PASSING: Final = (
+TRANSIENT: Final = (
     exceptions.ConnectionError,
     exceptions.TimeoutError,
     exceptions.BusyLoadingError,
@@ -107,7 +107,7 @@ class Scripts:
         for attempt in range(1, self._attempts + 1):
             try:
                 return self._call(verb, text)
-            except PASSING:
+            except TRANSIENT:
                 if attempt == self._attempts:
                     raise
                 time.sleep(0.05 * attempt)

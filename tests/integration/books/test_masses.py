@@ -42,8 +42,8 @@ def find(rig: LaneRig, listing: Listing, count: int, *, first: int = 1) -> None:
 
 def end_all(rig: LaneRig, status: str) -> None:
     """Whatever waits is sent and ends so."""
-    for call in (grant := rig.claim(permits=60)).calls:
-        rig.record(grant, call, decided=tuple(finished(job, status) for job in call.jobs))
+    for call in (claim := rig.claim(permits=60)).calls:
+        rig.record(claim, call, decided=tuple(finished(job, status) for job in call.jobs))
 
 
 class TestTaking:

@@ -43,12 +43,12 @@ def test_one_of_two_listens_and_the_other_follows(redis_url: str, exchange: Simu
     """A clean stop hands over at the other's next round; a handover is a gap."""
     of = user(exchange.ws_url)
     with worker(redis_url, of, "two") as second, worker(redis_url, of, "three") as third:
-        wait_until(lambda: bool(second.witness.channels or third.witness.channels))
-        first, other = (second, third) if second.witness.channels else (third, second)
+        wait_until(lambda: bool(second.channels or third.channels))
+        first, other = (second, third) if second.channels else (third, second)
         first.sees("gap")
         order_id = exchange.control.place(UID, "BTC-USDT")[0]
         first.sees(order_id)
-        assert not other.witness.channels
+        assert not other.channels
         assert other.seen.empty()
         assert first.redis.get(KEYS.of("witness", UID)) == first.witness._worker
         began = time.monotonic()
@@ -86,7 +86,7 @@ def test_a_killed_worker_is_replaced_when_its_lease_lapses(redis_url: str, excha
         assert "listens\n" in iter(dying.stdout.readline, "")
         with worker(redis_url, user(exchange.ws_url), "heir") as heir:
             wait_until(heir.witness.is_alive)
-            assert not heir.witness.channels
+            assert not heir.channels
             dying.kill()
             killed = time.monotonic()
             heir.sees("gap")
@@ -106,7 +106,7 @@ def test_a_channel_outlives_an_absence_of_redis(exchange: Simulator) -> None:
         server.restart()
         wait_until(lambda: made.redis.get(KEYS.of("witness", UID)) == "one")
         made.sees(exchange.control.place(UID, "BTC-USDT")[0])
-        assert made.witness.channels == {UID: True}
+        assert made.channels == {UID: True}
 
 
 def no_frenzy(calls: Callable[[], int]) -> None:
@@ -135,7 +135,7 @@ def test_without_redis_for_long_there_is_no_channel(exchange: Simulator, monkeyp
     with EmbeddedRedis() as server, worker(server.url, user(exchange.ws_url), round_s=0.1) as made:
         made.sees("gap")
         server.kill()
-        wait_until(lambda: not made.witness.channels)
+        wait_until(lambda: not made.channels)
         server.restart()
         made.sees("gap")
 
@@ -145,7 +145,7 @@ def test_a_lease_that_somebody_else_has_ends_the_channel(redis_url: str, exchang
     with worker(redis_url, user(exchange.ws_url), round_s=0.1) as made:
         made.sees("gap")
         made.redis.set(KEYS.of("witness", UID), "other", px=3_000)
-        wait_until(lambda: not made.witness.channels and exchange.control.drop_channels() == 0)
+        wait_until(lambda: not made.channels and exchange.control.drop_channels() == 0)
         exchange.control.place(UID, "BTC-USDT")
         made.redis.delete(KEYS.of("witness", UID))
         made.sees("gap")
@@ -157,7 +157,7 @@ def test_a_refused_account_makes_room_for_the_next(redis_url: str, exchange: Sim
     with worker(redis_url, of, round_s=0.1) as made:
         made.sees("gap")
         made.sees(exchange.control.place(UID, "BTC-USDT")[0])
-        assert made.witness.channels == {UID: True}
+        assert made.channels == {UID: True}
         assert not made.witness.problems
 
 
@@ -172,7 +172,7 @@ def test_why_there_is_no_channel_is_told(redis_url: str, exchange: Simulator) ->
             return told == {f"account {name}: 60009 Login failed." for name in ("a", "b")}
 
         wait_until(both_told)
-        assert made.witness.channels == {UID: False}
+        assert made.channels == {UID: False}
     assert made.seen.empty()
 
 

@@ -37,9 +37,9 @@ def replies_lost(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def end(rig: LaneRig, status: str, code: str = "51000", permits: int = 60) -> None:
     """The lane's next jobs end."""
-    grant = rig.claim(permits)
-    for call in grant.calls:
-        rig.record(grant, call, decided=tuple(finished(job, status, code) for job in call.jobs))
+    claim = rig.claim(permits)
+    for call in claim.calls:
+        rig.record(claim, call, decided=tuple(finished(job, status, code) for job in call.jobs))
 
 
 def events(rig: LaneRig) -> list[str]:
@@ -77,8 +77,8 @@ class TestWithdraw:
     def test_an_order_given_back_unsent_can_be_withdrawn(self, rig: LaneRig) -> None:
         """It was claimed once, and no byte of it left."""
         rig.submit("b", orders(1))
-        grant = rig.claim()
-        rig.record(grant, slots="release", decided=(returned(grant.calls[0].jobs[0]),), answered=False)
+        claim = rig.claim()
+        rig.record(claim, slots="release", decided=(returned(claim.calls[0].jobs[0]),), answered=False)
         assert rig.decisions.withdraw("b", ASKED).withdrawn == 1
 
     def test_a_claim_that_ran_out_may_have_been_sent(self, rig: LaneRig) -> None:
@@ -115,11 +115,11 @@ class TestWithdraw:
         """The present one was sent for others and goes on; only those who still want it get another send."""
         asked = [{"instId": "BTC-USDT", "clOrdId": "x1"}]
         rig.submit("a", asked)
-        grant = rig.claim()
+        claim = rig.claim()
         for name in ("b", "c"):
             rig.submit(name, asked)
         assert [rig.decisions.withdraw(name, ASKED).withdrawn for name in "ab"] == [0, 1]
-        rig.record(grant)
+        rig.record(claim)
         again = rig.claim()
         assert again.calls[0].jobs[0].batches == ("c",)
         rig.record(again)
@@ -129,19 +129,19 @@ class TestWithdraw:
         """Nothing is sent a second time."""
         asked = [{"instId": "BTC-USDT", "clOrdId": "x1"}]
         rig.submit("a", asked)
-        grant = rig.claim()
+        claim = rig.claim()
         rig.submit("b", asked)
         rig.decisions.withdraw("b", ASKED)
-        rig.record(grant)
+        rig.record(claim)
         assert rig.claim().calls == ()
 
     def test_a_job_that_ends_opens_its_next_generation(self, rig: LaneRig) -> None:
         """A client id given back unsent had been asked for again meanwhile."""
         asked = [{"instId": "BTC-USDT", "clOrdId": "x1"}]
         rig.submit("a", asked)
-        grant = rig.claim()
+        claim = rig.claim()
         rig.submit("b", asked)
-        rig.record(grant, slots="release", decided=(returned(grant.calls[0].jobs[0]),), answered=False)
+        rig.record(claim, slots="release", decided=(returned(claim.calls[0].jobs[0]),), answered=False)
         rig.decisions.withdraw("a", ASKED)
         assert rig.claim().calls[0].jobs[0].generation == 2
         assert rig.row("b").status == "sending"
@@ -207,9 +207,9 @@ class TestRetry:
     def test_every_attempt_stays_in_the_history(self, rig: LaneRig) -> None:
         """Whatever the exchange wrote in its message."""
         rig.submit("b", orders(1))
-        grant = rig.claim()
-        rude = finished(grant.calls[0].jobs[0], "rejected", '"},{"at":1,"log":[')
-        rig.record(grant, decided=(rude,))
+        claim = rig.claim()
+        rude = finished(claim.calls[0].jobs[0], "rejected", '"},{"at":1,"log":[')
+        rig.record(claim, decided=(rude,))
         rig.decisions.retry("b", ASKED)
         end(rig, "accepted", "0")
         assert [attempt["sCode"] for attempt in rig.row("b").log] == ['"},{"at":1,"log":[', "0"]
@@ -239,10 +239,10 @@ class TestRetry:
         rig.submit("b", orders(2))
         end(rig, "rejected")
         rig.submit("c", orders(2))
-        grant = rig.claim()
+        claim = rig.claim()
         done = rig.decisions.retry("b", ASKED)
         assert (done.opened, done.joined) == (0, 2)
-        rig.record(grant)
+        rig.record(claim)
         rig.record(rig.claim())
         assert rig.claim().calls == ()
         assert [dict(rig.batches.state(name).counts) for name in "bc"] == [{"accepted": 2}] * 2
@@ -253,9 +253,9 @@ class TestRetry:
         rig.submit("b", asked)
         end(rig, "rejected")
         rig.submit("c", asked)
-        grant = rig.claim()
+        claim = rig.claim()
         assert rig.decisions.retry("b", ASKED).joined == 1
-        rig.record(grant)
+        rig.record(claim)
         again = rig.claim()
         assert again.calls[0].jobs[0].generation == 3
         rig.record(again)
@@ -386,9 +386,9 @@ class TestPause:
     def test_a_probe_that_is_out_ends_no_pause(self, rig: LaneRig, mended: bool) -> None:  # noqa: FBT001
         """Whether it succeeds or fails."""
         rig.submit("b", orders(3))
-        grant = rig.claim()
-        refused = (retried(grant.calls[0].jobs[0], 0.0, counts=False),)
-        rig.record(grant, decided=refused, rests=(rest(f"lane:{LANE}", 2.0, 2.0),))
+        claim = rig.claim()
+        refused = (retried(claim.calls[0].jobs[0], 0.0, counts=False),)
+        rig.record(claim, decided=refused, rests=(rest(f"lane:{LANE}", 2.0, 2.0),))
         rig.advance(2.0)
         probe = rig.claim()
         rig.decisions.pause(LANE, ASKED)
@@ -402,9 +402,9 @@ class TestPause:
     def test_a_rest_of_the_same_lane_does_not_shorten_it(self, rig: LaneRig) -> None:
         """A call that was in flight is refused."""
         rig.submit("b", orders(2))
-        grant = rig.claim()
+        claim = rig.claim()
         rig.decisions.pause(LANE, ASKED)
-        recorded = rig.record(grant, rests=(rest(f"lane:{LANE}", 2.0, 2.0),))
+        recorded = rig.record(claim, rests=(rest(f"lane:{LANE}", 2.0, 2.0),))
         assert recorded.rested == ()
         rig.advance(100)
         assert rig.claim().calls == ()
@@ -444,14 +444,14 @@ class TestPause:
     def test_resume_ends_a_rest_of_the_credentials(self, rig: LaneRig) -> None:
         """The next claim tries at once, and it is no probe."""
         rig.submit("b", orders(2))
-        grant = rig.claim()
-        again = (retried(grant.calls[0].jobs[0], 0.0, counts=False),)
-        rig.record(grant, decided=again, rests=(rest("account:a1", 30.0, 30.0),))
+        claim = rig.claim()
+        again = (retried(claim.calls[0].jobs[0], 0.0, counts=False),)
+        rig.record(claim, decided=again, rests=(rest("account:a1", 30.0, 30.0),))
         assert rig.claim().calls == ()
         ended = rig.decisions.resume("a1", ASKED).ended
         assert [(each.scope, each.by, each.reason) for each in ended] == [("account:a1", "", "test")]
-        grant = rig.claim(9)
-        assert (len(grant.calls), grant.probes) == (2, ())
+        claim = rig.claim(9)
+        assert (len(claim.calls), claim.probes) == (2, ())
 
     def test_the_first_pause_stands(self, rig: LaneRig) -> None:
         """Who comes second is told who was first."""

@@ -157,9 +157,9 @@ class TestPoints:
 
     def test_a_key_without_trade_permission_fails(self) -> None:
         """With it, the point names the User ID."""
-        read_only = AccountConfig("446", "446", "", ("read_only",), ())
+        read_only = AccountConfig("446", ("read_only",), ())
         assert account_point("account a", read_only).level == "FAIL"
-        both = AccountConfig("446", "446", "", ("read_only", "trade"), ("10.0.0.1",))
+        both = AccountConfig("446", ("read_only", "trade"), ("10.0.0.1",))
         assert "User ID 446" in account_point("account a", both).text
 
     def test_a_clock_far_off_is_a_warning(self) -> None:

@@ -66,8 +66,9 @@ def all_(
         "instId": inst_id,
         "side": side,
         "tag": tag,
+        "min_age_s": min_age,
+        "until_flat_s": until_flat,
     }
-    filters |= {"side": side, "tag": tag, "min_age_s": min_age, "until_flat_s": until_flat}
     said = {**filters, "deadline_s": deadline, "urgent": urgent, "requested_by": who.by, "reason": who.reason}
     named = _accounts(account, all_accounts=all_accounts)
     first_id = new_batch_id() if batch_id is None else batch_id
