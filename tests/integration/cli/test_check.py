@@ -38,7 +38,8 @@ def desk(
 
 
 def checked(desk: Desk, status: int) -> dict[str, dict[str, str]]:
-    """The conditions that hold, by name, with the exit status."""
+    """The conditions that hold while a worker lives, by name, with the exit status."""
+    desk.worker_reports()
     ended, out, _ = desk("check", "--json")
     said = json.loads(out)
     assert (ended, said["ok"]) == (status, status == 0)

@@ -305,19 +305,34 @@ class TestCheck:
         def checked() -> dict[str, dict[str, str]]:
             status, out, _ = desk("check", "--json")
             said = json.loads(out)
-            assert status == (0 if said["ok"] else 2)
+            levels = {point["level"] for point in said["points"]}
+            expected = 2 if "FAIL" in levels else int("ACT" in levels)
+            assert (status, said["ok"]) == (expected, expected == 0)
             return {point["name"]: point for point in said["points"]}
 
         return checked
 
-    def test_all_is_well(self, check: Check) -> None:
-        """Warnings are no failure: no worker, no persistence."""
+    def test_all_is_well(self, desk: Desk, check: Check) -> None:
+        """Warnings are no failure, such as no persistence."""
+        desk.worker_reports()
         points = check()
         assert {name for name, point in points.items() if point["level"] == "ok"} == {
-            "redis", "broker", "exchange", "account desk1", "lanes", *Condition,
+            "redis", "broker", "exchange", "account desk1", "lanes", "workers", *Condition,
         }  # fmt: skip
         assert "User ID 1001" in points["account desk1"]["text"]
-        assert points["workers"]["level"] == "warn"
+
+    def test_without_a_worker_somebody_must_act(self, check: Check) -> None:
+        """All is set up, and nothing is sent: a script that asks before it relies on us has to know."""
+        point = check()["workers"]
+        assert (point["level"], point["text"]) == ("ACT", "none is alive: nothing is sent")
+
+    def test_an_account_that_no_worker_serves(self, desk: Desk, check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The same for this account."""
+        desk.worker_reports()
+        for name in ("API_KEY", "API_SECRET", "PASSPHRASE"):
+            monkeypatch.setenv(f"BULK_CANCEL_ACCOUNTS__DESK2__{name}", "x")
+        monkeypatch.setenv("BULK_CANCEL_ACCOUNTS__DESK2__UID", "desk2")
+        assert check()["workers"]["text"] == "none serves account desk2: nothing is sent for it"
 
     def test_a_stray_message_and_a_wrong_uid(self, desk: Desk, check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
         """A producer forgot its queue; the setting contradicts the exchange."""
@@ -377,6 +392,7 @@ class TestProcess:
 
     def test_orders_come_from_standard_input_and_leave_through_a_pipe(self, desk: Desk) -> None:
         """`… | bulk-cancel submit - …`, `bulk-cancel outcomes … | head`."""
+        desk.worker_reports()
         done = _spawn("submit", "-", "--account", "desk1", "--batch-id", "b1", given=GOOD)
         assert (done.returncode, done.stderr) == (0, "")
         assert desk.store.batches.state("b1").size == 3
@@ -406,7 +422,8 @@ class TestProcess:
         command = [sys.executable, "-m", "bulk_cancel.worker.cli", "submit", "good.csv", "--account", "desk1", "--wait"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             assert process.stderr is not None
-            assert process.stderr.readline() == "0 of 3 ended\n"
+            told = [process.stderr.readline() for _ in range(2)]
+            assert told == ["bulk-cancel: no worker is alive\n", "0 of 3 ended\n"]
             process.send_signal(signal.SIGINT)
             _, err = process.communicate(timeout=10)
         assert process.returncode == 130

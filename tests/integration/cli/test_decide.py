@@ -110,6 +110,7 @@ class TestPause:
             "what is in flight finishes; orders that wait keep their deadlines and end as exhausted when they pass",
             "to go on: bulk-cancel resume desk1",
         ]
+        desk.worker_reports()
         assert "by risk-1: hedging by hand (bulk-cancel resume desk1)" in said(desk, *SUBMIT)[1]
         assert "by risk-1: hedging by hand (bulk-cancel resume desk1)" in said(desk, "status", "b1")[-1]
         shown = said(desk, "status")

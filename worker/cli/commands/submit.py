@@ -65,6 +65,7 @@ def submit(
         receipt = _admit(store, asked, found.bad)
         if not as_json:
             show(_receipt_line(receipt), *map(rest_line, _pauses(store, receipt)))
+            sys.stderr.write(joined(_troubles(store, receipt)))
         state = _wait(store, receipt, timeout) if wait else None
     if as_json:
         print_json(_json(receipt, found.bad, state))
@@ -115,6 +116,14 @@ def _receipt_line(receipt: Receipt) -> str:
     return ", ".join(parts)
 
 
+def _troubles(store: Store, receipt: Receipt) -> list[str]:
+    """What of the workers keeps the orders waiting, whatever the exchange would allow."""
+    try:
+        return troubles(read_workers(store.redis, store.keys), [receipt.account]) if receipt.waiting else []
+    except RedisError:  # the batch is in; that must not look like a failure
+        return []
+
+
 def _pauses(store: Store, receipt: Receipt) -> list[Rest]:
     """What keeps the batch from being sent although the exchange's limits would allow it."""
     if not receipt.paused:
@@ -142,8 +151,7 @@ def _wait(store: Store, receipt: Receipt, timeout: float | None) -> BatchState:
         raise CommandError(*lines_of(error, redis_url()), _goes_on(receipt.batch_id)) from error
     if not state.complete:
         late = f"{plural(state.waiting, 'order')} of {number(state.size)} still waiting after {timeout:g} s"
-        why = troubles(read_workers(store.redis, store.keys), [receipt.account])
-        sys.stderr.write(joined([late, *why, _goes_on(receipt.batch_id)]))
+        sys.stderr.write(joined([late, *_troubles(store, receipt), _goes_on(receipt.batch_id)]))
     return state
 
 
