@@ -60,8 +60,9 @@ class Installed:
         )  # fmt: skip
 
     def environment(self, added: Mapping[str, str]) -> dict[str, str]:
-        """This process's variables, without those that would show Python more than is installed."""
-        return {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")} | dict(added)
+        """This process's variables, without those by which more is found than is installed."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "REDIS_SERVER"))}
+        return kept | dict(added)
 
     def script(self, name: str) -> str:
         """The path of a program that the wheel installs."""

@@ -186,7 +186,7 @@ def test_the_demo_needs_nothing_but_its_extra(environments: Environments, projec
     """With a redis-server of its own, beside somebody's own `worker.py`."""
     script = environments("demo").script("bulk-cancel")
     arguments = ("demo", "--orders", "20", "--instruments", "2", "--json")
-    told = environments("demo").run(script, *arguments, cwd=project, env={"PATH": "/bin:/usr/bin"})
+    told = environments("demo").run(script, *arguments, cwd=project, env={"PATH": "/nowhere"})
     assert told.returncode == 0, told.stderr
     assert sum(json.loads(told.stdout)["outcomes"].values()) == 20
 
