@@ -11,6 +11,7 @@ from bulk_cancel.worker.okx.codes import Verdict, lookup
 from bulk_cancel.worker.state.ids import account_scope, user_scope
 from bulk_cancel.worker.state.jobs import read_jobs
 from bulk_cancel.worker.state.keys import Keys
+from bulk_cancel.worker.state.statuses import row_ended
 from bulk_cancel.worker.state.times import time_of
 
 URGENT_TOO_OLD_S: Final = 5.0
@@ -97,7 +98,7 @@ def _asked(
     return [
         (*each, int(row.split(" ")[1]) / 1e6)
         for each, row, urgent in zip(wanted, read, read, strict=True)
-        if urgent == "1" and row and not row.startswith("{")
+        if urgent == "1" and row and not row_ended(row)
     ]
 
 

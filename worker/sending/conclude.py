@@ -14,6 +14,7 @@ from bulk_cancel.worker.okx.verdicts import Judgement, exchange_ids, judge
 from bulk_cancel.worker.sending.retry import EXCHANGE_BASE_S, EXCHANGE_CAP_S, Finish, Policy, decide, rest_for
 from bulk_cancel.worker.state.claims import Act, Call, Decided, Grant, Job, RestFor, Result, Slots
 from bulk_cancel.worker.state.ids import account_scope
+from bulk_cancel.worker.state.statuses import Status
 
 _encode: Final = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -151,9 +152,9 @@ def _scoped(judged: Judgement, *, probe: bool, served: bool) -> Judgement:
 
 def _may_be_off(decision: Finish, judged: Judgement) -> bool:
     """Whether the book may show this order gone; the last attempt's fate may be unknown, and it may have worked."""
-    if decision.status == "exhausted":
+    if decision.status is Status.EXHAUSTED:
         return judged.verdict is Verdict.AMBIGUOUS
-    return decision.status in ("accepted", "gone")
+    return decision.status in (Status.ACCEPTED, Status.GONE)
 
 
 def _scope(grant: Grant, scope: Scope) -> str:

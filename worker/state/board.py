@@ -13,6 +13,7 @@ from bulk_cancel.worker.state.ids import JobId, lane_of
 from bulk_cancel.worker.state.keys import Keys
 from bulk_cancel.worker.state.lanes import exhausted_in
 from bulk_cancel.worker.state.scripts import Scripts
+from bulk_cancel.worker.state.statuses import row_ended
 
 BOOKS_PER_ROUND: Final = 100
 POSTPONE_US: Final = 1_000_000
@@ -127,7 +128,7 @@ class Board:
         """The batch's waiting jobs with their lanes, in parts; at least one, so that it is looked at again."""
         part: list[dict[str, str]] = []
         for job, row in self._redis.hscan_iter(self._keys.of("rows", batch), count=SWEPT):
-            if not row.startswith("{"):
+            if not row_ended(row):
                 part.append(_place(job))
             if len(part) == EXPIRED:
                 yield part

@@ -3,11 +3,11 @@
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from redis import Redis
 
-from bulk_cancel.worker.books.confirm.proof import Believed, Finding, Unconfirmed, seen_as
+from bulk_cancel.worker.books.confirm.proof import Finding, Unconfirmed, seen_as
 from bulk_cancel.worker.config.users import User
 from bulk_cancel.worker.okx.client import Row
 from bulk_cancel.worker.state.chunks import parts
@@ -17,6 +17,7 @@ from bulk_cancel.worker.state.jobs import read_jobs
 from bulk_cancel.worker.state.keys import Keys
 from bulk_cancel.worker.state.lanes import exhausted_in
 from bulk_cancel.worker.state.scripts import Scripts
+from bulk_cancel.worker.state.statuses import Status
 
 LOOKED_AT: Final = 5000
 """Jobs of one look; one account may have 4,000 open orders."""
@@ -101,7 +102,7 @@ class Confirmations:
 
     def _unconfirmed(self, since: Mapping[str, float]) -> Iterable[Unconfirmed]:
         for job, fields in read_jobs(self._redis, self._keys, list(since)):
-            if fields.get("state") == "accepted":
+            if fields.get("state") == Status.ACCEPTED:
                 yield _job(job, fields, since[job])
 
 
@@ -109,7 +110,7 @@ def _job(job: str, fields: Mapping[str, Any], since_s: float) -> Unconfirmed:
     return Unconfirmed(
         id=job,
         generation=int(fields["generation"]),
-        believed=cast("Believed", fields["believed"]),
+        believed=fields["believed"],
         since_s=since_s,
         ord_id=_digits(fields.get("ord", "")),
         looks=int(fields.get("looks", 0)),
@@ -140,6 +141,6 @@ def _pushed(uid: str, row: Row) -> Iterable[dict[str, object]]:
     if not (inst_id and ord_id):
         return
     for order in (JobId(uid, inst_id, ord_id, None), *([JobId(uid, inst_id, None, client_id)] if client_id else [])):
-        finding = seen_as(Unconfirmed(str(order), 0, "accepted", 0.0, ord_id), row)
-        if finding.act == "end" and finding.status != "gone":
+        finding = seen_as(Unconfirmed(str(order), 0, Status.ACCEPTED, 0.0, ord_id), row)
+        if finding.act == "end" and finding.status != Status.GONE:
             yield _told(finding)

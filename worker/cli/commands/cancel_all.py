@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 from bulk_cancel.tasks.mass import ALL_ACCOUNTS, CancelAll, parse_cancel_all
 from bulk_cancel.tasks.messages import new_batch_id
 from bulk_cancel.worker.books.mass.masses import Masses
-from bulk_cancel.worker.books.mass.report import OFF_THE_BOOK, MassReport, make_report, report_json
+from bulk_cancel.worker.books.mass.report import MassReport, make_report, report_json
 from bulk_cancel.worker.books.mass.state import Mass
 from bulk_cancel.worker.cli import context
 from bulk_cancel.worker.cli.commands.decide import By, Why, asked_by
@@ -24,6 +24,7 @@ from bulk_cancel.worker.cli.screen.output import as_text, plural, print_json, sh
 from bulk_cancel.worker.cli.screen.render import rest_line
 from bulk_cancel.worker.state.fleet import START_WORKER, read_workers, troubles
 from bulk_cancel.worker.state.rests import read_clock, read_rests
+from bulk_cancel.worker.state.statuses import OFF_THE_BOOK
 from bulk_cancel.worker.state.store import Store
 
 FRAME_S: Final = 0.15

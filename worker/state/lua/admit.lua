@@ -95,12 +95,10 @@ local function take(order, index)
 end
 
 -- A mass cancel saw the order open: if that was after it had ended, it goes again.
-local FINAL = { rejected = true, withdrawn = true }
-
 local function see_again(order, row, index)
   count.known = count.known + 1
-  local ended = string.sub(row, 1, 1) == '{' and cjson.decode(row)
-  if not ended or FINAL[ended.status] or ended.finished >= batch.seen then return end
+  local ended = row_ended(row) and cjson.decode(row)
+  if not ended or DECIDED[ended.status] or ended.finished >= batch.seen then return end
   lanes[order.lane] = true
   ask_again(asker, order.lane, order.job, row, place_of(index), batch.seen)
   count.again = count.again + 1
