@@ -13,7 +13,7 @@ from bulk_cancel.worker.okx.orders import OrderRef
 from bulk_cancel.worker.okx.verdicts import Judgement, exchange_ids, judge
 from bulk_cancel.worker.sending.retry import EXCHANGE_BASE_S, EXCHANGE_CAP_S, Finish, Policy, decide, rest_for
 from bulk_cancel.worker.state.claims import Act, Call, Decided, Grant, Job, RestFor, Result, Slots
-from bulk_cancel.worker.state.ids import account_scope
+from bulk_cancel.worker.state.scopes import account_scope, exchange_scope, lane_scope
 from bulk_cancel.worker.state.statuses import Status
 
 _encode: Final = json.JSONEncoder(separators=(",", ":")).encode
@@ -162,9 +162,9 @@ def _scope(grant: Grant, scope: Scope) -> str:
         case Scope.ACCOUNT:
             return account_scope(grant.user.accounts[grant.account or 0].name)
         case Scope.EXCHANGE:
-            return grant.user.exchange
+            return exchange_scope(grant.user.base_url)
         case _:
-            return f"lane:{grant.lane}"
+            return lane_scope(grant.lane)
 
 
 def _slots(outcome: Answer | ExchangeError) -> Slots:
@@ -186,7 +186,8 @@ def _strike(grant: Grant, judgements: Sequence[Judgement]) -> RestFor | None:
     """Enough calls in a row of which the exchange says nothing rest its address; a failed probe rests it at once."""
     if grant.probes or not _silent(judgements):
         return None
-    return RestFor(grant.user.exchange, EXCHANGE_BASE_S, EXCHANGE_CAP_S, f"no answer: {_reason(judgements[0])}")
+    scope, why = exchange_scope(grant.user.base_url), f"no answer: {_reason(judgements[0])}"
+    return RestFor(scope, EXCHANGE_BASE_S, EXCHANGE_CAP_S, why)
 
 
 def _reason(judged: Judgement) -> str:

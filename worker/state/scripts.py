@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from redis import Redis, exceptions
 
-from bulk_cancel.worker.state import keys, statuses
+from bulk_cancel.worker.state import keys, scopes, statuses
 
 LIBRARY: Final = ("base", "window", "board", "rest", "job", "mover", "finish", "join", "decision", "batch")
 """The shared parts, in the order in which they build on each other; in each, blank lines part its functions."""
@@ -75,7 +75,7 @@ def source(verb: str) -> str:
         if defined & used:
             body = f"{part}\n\n{body}"
             used = used | words
-    return keys.lua_preamble(body) + statuses.lua_preamble(body) + body
+    return "".join(module.lua_preamble(body) for module in (keys, scopes, statuses)) + body
 
 
 @cache

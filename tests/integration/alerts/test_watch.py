@@ -13,8 +13,8 @@ from bulk_cancel.worker.alerts.watch import Watch
 from bulk_cancel.worker.operators.decisions import Asked
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
 from bulk_cancel.worker.state.claims import RestFor
-from bulk_cancel.worker.state.ids import account_scope
 from bulk_cancel.worker.state.keys import Keys
+from bulk_cancel.worker.state.scopes import account_scope
 from tests.support.lane_rig import LANE, LaneRig, finished, orders
 
 ACCOUNTS = {"a1": "u1"}

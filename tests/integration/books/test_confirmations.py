@@ -101,7 +101,7 @@ class TestLook:
     def test_nobody_looks_while_the_exchange_rests(self, rig: LaneRig) -> None:
         """But at its end."""
         accepted(rig)
-        scope = rig.keys.of("rest", rig.user.exchange)
+        scope = rig.keys.of("rest", rig.exchange_scope)
         rig.redis.hset(scope, "until", rig.us + 5_000_000)
         assert rig.confirmations.begin(rig.user) is None
         rig.advance(4.9)

@@ -16,6 +16,7 @@ from bulk_cancel.worker.state.ids import JobId, lane_of
 from bulk_cancel.worker.state.jobs import read_jobs
 from bulk_cancel.worker.state.keys import Keys
 from bulk_cancel.worker.state.lanes import exhausted_in
+from bulk_cancel.worker.state.scopes import exchange_scope
 from bulk_cancel.worker.state.scripts import Scripts
 from bulk_cancel.worker.state.statuses import Status
 
@@ -85,7 +86,7 @@ class Confirmations:
         return self._write([told for row in rows for told in _pushed(uid, row)])
 
     def _look(self, look: str, user: User, count: int) -> dict[str, Any]:
-        argument = {"uid": user.uid, "look": look, "exchange": user.exchange}
+        argument = {"uid": user.uid, "look": look, "exchange": exchange_scope(user.base_url)}
         return self._scripts.run("look", {**argument, "lease_us": LEASE_S * 1_000_000, "count": count})
 
     def _write(self, told: Sequence[Mapping[str, object]]) -> Written:

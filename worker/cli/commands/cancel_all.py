@@ -24,6 +24,7 @@ from bulk_cancel.worker.cli.screen.output import as_text, plural, print_json, sh
 from bulk_cancel.worker.cli.screen.render import rest_line
 from bulk_cancel.worker.state.fleet import START_WORKER, read_workers, troubles
 from bulk_cancel.worker.state.rests import read_clock, read_rests
+from bulk_cancel.worker.state.scopes import account_scope
 from bulk_cancel.worker.state.statuses import OFF_THE_BOOK
 from bulk_cancel.worker.state.store import Store
 
@@ -155,8 +156,9 @@ def _over(now: Progress) -> bool:
 def _held(store: Store, masses: Sequence[Mass]) -> str:
     """What is paused, or rests for its credentials: a mass cancel finds orders there and cancels none."""
     names = {mass.account for mass in masses}
+    scopes = set(map(account_scope, names))
     rests = read_rests(store, read_clock(store.redis, store.keys), store.directory.all(), [])
-    held = (rest for rest in rests if names & {*rest.accounts, rest.scope.removeprefix("account:")})
+    held = (rest for rest in rests if rest.scope in scopes or names & {*rest.accounts})
     return "".join(as_text(rest_line(rest)) for rest in held)
 
 

@@ -28,7 +28,7 @@ end
 
 local function paused_json()
   local scopes, parts = {}, {}
-  for lane in pairs(lanes) do scopes['lane:' .. lane], scopes['user:' .. uid_of(lane)] = true, true end
+  for lane in pairs(lanes) do scopes[lane_scope(lane)], scopes[user_scope(uid_of(lane))] = true, true end
   for scope in pairs(scopes) do
     if rest_paused(scope) then parts[#parts + 1] = cjson.encode(scope) end
   end

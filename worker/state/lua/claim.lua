@@ -18,7 +18,7 @@
 despite_full_memory()
 local input = cjson.decode(ARGV[1])
 local lane, now, wall = input.lane, clock()
-local scopes = { 'lane:' .. lane, 'user:' .. uid_of(lane), input.exchange }
+local scopes = { lane_scope(lane), user_scope(uid_of(lane)), input.exchange }
 local meter = { single = K.window(lane .. ':single'), batch = K.window(lane .. ':batch') }
 
 local given = redis.call('HGET', K.claim(input.claim), 'grant')
