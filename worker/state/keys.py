@@ -41,7 +41,7 @@ CATALOGUE: Final[tuple[Entry, ...]] = (
         "zset",
         "call/slots → µs at which these are free again",
         "last slot, at least 10 min",
-        "claim, record, take, settle",
+        "claim, record, slot_take, slot_settle",
         shared=True,
     ),
     Entry(
@@ -50,7 +50,7 @@ CATALOGUE: Final[tuple[Entry, ...]] = (
         "hash",
         "account → JSON: uid, endpoints, share (no secret)",
         "none",
-        "worker start",
+        "directory",
     ),
     Entry(
         "identity",
@@ -83,7 +83,7 @@ CATALOGUE: Final[tuple[Entry, ...]] = (
         "hash",
         "what was asked, counters, sealed, completed",
         "RETENTION_S",
-        "admit, mass, listed, retry, finish",
+        "admit, mass_begin, listing_end, retry, finish",
     ),
     Entry(
         "rows",
@@ -122,17 +122,24 @@ CATALOGUE: Final[tuple[Entry, ...]] = (
         "the mover",
     ),
     Entry("looks", "board:looks", "zset", "user with unconfirmed jobs → µs of the next look", "none", "board"),
-    Entry("looking", "looking:{}", "string", "the look at this user's book that is on", "8 s", "look"),
+    Entry("looking", "looking:{}", "string", "the look at this user's book that is on", "8 s", "look_begin, look_end"),
     Entry(
         "mass",
         "mass:{}",
         "hash",
         "a mass cancel, by its batch: scope, state, what its listings saw, flat_since µs; times wall µs",
         "running: none; ended: RETENTION_S",
-        "mass, listed",
+        "mass_begin, listing_end",
     ),
     Entry("masses", "board:masses", "zset", "running mass cancel → µs of its next listing", "none", "board"),
-    Entry("listing", "listing:{}", "string", "the listing of this mass cancel that is on", "7 s", "list"),
+    Entry(
+        "listing",
+        "listing:{}",
+        "string",
+        "the listing of this mass cancel that is on",
+        "7 s",
+        "listing_begin, listing_end",
+    ),
     Entry("claim", "claim:{}", "hash", "the grant as given; which calls are recorded", "120 s", "claim, record"),
     Entry(
         "rest",
@@ -170,7 +177,9 @@ CATALOGUE: Final[tuple[Entry, ...]] = (
         "RETENTION_S",
         "the doors",
     ),
-    Entry("witness", "witness:{}", "string", "the worker that attends this user's private channel", "3 s", "attend"),
+    Entry(
+        "witness", "witness:{}", "string", "the worker that attends this user's private channel", "3 s", "channel_lease"
+    ),
     Entry("workers", "workers", "hash", "worker → JSON heartbeat", "pruned after 10 s", "waker"),
     Entry("sweep", "sweep", "string", "µs until which nobody else begins a sweep", "60 s", "repair"),
     Entry("watch", "watch", "string", "whoever set it looks for conditions this second", "1 s", "watch"),
@@ -181,7 +190,7 @@ CATALOGUE: Final[tuple[Entry, ...]] = (
         "hash",
         "a user's dead man's switch: who holds it until µs, armed_until and refreshed µs, timeout_s, ran_out (wall µs)",
         "1 day",
-        "hold, leave",
+        "switch_hold, switch_leave",
         shared=True,
     ),
     Entry(
@@ -190,7 +199,7 @@ CATALOGUE: Final[tuple[Entry, ...]] = (
         "zset",
         "worker that would hold this user's switch → µs last seen",
         "1 day",
-        "hold, leave",
+        "switch_hold, switch_leave",
         shared=True,
     ),
 )

@@ -91,7 +91,7 @@ def test_a_channel_whose_worker_died_then_is_taken_over(redis: Redis) -> None:
     scripts, key = Scripts(redis, "t"), Keys("t").of("witness", "u1")
 
     def attend(worker: str, lease_ms: int = 3_000) -> list[str]:
-        return list(scripts.run("attend", {"worker": worker, "uids": ["u1"], "lease_ms": lease_ms})["held"])
+        return list(scripts.run("channel_lease", {"worker": worker, "uids": ["u1"], "lease_ms": lease_ms})["held"])
 
     assert (attend("w1"), attend("w2")) == (["u1"], [])
     step_back(redis, key)

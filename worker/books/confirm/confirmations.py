@@ -1,4 +1,4 @@
-"""Which cancels are not confirmed, and what did the book tell? Typed Python over `look`, `looked`, `confirm`."""
+"""The unconfirmed jobs, and what the book told of them: typed Python over `look_begin`, `look_end`, `confirm`."""
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
@@ -71,11 +71,11 @@ class Confirmations:
     def end(self, look: Look, *, again_in_s: float) -> int:
         """The next look begins so much later; how many jobs are left for it."""
         argument = {"uid": look.user.uid, "look": look.id, "after_us": round(again_in_s * 1e6)}
-        return int(self._scripts.run("looked", argument)["unconfirmed"])
+        return int(self._scripts.run("look_end", argument)["unconfirmed"])
 
     def sooner(self, uid: str) -> None:
         """Somebody may have missed something: the next look begins now."""
-        self._scripts.run("looked", {"uid": uid, "look": "", "after_us": 0})
+        self._scripts.run("look_end", {"uid": uid, "look": "", "after_us": 0})
 
     def write(self, findings: Sequence[Finding]) -> Written:
         """What the book told of jobs."""
@@ -87,7 +87,7 @@ class Confirmations:
 
     def _look(self, look: str, user: User, count: int) -> dict[str, Any]:
         argument = {"uid": user.uid, "look": look, "exchange": exchange_scope(user.base_url)}
-        return self._scripts.run("look", {**argument, "lease_us": LEASE_S * 1_000_000, "count": count})
+        return self._scripts.run("look_begin", {**argument, "lease_us": LEASE_S * 1_000_000, "count": count})
 
     def _write(self, told: Sequence[Mapping[str, object]]) -> Written:
         written = Written()

@@ -3,7 +3,7 @@
 -- Guarantee: each order of the chunk ends up in the batch exactly once, however often the chunk is given; it joins the
 -- order's live job, opens its next generation, or is answered from the memory of an order known to be off the book.
 -- The batch is sealed when all its orders are in. Other orders under a known batch id change nothing. A mass cancel's batch
--- grows until `listed` seals it; an order of it that was seen open after it had ended goes again, unless it was rejected.
+-- grows until `listing_end` seals it; an order of it that was seen open after it had ended goes again, unless it was rejected.
 --
 -- KEYS[1]  the runner's prefix
 -- ARGV[1]  JSON: batch {id, digest, size, urgent, account, deadline_s, retention_s, meta {field: text}}, or of a mass cancel

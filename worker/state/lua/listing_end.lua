@@ -1,4 +1,4 @@
--- listed: ends a listing of a mass cancel: what it saw, and when the next one begins or how the mass cancel ended.
+-- listing_end: ends a listing of a mass cancel: what it saw, and when the next one begins or how the mass cancel ended.
 --
 -- Guarantee: only who has the lease writes; a mass cancel that ended takes no more orders, and its batch is complete as soon
 -- as nothing of it waits.

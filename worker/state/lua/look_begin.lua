@@ -1,6 +1,6 @@
--- look: begins a look at a user's book: which jobs are unconfirmed, and who reads for them.
+-- look_begin: begins a look at a user's book: which jobs are unconfirmed, and who reads for them.
 --
--- Guarantee: one look at a user at a time, until it is ended by `looked` or its lease lapses; a lost one is looked for
+-- Guarantee: one look at a user at a time, until it is ended by `look_end` or its lease lapses; a lost one is looked for
 -- again. Every job returned was believed off the book before `now`, so a listing that begins later can tell.
 --
 -- KEYS[1]  the runner's prefix

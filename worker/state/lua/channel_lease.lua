@@ -1,4 +1,4 @@
--- attend: takes, keeps or gives back the private channels of users; each is attended by one worker.
+-- channel_lease: takes, keeps or gives back the private channels of users; each is attended by one worker.
 --
 -- Guarantee: a channel is taken only when nobody attends it, and kept or given back only by who does. A worker that ends
 -- without a word is replaced once its lease lapses. Given twice, it changes nothing more.

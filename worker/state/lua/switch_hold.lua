@@ -1,4 +1,4 @@
--- hold: counts a worker among those that keep a user's dead man's switch armed, and lets one of them hold it.
+-- switch_hold: counts a worker among those that keep a user's dead man's switch armed, and lets one of them hold it.
 --
 -- Guarantee: at most one worker is told `mine` until its lease ends; it keeps the switch by asking again before. What it
 -- notes of the switch is written, of anybody else nothing.

@@ -1,4 +1,4 @@
--- leave: a worker no longer keeps a user's dead man's switch armed; the last one holds it, to disarm it.
+-- switch_leave: a worker no longer keeps a user's dead man's switch armed; the last one holds it, to disarm it.
 --
 -- Guarantee: of the workers that leave, only one after which none was seen for fresh_us is told that it is the last; nobody
 -- else holds the switch before its lease ends. Any other hands over at once. Given twice, it answers the same. What the

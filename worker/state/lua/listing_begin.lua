@@ -1,6 +1,6 @@
--- list: begins a listing for a mass cancel, or goes on with it: given again by its id it renews the lease.
+-- listing_begin: begins a listing for a mass cancel, or goes on with it: given again by its id it renews the lease.
 --
--- Guarantee: one listing of a mass cancel at a time, until it is ended by `listed` or its lease lapses; then another one
+-- Guarantee: one listing of a mass cancel at a time, until it is ended by `listing_end` or its lease lapses; then another one
 -- begins. Whatever a page shows that is asked for later was open at `wall` or after.
 --
 -- KEYS[1]  the runner's prefix

@@ -1,4 +1,4 @@
--- looked: ends a look at a user's book, or asks for one sooner.
+-- look_end: ends a look at a user's book, or asks for one sooner.
 --
 -- Guarantee: a user with unconfirmed jobs is looked at again `after_us` from now at the latest, one without is forgotten.
 --
