@@ -32,7 +32,7 @@ class Reader:
         self._admitted: set[str] = set()
         self._changed = Event()
         self._asking = False
-        self._identity = Identity(store.redis, store.keys, client, users, self._admit)
+        self._identity = Identity(store.scripts, store.keys, client, users, self._admit)
 
     def stop(self, timeout_s: float) -> None:
         """No further question; waits for the answer to the last one."""

@@ -77,7 +77,7 @@ class Runtime:
             blackout_us=timing.blackout_us,
             abandon_s=2 * settings.confirm_deadline_s,
         )
-        self._identity = Identity(store.redis, store.keys, self._client, users, self._admit_user)
+        self._identity = Identity(store.scripts, store.keys, self._client, users, self._admit_user)
         self._stopping = Event()
         book = Book(store.scripts, self._client, timing, self._stopping)
         confirmations = Confirmations(
@@ -124,7 +124,7 @@ class Runtime:
         self._alerts = _alerts(settings, self.name)
         accounts = {account.name: user.uid for user in users.values() for account in user.accounts}
         self._accounts = sorted(accounts)
-        self._watch = Watch(store.redis, store.keys, accounts, worker=self.name)
+        self._watch = Watch(store.scripts, store.keys, accounts, worker=self.name)
         self._switches = {uid: self._switch(user) for uid, user in users.items() if settings.dead_mans_switch_s}
         self._started_at = time.time()
 

@@ -75,7 +75,7 @@ CATALOGUE: Final[tuple[Entry, ...]] = (
         "string",
         "a worker asks the exchange for this key's User ID",
         "2 s",
-        "identity",
+        "lease_take, identity",
     ),
     Entry(
         "batch",
@@ -181,9 +181,16 @@ CATALOGUE: Final[tuple[Entry, ...]] = (
         "witness", "witness:{}", "string", "the worker that attends this user's private channel", "3 s", "channel_lease"
     ),
     Entry("workers", "workers", "hash", "worker → JSON heartbeat", "pruned after 10 s", "waker"),
-    Entry("sweep", "sweep", "string", "µs until which nobody else begins a sweep", "60 s", "repair"),
-    Entry("watch", "watch", "string", "whoever set it looks for conditions this second", "1 s", "watch"),
-    Entry("told", "told:{}", "string", "a condition that people were told of → since when it holds", "60 s", "watch"),
+    Entry("sweep", "sweep", "string", "µs until which nobody else begins a sweep", "60 s", "lease_take"),
+    Entry("watch", "watch", "string", "a worker looks for conditions this second", "1 s", "lease_take"),
+    Entry(
+        "told",
+        "told:{}",
+        "string",
+        "a condition that people were told of → since when",
+        "60 s",
+        "lease_take, watch",
+    ),
     Entry(
         "switch",
         "switch:{}",

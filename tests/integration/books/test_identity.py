@@ -13,6 +13,7 @@ from bulk_cancel.worker.okx.limits import Limits
 from bulk_cancel.worker.simulator.config import DEFAULT_KEY, Config
 from bulk_cancel.worker.simulator.process import Simulator
 from bulk_cancel.worker.state.keys import Keys
+from bulk_cancel.worker.state.scripts import Scripts
 from tests.support.lane_rig import credentials
 
 
@@ -23,7 +24,7 @@ def test_a_clock_that_is_off_is_corrected_before_the_account_is_known(redis_url:
         key, client, admitted = DEFAULT_KEY, OkxClient(timeout_s=2, pool=2), Event()
         account = Credentials("a", key.key, key.secret, key.passphrase, exchange.url, demo=False)
         user = User(key.uid, (account,), exchange.url, Limits(60, 300), 20)
-        identity = Identity(redis, Keys("t"), client, {user.uid: user}, lambda _: admitted.set())
+        identity = Identity(Scripts(redis, "t"), Keys("t"), client, {user.uid: user}, lambda _: admitted.set())
         identity.start()
         assert admitted.wait(10), identity.problems
         identity.stop()
@@ -38,8 +39,12 @@ def test_one_user_under_two_uid_settings_is_refused_across_runners(redis_url: st
     for keys, account in ((Keys("bc"), one), (Keys("zz"), other)):
         redis.hset(keys.of("identity"), fingerprint(account), "1001")
     let_in: list[str] = []
-    first = Identity(redis, Keys("bc"), cast("OkxClient", None), {"desk1": user("desk1", one)}, let_in.append)
-    second = Identity(redis, Keys("zz"), cast("OkxClient", None), {"risk": user("risk", other)}, let_in.append)
+    first = Identity(
+        Scripts(redis, "bc"), Keys("bc"), cast("OkxClient", None), {"desk1": user("desk1", one)}, let_in.append
+    )
+    second = Identity(
+        Scripts(redis, "zz"), Keys("zz"), cast("OkxClient", None), {"risk": user("risk", other)}, let_in.append
+    )
     for identity in (first, second):
         assert [identity._learn(account) for account in identity._unknown()] == [True]
         identity._settle()

@@ -102,7 +102,7 @@ def test_a_worker_that_starts_on_a_full_redis_serves_whom_others_serve(redis: Re
     for worker in ("first", "second"):
         if worker == "second":
             fill(redis)
-        identity = Identity(redis, rig.keys, cast("OkxClient", None), {"u1": rig.user}, let_in.append)
+        identity = Identity(rig.scripts, rig.keys, cast("OkxClient", None), {"u1": rig.user}, let_in.append)
         assert identity._round() == [True]
         assert identity.problems == {}
     assert let_in == ["u1", "u1"]

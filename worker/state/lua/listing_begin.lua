@@ -18,9 +18,7 @@ if redis.call('HGET', key, 'state') ~= 'running' then
   redis.call('ZREM', K.masses(), input.mass)
   return cjson.encode(mine)
 end
-local other = holder(K.listing(input.mass), input.lease_us / 1000)
-if other and other ~= input.listing then return cjson.encode(mine) end
-redis.call('SET', K.listing(input.mass), input.listing, 'PX', text(input.lease_us / 1000))
+if not lease_take(K.listing(input.mass), input.listing, input.lease_us / 1000) then return cjson.encode(mine) end
 redis.call('ZADD', K.masses(), text(now + input.lease_us), input.mass)
 
 local fields, read = {}, redis.call('HGETALL', key)

@@ -9,7 +9,7 @@
 despite_full_memory()
 local input = cjson.decode(ARGV[1])
 local uid, now = input.uid, clock()
-if input.look ~= '' and redis.call('GET', K.looking(uid)) == input.look then redis.call('DEL', K.looking(uid)) end
+lease_end(K.looking(uid), input.look)
 local left = redis.call('ZCARD', K.unconfirmed(uid))
 if left == 0 then redis.call('ZREM', K.looks(), uid)
 else look_at(uid, now + input.after_us, input.look ~= '') end

@@ -15,8 +15,8 @@ redis.call('ZREM', others, input.worker)
 redis.call('ZREMRANGEBYSCORE', others, '-inf', text(now - input.fresh_us))
 local last = redis.call('ZCARD', others) == 0
 local holds = redis.call('HGET', key, 'holder') == input.worker
-if last then redis.call('HSET', key, 'holder', input.worker, 'until', text(now + input.lease_us))
-elseif holds then redis.call('HSET', key, 'until', '0') end
+if last then lease_write(key, input.worker, now + input.lease_us)
+elseif holds then lease_write(key, input.worker, 0) end
 if last or holds then
   for field, value in pairs(input.note) do redis.call('HSET', key, field, value) end
 end
