@@ -24,6 +24,7 @@ from bulk_cancel.worker.state.directory import Directory
 from bulk_cancel.worker.state.keys import Keys
 from bulk_cancel.worker.state.lanes import Lanes
 from bulk_cancel.worker.state.refused import Refusals
+from bulk_cancel.worker.state.scopes import exchange_scope
 from bulk_cancel.worker.state.scripts import Scripts, source
 from bulk_cancel.worker.state.store import Store
 from bulk_cancel.worker.state.window import Timing
@@ -69,6 +70,7 @@ class LaneRig:
         self.redis = redis
         self.keys = Keys("t")
         self.user = User("u1", tuple(map(credentials, accounts)), "http://127.0.0.1:1", limits, batch_size)
+        self.exchange_scope = exchange_scope(self.user.base_url)
         self.scripts = Scripts(redis, "t", text_of=settable)
         self.us = START_US
         self.restart_redis("a1")

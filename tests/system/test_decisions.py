@@ -4,9 +4,10 @@ import signal
 from collections import Counter
 
 from bulk_cancel.tasks.messages import parse_cancel_orders
-from bulk_cancel.worker.operators.decisions import Asked, Decisions, Vain
+from bulk_cancel.worker.operators.decisions import Asked, Decisions
 from bulk_cancel.worker.operators.status import read_snapshot
 from bulk_cancel.worker.simulator.log import CANCELS
+from bulk_cancel.worker.state.statuses import Again
 from tests.support.rig import Rig, orders
 
 UID, INSTRUMENT = "1001", "BTC-USDT-SWAP"
@@ -46,7 +47,7 @@ def test_paused_in_the_middle_withdrawn_and_retried() -> None:
         done = decisions.withdraw("b", ASKED)
         assert done.withdrawn > 0
         assert rig.done("b").counts["withdrawn"] == done.withdrawn
-        assert decisions.retry("b", ASKED, statuses=[Vain.WITHDRAWN]).opened == done.withdrawn
+        assert decisions.retry("b", ASKED, statuses=[Again.WITHDRAWN]).opened == done.withdrawn
         rig.wait_for(lambda: held(rig))
         assert cancels(rig) == before
         decisions.resume("desk1", ASKED)

@@ -8,9 +8,10 @@ from typing import Any, Final, cast
 from redis import Redis
 
 from bulk_cancel.worker.okx.codes import Verdict, lookup
-from bulk_cancel.worker.state.ids import account_scope, user_scope
 from bulk_cancel.worker.state.jobs import read_jobs
 from bulk_cancel.worker.state.keys import Keys
+from bulk_cancel.worker.state.scopes import ScopeKind, account_scope, parse_scope, user_scope
+from bulk_cancel.worker.state.statuses import row_ended
 from bulk_cancel.worker.state.times import time_of
 
 URGENT_TOO_OLD_S: Final = 5.0
@@ -54,7 +55,8 @@ class GivenUp:
 def by_credentials(scope: str, reason: str) -> bool:
     """Whether this rest is of an account whose credentials are refused; `reason` begins with the exchange's code."""
     code = reason.partition(" ")[0]
-    return scope.startswith(account_scope("")) and (not code.isdigit() or lookup(code).verdict is Verdict.CREDENTIALS)
+    of_account = parse_scope(scope)[0] == ScopeKind.ACCOUNT
+    return of_account and (not code.isdigit() or lookup(code).verdict is Verdict.CREDENTIALS)
 
 
 def oldest_urgent(redis: Redis, keys: Keys) -> Urgent | None:
@@ -97,7 +99,7 @@ def _asked(
     return [
         (*each, int(row.split(" ")[1]) / 1e6)
         for each, row, urgent in zip(wanted, read, read, strict=True)
-        if urgent == "1" and row and not row.startswith("{")
+        if urgent == "1" and row and not row_ended(row)
     ]
 
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
-from redis import Redis
+import structlog
 from redis.exceptions import RedisError
 
 from bulk_cancel.worker.alerts.alerts import Condition, alert
@@ -16,9 +16,13 @@ from bulk_cancel.worker.alerts.conditions import URGENT_TOO_OLD_S, oldest_urgent
 from bulk_cancel.worker.state.keys import Keys
 from bulk_cancel.worker.state.lease import take_lease
 from bulk_cancel.worker.state.loop import Loop
-from bulk_cancel.worker.state.scripts import TRANSIENT
+from bulk_cancel.worker.state.scripts import TRANSIENT, Scripts
+
+log = structlog.get_logger(__name__)
 
 ROUND_S: Final = 1.0
+LEASE_S: Final = 0.95
+"""A little less than a round: whoever looked in this one may be the first to ask in the next."""
 LOST_AFTER_S: Final = 2.0
 ASKED_EVERY_S: Final = 0.25
 """While Redis is away."""
@@ -30,9 +34,10 @@ TOLD_S: Final = 60
 class Watch(Loop):
     """Looks until stopped; `accounts` (name → uid) are those that may be paused."""
 
-    def __init__(self, redis: Redis, keys: Keys, accounts: Mapping[str, str], *, worker: str) -> None:
+    def __init__(self, scripts: Scripts, keys: Keys, accounts: Mapping[str, str], *, worker: str) -> None:
         super().__init__("watch", pause_s=ROUND_S)
-        self._redis = redis
+        self._redis = scripts.redis
+        self._scripts = scripts
         self._keys = keys
         self._accounts = accounts
         self._worker = worker
@@ -53,7 +58,7 @@ class Watch(Loop):
         return ASKED_EVERY_S
 
     def _notice(self) -> None:
-        if not take_lease(self._redis, self._keys.of("watch"), for_ms=950):
+        if not take_lease(self._scripts, "watch", for_s=LEASE_S):
             return
         self._tell_of_pauses()
         self._tell_of_late_work()
@@ -87,7 +92,7 @@ class Watch(Loop):
         urgent = oldest_urgent(self._redis, self._keys)
         if urgent is None or urgent.waits_s <= URGENT_TOO_OLD_S:
             return
-        if take_lease(self._redis, self._keys.of("told", Condition.OLDEST_URGENT), for_ms=TOLD_S * 1000):
+        if take_lease(self._scripts, "told", Condition.OLDEST_URGENT, for_s=TOLD_S):
             facts = {"oldest_urgent_s": round(urgent.waits_s, 1), "order": urgent.order, "account": urgent.account}
             facts |= {"lane": urgent.lane, "batches": (urgent.batch,)}
             alert(Condition.OLDEST_URGENT, "", facts, level=logging.WARNING)

@@ -119,7 +119,7 @@ class Book:
         }
         while True:
             asked_at = time.monotonic()
-            wait_us = self._scripts.run("take", argument)["wait"]
+            wait_us = self._scripts.run("slot_take", argument)["wait"]
             if not wait_us and not self._stopping.is_set():
                 return asked_at
             if self._stopping.wait(wait_us / 1e6):
@@ -129,7 +129,7 @@ class Book:
         """A slot that cannot be settled ends by itself, only later."""
         argument = {"meter": meter, "call": slot, "slots": came, "window_us": self._timing.window_us}
         try:
-            self._scripts.run("settle", argument)
+            self._scripts.run("slot_settle", argument)
         except RedisError as error:
             log.warning("slot_not_settled", meter=meter, error=str(error))
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import structlog
-from redis import Redis
 from redis.exceptions import RedisError
 
 from bulk_cancel.worker.config.gate import Gate
@@ -22,13 +21,14 @@ from bulk_cancel.worker.okx.errors import ClockSkew, ExchangeError, NotAuthorise
 from bulk_cancel.worker.state.keys import Keys
 from bulk_cancel.worker.state.lease import take_lease
 from bulk_cancel.worker.state.loop import Loop
+from bulk_cancel.worker.state.scripts import Scripts
 
 log = structlog.get_logger(__name__)
 
-ASK_EVERY_MS: Final = 2_000
+ASK_EVERY_S: Final = 2
 """`account/config` allows 5 requests in 2 s per User ID; all workers together ask once in 2 s for an account."""
 
-REFUSED_MS: Final = 30_000
+REFUSED_S: Final = 30
 """Credentials that were refused are tried again this much later, by one worker of all."""
 
 REGISTERED_S: Final = 30
@@ -85,13 +85,14 @@ class Identity(Loop):
 
     def __init__(
         self,
-        redis: Redis,
+        scripts: Scripts,
         keys: Keys,
         client: OkxClient,
         gate: Gate,
     ) -> None:
         super().__init__("identity", pause_s=PAUSE_S)
-        self._redis = redis
+        self._redis = scripts.redis
+        self._scripts = scripts
         self._keys = keys
         self._client = client
         self._gate = gate
@@ -132,18 +133,17 @@ class Identity(Loop):
         known = self._redis.hget(key, field)
         if known:
             return str(known)
-        asking = self._keys.of("asking", field)
-        if not take_lease(self._redis, asking, for_ms=ASK_EVERY_MS, longest_ms=REFUSED_MS):
+        if not take_lease(self._scripts, "asking", field, for_s=ASK_EVERY_S, longest_s=REFUSED_S):
             return None
-        uid = self._ask(account, asking)
+        uid = self._ask(account, field)
         self._redis.hset(key, field, uid)
         return uid
 
-    def _ask(self, account: Credentials, asking: str) -> str:
+    def _ask(self, account: Credentials, field: str) -> str:
         try:
             return self._config(account).uid
         except NotAuthorised:
-            self._redis.set(asking, "1", px=REFUSED_MS)
+            self._redis.set(self._keys.of("asking", field), "1", ex=REFUSED_S)  # the lease, for longer
             raise
 
     def _config(self, account: Credentials) -> AccountConfig:

@@ -31,7 +31,7 @@ class Reader:
         self._accounts = store.settings.accounts
         self._gate = Gate(users)
         self._asking = False
-        self._identity = Identity(store.redis, store.keys, client, self._gate)
+        self._identity = Identity(store.scripts, store.keys, client, self._gate)
 
     def stop(self, timeout_s: float) -> None:
         """No further question; waits for the answer to the last one."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from bulk_cancel.worker.books.mass.masses import Masses
-from bulk_cancel.worker.books.mass.report import OFF_THE_BOOK, MassReport, make_report, report_json
+from bulk_cancel.worker.books.mass.report import MassReport, make_report, report_json
 from bulk_cancel.worker.books.mass.state import Mass
 from bulk_cancel.worker.cli.errors import exit_of
 from bulk_cancel.worker.cli.screen.live import watch
@@ -14,6 +14,8 @@ from bulk_cancel.worker.cli.screen.mass import report_parts
 from bulk_cancel.worker.cli.screen.output import as_text
 from bulk_cancel.worker.cli.screen.render import rest_line
 from bulk_cancel.worker.state.rests import read_clock, read_rests
+from bulk_cancel.worker.state.scopes import account_scope
+from bulk_cancel.worker.state.statuses import OFF_THE_BOOK
 from bulk_cancel.worker.state.store import Store
 
 REFRESH_S: Final = 1.0
@@ -23,7 +25,8 @@ def held_words(store: Store, masses: Sequence[Mass]) -> str:
     """What is paused, or rests for its credentials: a mass cancel finds orders there and cancels none."""
     names = {mass.account for mass in masses}
     rests = read_rests(store, read_clock(store.redis, store.keys), store.directory.all(), [])
-    held = (rest for rest in rests if names & {*rest.accounts, rest.scope.removeprefix("account:")})
+    scopes = set(map(account_scope, names))
+    held = (rest for rest in rests if rest.scope in scopes or names & {*rest.accounts})
     return "".join(as_text(rest_line(rest)) for rest in held)
 
 

@@ -23,11 +23,6 @@ class User:
     ws_url: str | None = None
     """The private channel's address; None: there is to be no channel."""
 
-    @property
-    def exchange(self) -> str:
-        """The scope of the exchange's address."""
-        return f"exchange:{self.base_url}"
-
 
 def users_of(settings: Settings) -> dict[str, User]:
     """The users that the configured accounts belong to, by uid."""

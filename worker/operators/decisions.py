@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any, Final
 
 from redis.exceptions import ResponseError
@@ -22,6 +21,7 @@ from bulk_cancel.worker.state.batches import BatchState, UnknownBatchError
 from bulk_cancel.worker.state.chunks import parts
 from bulk_cancel.worker.state.ids import JobId
 from bulk_cancel.worker.state.redis_errors import is_full
+from bulk_cancel.worker.state.statuses import DEAD, Again, row_ended
 from bulk_cancel.worker.state.store import Store
 from bulk_cancel.worker.state.times import time_of
 
@@ -29,15 +29,8 @@ CHUNK: Final = 250
 """Orders per run of `withdraw` or `retry`: some ten milliseconds of Redis."""
 
 
-class Vain(StrEnum):
-    """Outcomes after which an order can go again."""
-
-    REJECTED = "rejected"
-    EXHAUSTED = "exhausted"
-    WITHDRAWN = "withdrawn"
-
-
-IN_VAIN: Final = (Vain.REJECTED, Vain.EXHAUSTED)
+RETRIED: Final = tuple(map(Again, DEAD))
+"""What goes again unless an operator says otherwise: not what an operator withdrew."""
 
 
 class UnsealedBatchError(BulkCancelError):
@@ -135,7 +128,7 @@ class Decisions:
         if self._batches.state(batch_id).mass:
             call_off(self._scripts, batch_id, by=asked.by, reason=asked.reason)
         rows = self._rows(batch_id)
-        waiting = [job for job, row in rows.items() if not row.startswith("{")]
+        waiting = [job for job, row in rows.items() if not row_ended(row)]
         replies = self._in_steps("withdraw", asked, waiting, batch=batch_id)
         count = _sums(replies)
         ended = len(rows) - len(waiting) + count["ended"]
@@ -146,7 +139,7 @@ class Decisions:
         batch_id: str,
         asked: Asked,
         *,
-        statuses: Sequence[Vain] = IN_VAIN,
+        statuses: Sequence[Again] = RETRIED,
         deadline_s: int | None = None,
     ) -> Retried:
         """Lets the orders that ended in one of `statuses` go again, for `deadline_s` or as long as the batch had.
@@ -156,10 +149,10 @@ class Decisions:
         state = self._batches.state(batch_id)
         if not state.sealed:
             raise UnsealedBatchError(state)
-        vain = _in_vain(self._rows(batch_id), statuses)
+        again = _ended_as(self._rows(batch_id), statuses)
         seconds = deadline_s or self._deadline_of(batch_id)
         try:
-            replies = self._in_steps("retry", asked, vain, batch=batch_id, statuses=list(statuses), deadline_s=seconds)
+            replies = self._in_steps("retry", asked, again, batch=batch_id, statuses=list(statuses), deadline_s=seconds)
         except ResponseError as error:
             raise _told(error, batch_id) from error
         if any(reply["status"] == "unknown" for reply in replies):
@@ -199,9 +192,9 @@ class Decisions:
         return self._scripts.run(verb, {**own, "retention_s": self._retention_s, **fields})
 
 
-def _in_vain(rows: Mapping[str, str], statuses: Sequence[Vain]) -> list[str]:
+def _ended_as(rows: Mapping[str, str], statuses: Sequence[Again]) -> list[str]:
     """The jobs whose rows ended in one of `statuses`, in the order in which they were handed in."""
-    ended = ((job, json.loads(row)) for job, row in rows.items() if row.startswith("{"))
+    ended = ((job, json.loads(row)) for job, row in rows.items() if row_ended(row))
     places = {job: row["n"] for job, row in ended if row["status"] in statuses}
     return sorted(places, key=lambda job: int(places[job]))
 

@@ -19,6 +19,7 @@ from bulk_cancel.worker.state.chunks import parts
 from bulk_cancel.worker.state.fleet import Worker, read_workers
 from bulk_cancel.worker.state.ids import uid_of
 from bulk_cancel.worker.state.rests import Clock, Rest, read_clock, read_rests
+from bulk_cancel.worker.state.scopes import lane_scope, user_scope
 from bulk_cancel.worker.state.store import Store
 from bulk_cancel.worker.state.switches import Switch, read_switches
 from bulk_cancel.worker.state.times import time_of
@@ -140,7 +141,7 @@ def _lanes(
         read = iter(pipe.execute())
     for name, *figures, raw in zip(names, read, read, read, read, read, read, strict=True):
         limit = limits.get(uid_of(name), _own_limits(store.settings))
-        own = rests.get(f"user:{uid_of(name)}") or rests.get(f"lane:{name}")
+        own = rests.get(user_scope(uid_of(name))) or rests.get(lane_scope(name))
         rest = own or _held(raw, clock, rests) or _unserved(name, limits, clock)
         yield _lane(name, figures, raw, limit, rest)
 
@@ -187,7 +188,7 @@ def _unserved(name: str, served: Mapping[str, Limits], clock: Clock) -> Rest | N
     if uid in served:
         return None
     return Rest(
-        f"user:{uid}", f"no account has UID {uid}; set it back until this is done", clock.at(clock.now), probing=False
+        user_scope(uid), f"no account has UID {uid}; set it back until this is done", clock.at(clock.now), probing=False
     )
 
 

@@ -9,6 +9,7 @@ from bulk_cancel.worker.operators.audit import Audit, Decision
 from bulk_cancel.worker.state.batches import Batches, BatchState, UnknownBatchError
 from bulk_cancel.worker.state.ids import JobId
 from bulk_cancel.worker.state.keys import Keys
+from bulk_cancel.worker.state.scopes import lane_scope, user_scope
 from bulk_cancel.worker.state.times import time_of
 
 
@@ -44,7 +45,7 @@ class _Reach:
         """`user:<uid>` and `lane:<lane>` of every order."""
         jobs = (JobId.parse(str(job)) for job, _ in self._redis.hscan_iter(self._rows, count=1000))
         places = {(job.uid, job.lane) for job in jobs}
-        return frozenset({scope for uid, lane in places for scope in (f"user:{uid}", f"lane:{lane}")})
+        return frozenset({scope for uid, lane in places for scope in (user_scope(uid), lane_scope(lane))})
 
 
 def _decisions(audit: Audit, state: BatchState, reach: _Reach) -> Iterator[Decision]:

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from bulk_cancel.tasks.errors import BulkCancelError
-from bulk_cancel.worker.state.ids import account_scope, lane_of, uid_of
+from bulk_cancel.worker.state.ids import lane_of, uid_of
+from bulk_cancel.worker.state.scopes import account_scope, lane_scope, user_scope
 from bulk_cancel.worker.state.store import Store
 
 LANES_NAMED: Final = 8
@@ -47,18 +48,18 @@ class Targets:
 
     def _account(self, name: str) -> Target:
         name = name.lower()
-        if self._is_paused(f"user:{name}"):  # its accounts may have left the settings since
+        if self._is_paused(user_scope(name)):  # its accounts may have left the settings since
             return self._user(name, name)
         return self._user(name, self._directory.find(name).uid)
 
     def _user(self, name: str, uid: str) -> Target:
         accounts = self._accounts_of(uid)
-        scope = f"user:{uid}"
+        scope = user_scope(uid)
         return Target(name, scope, (scope, *map(account_scope, accounts)), name, accounts)
 
     def _lane(self, name: str) -> Target:
         lane = self._canonical(name)
-        scope = f"lane:{lane}"
+        scope = lane_scope(lane)
         if self._redis.zscore(self._keys.of("lanes"), lane) is None and not self._is_paused(scope):
             raise UnknownLaneError(name, self._lanes_like(lane))
         return Target(lane, scope, (scope,), "", self._accounts_of(uid_of(lane)))

@@ -13,7 +13,8 @@ from bulk_cancel.worker.okx.orders import OrderRef
 from bulk_cancel.worker.okx.verdicts import Judgement, exchange_ids, judge
 from bulk_cancel.worker.sending.retry import EXCHANGE_BASE_S, EXCHANGE_CAP_S, Finish, Policy, decide, rest_for
 from bulk_cancel.worker.state.claims import Act, Call, Claim, Decided, Job, RestFor, Result, Slots
-from bulk_cancel.worker.state.ids import account_scope
+from bulk_cancel.worker.state.scopes import account_scope, exchange_scope, lane_scope
+from bulk_cancel.worker.state.statuses import Status
 
 _encode: Final = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -150,9 +151,9 @@ def _scoped(judged: Judgement, *, probe: bool, served: bool) -> Judgement:
 
 def _may_be_off(decision: Finish, judged: Judgement) -> bool:
     """Whether the book may show this order gone; the last attempt's fate may be unknown, and it may have worked."""
-    if decision.status == "exhausted":
+    if decision.status is Status.EXHAUSTED:
         return judged.verdict is Verdict.AMBIGUOUS
-    return decision.status in ("accepted", "gone")
+    return decision.status in (Status.ACCEPTED, Status.GONE)
 
 
 def _scope(claim: Claim, call: Call, scope: Scope) -> str:
@@ -160,9 +161,9 @@ def _scope(claim: Claim, call: Call, scope: Scope) -> str:
         case Scope.ACCOUNT:
             return account_scope(call.account.name)
         case Scope.EXCHANGE:
-            return claim.user.exchange
+            return exchange_scope(claim.user.base_url)
         case _:
-            return f"lane:{claim.lane}"
+            return lane_scope(claim.lane)
 
 
 def _slots(outcome: Answer | ExchangeError) -> Slots:
@@ -184,7 +185,8 @@ def _strike(claim: Claim, judgements: Sequence[Judgement]) -> RestFor | None:
     """Enough calls in a row of which the exchange says nothing rest its address; a failed probe rests it at once."""
     if claim.probes or not _silent(judgements):
         return None
-    return RestFor(claim.user.exchange, EXCHANGE_BASE_S, EXCHANGE_CAP_S, f"no answer: {_reason(judgements[0])}")
+    scope, why = exchange_scope(claim.user.base_url), f"no answer: {_reason(judgements[0])}"
+    return RestFor(scope, EXCHANGE_BASE_S, EXCHANGE_CAP_S, why)
 
 
 def _reason(judged: Judgement) -> str:

@@ -10,10 +10,10 @@ from bulk_cancel.worker.alerts.conditions import by_credentials
 from bulk_cancel.worker.alerts.exhausted import alert_may_be_live, order_facts
 from bulk_cancel.worker.okx.codes import Verdict
 from bulk_cancel.worker.state.claims import Claim, Decided, Done, Recorded
+from bulk_cancel.worker.state.statuses import DEAD, Status
 
 log = structlog.get_logger(__name__)
 
-_DEAD: Final = ("rejected", "exhausted")
 _NEED_US: Final = (Verdict.BUG, Verdict.UNKNOWN)
 
 REFUSED: Final = "somebody else uses this meter, or our model of it is wrong"
@@ -36,7 +36,7 @@ def log_call(done: Done, recorded: Recorded | None) -> None:
     if recorded is None:
         return  # nothing of it holds; the sender has said so
     for decided in result.decided:
-        if decided.status in _DEAD and decided.act == "finish":
+        if decided.status in DEAD and decided.act == "finish":
             _dead(claim, decided)
         if decided.act == "retry" and decided.verdict is Verdict.UNKNOWN and not decided.whole:
             for about in _about(claim, decided):
@@ -58,7 +58,7 @@ def log_lost(claim: Claim) -> None:
 
 def _dead(claim: Claim, decided: Decided) -> None:
     for about in _about(claim, decided):
-        if decided.status == "exhausted":
+        if decided.status == Status.EXHAUSTED:
             alert_may_be_live(about)
         else:
             log.error("order_rejected", **about, needs_us=decided.verdict in _NEED_US)

@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from bulk_cancel.worker.okx.codes import Scope, Verdict
 from bulk_cancel.worker.okx.verdicts import Judgement
-
-Status = Literal["accepted", "gone", "rejected", "exhausted"]
+from bulk_cancel.worker.state.statuses import Status
 
 # the exchange's window: after it no slot of before can count against us
 _WINDOW_S = 2.0
@@ -37,10 +36,10 @@ class Finish:
 
 
 _ENDS: Final = {
-    Verdict.ACCEPTED: Finish("accepted"),
-    Verdict.GONE: Finish("gone"),
-    Verdict.REJECTED: Finish("rejected"),
-    Verdict.BUG: Finish("rejected"),
+    Verdict.ACCEPTED: Finish(Status.ACCEPTED),
+    Verdict.GONE: Finish(Status.GONE),
+    Verdict.REJECTED: Finish(Status.REJECTED),
+    Verdict.BUG: Finish(Status.REJECTED),
 }
 
 
@@ -72,11 +71,11 @@ def decide(
     if ends := _ENDS.get(judgement.verdict):
         return ends
     if left_s <= 0:
-        return Finish("exhausted")
+        return Finish(Status.EXHAUSTED)
     if judgement.scope is not Scope.ORDER:
         return Retry(0.0, counts=False)
     if attempts >= policy.max_attempts:
-        return Finish("exhausted")
+        return Finish(Status.EXHAUSTED)
     return Retry(min(left_s, _delay_s(judgement, attempts, policy, rand)), counts=True)
 
 

@@ -69,7 +69,7 @@ class DeadMansSwitch(Loop):
     def round(self) -> None:
         """The exchange is told before anything is noted: whatever becomes of a note, the switch is refreshed."""
         asked_at = time.monotonic()
-        held = self._scripts.run("hold", self._me(LEASE_S))
+        held = self._scripts.run("switch_hold", self._me(LEASE_S))
         if not held["mine"]:
             self._problem = ""
             return
@@ -77,7 +77,7 @@ class DeadMansSwitch(Loop):
         if held["now"] - held["refreshed"] >= self._every_s * 1e6:
             note |= self._refresh(held["now"], write_by=asked_at + LEASE_S)
         if note:
-            self._scripts.run("hold", self._me(LEASE_S, note))
+            self._scripts.run("switch_hold", self._me(LEASE_S, note))
 
     def _refresh(self, now_us: int, *, write_by: float) -> dict[str, int]:
         """Tells the exchange; returns what is to be noted, nothing if it failed."""
@@ -92,7 +92,7 @@ class DeadMansSwitch(Loop):
 
     def _leave(self) -> None:
         fresh = {"fresh_us": round(FRESH_S * 1e6)}
-        if not self._scripts.run("leave", self._me(DISARM_S) | fresh)["last"]:
+        if not self._scripts.run("switch_leave", self._me(DISARM_S) | fresh)["last"]:
             return
         for _ in range(_DISARMS):
             time.sleep(ROUND_S)  # since the last refresh, whoever made it
@@ -101,7 +101,7 @@ class DeadMansSwitch(Loop):
             except ExchangeError as error:
                 self._failed(f"not disarmed: {type(error).__name__}: {error}")
             else:
-                self._scripts.run("leave", self._me(0, {"armed_until": 0}) | fresh)
+                self._scripts.run("switch_leave", self._me(0, {"armed_until": 0}) | fresh)
                 log.info("switch_disarmed", uid=self._user.uid)
                 return
 

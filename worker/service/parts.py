@@ -155,7 +155,7 @@ def switches_of(base: Base) -> DeadMansSwitches:
 
 def watch_of(base: Base) -> Watch:
     """Notices what no call tells."""
-    return Watch(base.store.redis, base.store.keys, base.accounts, worker=base.name)
+    return Watch(base.store.scripts, base.store.keys, base.accounts, worker=base.name)
 
 
 def alerts_of(base: Base) -> Alerts | None:

@@ -34,7 +34,7 @@ class Runtime:
         self._canceller = parts.canceller_of(base, book)
         self._pushes = Pushes(confirmations)
         self._witness = parts.witness_of(base, self._pushes)
-        self._identity = Identity(base.store.redis, base.store.keys, base.client, base.gate)
+        self._identity = Identity(base.store.scripts, base.store.keys, base.client, base.gate)
         self._switches = parts.switches_of(base)
         self._alerts, self._watch = parts.alerts_of(base), parts.watch_of(base)
         board = parts.board_of(base)

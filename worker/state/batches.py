@@ -15,10 +15,8 @@ from bulk_cancel.worker.state.chunks import parts
 from bulk_cancel.worker.state.ids import JobId
 from bulk_cancel.worker.state.jobs import read_jobs
 from bulk_cancel.worker.state.keys import Keys
+from bulk_cancel.worker.state.statuses import DEAD, Status, row_ended
 from bulk_cancel.worker.state.times import time_of
-
-DEAD: Final = ("rejected", "exhausted")
-"""Outcomes after which the order may still be live."""
 
 _READ: Final = 500
 
@@ -109,7 +107,7 @@ class Batches:
         """Every order of the batch, in the order in which it was handed in."""
         state = self.state(batch_id)
         raw = dict(self._redis.hscan_iter(self._keys.of("rows", batch_id), count=1000))
-        jobs = dict(read_jobs(self._redis, self._keys, [job for job, row in raw.items() if not row.startswith("{")]))
+        jobs = dict(read_jobs(self._redis, self._keys, [job for job, row in raw.items() if not row_ended(row)]))
         live = {job: fields for job, fields in jobs.items() if "place" in fields}
         raw |= self._ended_since(batch_id, [job for job in jobs if job not in live])
         rows = (_row(state, job, text, live.get(job)) for job, text in raw.items())
@@ -170,7 +168,7 @@ def _state(batch_id: str, raw: Mapping[str, str]) -> BatchState:
 
 
 def _row(state: BatchState, job: str, text: str, live: Mapping[str, Any] | None) -> Row:
-    if not text.startswith("{"):
+    if not row_ended(text):
         return _waiting_row(state, job, text, live or {})
     ended = json.loads(text)
     return _build_row(
@@ -199,7 +197,7 @@ def _waiting_row(state: BatchState, job: str, text: str, live: Mapping[str, Any]
         state,
         job,
         client,
-        status=live.get("state") or "queued",
+        status=live.get("state") or Status.QUEUED,
         sCode=last.get("sCode"),
         sMsg=last.get("sMsg"),
         attempts=int(live.get("attempts") or 0),

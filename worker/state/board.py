@@ -1,7 +1,7 @@
 """Which lanes are due? The waker's view of the board, and the upkeep that keeps its promises about once a second."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -12,7 +12,9 @@ from bulk_cancel.worker.state.claims import Exhausted
 from bulk_cancel.worker.state.ids import JobId, lane_of
 from bulk_cancel.worker.state.keys import Keys
 from bulk_cancel.worker.state.lanes import exhausted_in
+from bulk_cancel.worker.state.lease import take_lease
 from bulk_cancel.worker.state.scripts import Scripts
+from bulk_cancel.worker.state.statuses import row_ended
 
 BOOKS_PER_ROUND: Final = 100
 POSTPONE_US: Final = 1_000_000
@@ -21,7 +23,9 @@ POSTPONE_US: Final = 1_000_000
 IDLE_US: Final = 86_400_000_000
 SWEPT: Final = 1000
 EXPIRED: Final = 200
-SWEEP_LEASE_US: Final = 950_000
+SWEEP_LEASE_S: Final = 0.95
+"""A little less than the second between two sweeps: whoever swept may be the first to ask again."""
+
 QUIET_US: Final = 5_000_000
 """A batch past its deadline of which nothing could end (it waits for the book) is read again after this."""
 
@@ -91,7 +95,7 @@ class Board:
 
     def may_sweep(self) -> bool:
         """True for one worker of the runner each second."""
-        return self._put_back((), lease_us=SWEEP_LEASE_US)
+        return take_lease(self._scripts, "sweep", for_s=SWEEP_LEASE_S)
 
     def sweep(self) -> list[Exhausted]:
         """Ends what is past its deadline, puts lost lanes back; returns the jobs that it ended."""
@@ -101,10 +105,7 @@ class Board:
     def _repair(self) -> None:
         lanes: list[str] = [lane for lane, _ in self._redis.zscan_iter(self._keys.of("lanes"), count=SWEPT)]
         for part in parts(lanes, SWEPT):
-            self._put_back(part, lease_us=0)
-
-    def _put_back(self, lanes: Sequence[str], *, lease_us: int) -> bool:
-        return bool(self._scripts.run("repair", {"lanes": lanes, "idle_us": IDLE_US, "lease_us": lease_us})["mine"])
+            self._scripts.run("repair", {"lanes": part, "idle_us": IDLE_US})
 
     def _overdue(self) -> list[str]:
         now = str(self._redis.hget(self._keys.of("clock"), "last") or 0)
@@ -127,7 +128,7 @@ class Board:
         """The batch's waiting jobs with their lanes, in parts; at least one, so that it is looked at again."""
         part: list[dict[str, str]] = []
         for job, row in self._redis.hscan_iter(self._keys.of("rows", batch), count=SWEPT):
-            if not row.startswith("{"):
+            if not row_ended(row):
                 part.append(_place(job))
             if len(part) == EXPIRED:
                 yield part

@@ -1,4 +1,4 @@
-"""Ids in Redis: of jobs, lanes and scopes."""
+"""Ids in Redis: of jobs and lanes."""
 
 from typing import NamedTuple, Self
 
@@ -50,13 +50,3 @@ def lane_of(uid: str, inst_id: str) -> str:
 def uid_of(lane: str) -> str:
     """The User ID to whom a lane belongs."""
     return lane.partition("/")[0]
-
-
-def account_scope(name: str) -> str:
-    """The scope of one account's credentials."""
-    return f"account:{name}"
-
-
-def user_scope(uid: str) -> str:
-    """The scope of all that one User ID sends; only an operator lets it rest."""
-    return f"user:{uid}"

@@ -10,7 +10,8 @@ from typing import Any, Final
 from bulk_cancel.worker.config.users import User
 from bulk_cancel.worker.okx.credentials import Credentials
 from bulk_cancel.worker.state.claims import Call, Claim, Decided, Done, Exhausted, Job, Recorded, RestFor
-from bulk_cancel.worker.state.ids import account_scope, order_of
+from bulk_cancel.worker.state.ids import order_of
+from bulk_cancel.worker.state.scopes import account_scope, exchange_scope
 from bulk_cancel.worker.state.scripts import Scripts
 from bulk_cancel.worker.state.window import Timing
 
@@ -46,7 +47,7 @@ class Lanes:
             "lane": lane,
             "claim": claim_id,
             "permits": permits,
-            "exchange": user.exchange,
+            "exchange": exchange_scope(user.base_url),
             "accounts": [account_scope(account.name) for account in user.accounts],
             "hold_us": self._timing.hold_us,
             "open_us": self._timing.open_us,
@@ -101,7 +102,7 @@ def _done(done: Done) -> dict[str, object]:
         "elapsed_us": round(result.elapsed_s * 1e6),
         "refused": result.refused,
         "answered": result.answered,
-        "exchange": claim.user.exchange,
+        "exchange": exchange_scope(claim.user.base_url),
         "rests": _rests(result.rests),
         "mended": result.mended,
         "decided": list(_decided(result.decided)),

@@ -1,16 +1,22 @@
-"""Which of all workers does it this time? Whoever takes the lease: a key that ends by itself."""
+"""Leases that let one worker of all do a thing this time: typed Python over `lease_take`."""
 
-from redis import Redis
+from typing import Literal
+
+from bulk_cancel.worker.state.scripts import Scripts
+
+Lease = Literal["asking", "sweep", "told", "watch"]
 
 
-def take_lease(redis: Redis, key: str, *, for_ms: int, longest_ms: int = 0) -> bool:
-    """True for one of all that ask, until `for_ms` are over; raises redis-py's errors.
+def take_lease(scripts: Scripts, lease: Lease, of: str = "", *, for_s: float, longest_s: float = 0.0) -> bool:
+    """True for one of all that ask, until `for_s` are over; `of`: which of its kind. Raises redis-py's errors.
 
-    Redis ends a key by its wall clock: after a step back a lease lasts as much longer, with nobody left to end it. One
-    that would last longer than `for_ms` (`longest_ms`, if others take it for longer) is taken over; two workers that do
-    so at once both get it.
+    Redis ends most of them by its wall clock, which may be put back: one that would last longer than `for_s`
+    (`longest_s`, if others take it for longer) is taken over. A call without a reply is not made again: it may have
+    taken the lease, which is then refused; and who watches Redis must not wait longer than one call takes to fail.
     """
-    if redis.set(key, "1", nx=True, px=for_ms):
-        return True
-    outlasts = redis.pttl(key) > max(for_ms, longest_ms)
-    return outlasts and bool(redis.set(key, "1", px=for_ms))
+    argument = {"lease": lease, "of": of, "lease_us": _us(for_s), "longest_us": _us(max(for_s, longest_s))}
+    return bool(scripts.run_once("lease_take", argument)["mine"])
+
+
+def _us(seconds: float) -> int:
+    return round(seconds * 1e6)

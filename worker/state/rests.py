@@ -10,8 +10,9 @@ from redis import Redis
 from bulk_cancel.worker.config.settings import Settings
 from bulk_cancel.worker.state.chunks import parts
 from bulk_cancel.worker.state.directory import AccountInfo
-from bulk_cancel.worker.state.ids import account_scope, uid_of
+from bulk_cancel.worker.state.ids import uid_of
 from bulk_cancel.worker.state.keys import Keys
+from bulk_cancel.worker.state.scopes import account_scope, exchange_scope, lane_scope, parse_scope
 from bulk_cancel.worker.state.store import Store
 from bulk_cancel.worker.state.times import time_of
 
@@ -78,14 +79,14 @@ def read_pauses(store: Store, account: str) -> list[Rest]:
 
 def _scopes(store: Store, accounts: Mapping[str, AccountInfo], lanes: list[str]) -> list[str]:
     """Those that may rest by themselves, then whatever an operator paused: its lane may be forgotten."""
-    own = [*_addresses(store.settings), *map(account_scope, accounts), *(f"lane:{lane}" for lane in lanes)]
+    own = [*_addresses(store.settings), *map(account_scope, accounts), *map(lane_scope, lanes)]
     paused = sorted(map(str, store.redis.smembers(store.keys.of("paused"))))
     return list(dict.fromkeys([*own, *paused]))
 
 
 def _addresses(settings: Settings) -> list[str]:
     addresses = {settings.okx_base_url, *map(settings.base_url_of, settings.accounts.values())}
-    return [f"exchange:{address}" for address in sorted(addresses)]
+    return [exchange_scope(address) for address in sorted(addresses)]
 
 
 def _rest(scope: str, raw: Sequence[str | None], clock: Clock, accounts: Mapping[str, AccountInfo]) -> Rest:
@@ -93,7 +94,7 @@ def _rest(scope: str, raw: Sequence[str | None], clock: Clock, accounts: Mapping
     rest = Rest(scope, raw[1] or "", clock.at(until), since=time_of(since) if since else None)
     if raw[3] is None:
         return replace(rest, probing=until <= clock.now)
-    uid = uid_of(scope.partition(":")[2])
+    uid = uid_of(parse_scope(scope)[1])
     held = tuple(info.name for info in accounts.values() if info.uid == uid)
     return replace(rest, until=None, paused_by=raw[3], accounts=held)
 

@@ -15,10 +15,10 @@ from typing import Any, Final
 
 from redis import Redis, exceptions
 
-from bulk_cancel.worker.state.keys import lua_preamble
+from bulk_cancel.worker.state import keys, scopes, statuses
 from bulk_cancel.worker.state.redis_errors import ELSEWHERE, LATER, code_of
 
-LIBRARY: Final = ("base", "window", "board", "rest", "job", "mover", "finish", "join", "decision", "batch")
+LIBRARY: Final = ("base", "lease", "window", "board", "rest", "job", "mover", "finish", "join", "decision", "batch")
 """The shared parts, in the order in which they build on each other; in each, blank lines part its functions."""
 
 VERBS: Final = (
@@ -28,22 +28,23 @@ VERBS: Final = (
     "wake",
     "expire",
     "repair",
+    "lease_take",
     "adopt",
-    "take",
-    "settle",
-    "look",
-    "looked",
-    "mass",
-    "list",
-    "listed",
+    "look_begin",
+    "look_end",
+    "slot_take",
+    "slot_settle",
     "confirm",
+    "channel_lease",
+    "mass_begin",
+    "listing_begin",
+    "listing_end",
     "withdraw",
     "retry",
     "pause",
     "resume",
-    "attend",
-    "hold",
-    "leave",
+    "switch_hold",
+    "switch_leave",
 )
 
 _SAID: Final = re.compile(r"--.*|'[^'\n]*'")
@@ -73,7 +74,7 @@ def source(verb: str) -> str:
         if defined & used:
             body = f"{part}\n\n{body}"
             used = used | words
-    return lua_preamble(body) + body
+    return "".join(module.lua_preamble(body) for module in (keys, scopes, statuses)) + body
 
 
 @cache
@@ -89,17 +90,21 @@ def _words(text: str) -> frozenset[str]:
 
 
 class Scripts:
-    """Runs verbs on one Redis; `attempts` bounds how often a call without a reply is made again.
+    """Runs verbs on one Redis, `redis`; `attempts` bounds how often a call without a reply is made again.
 
     `text_of` gives a verb's text; tests put another clock into it.
     """
 
     def __init__(self, redis: Redis, prefix: str, *, attempts: int = 3, text_of: Callable[[str], str] = source) -> None:
-        self._redis = redis
+        self.redis = redis
         self._prefix = prefix
         self._attempts = attempts
         self._texts = {verb: text_of(verb) for verb in VERBS}
         self._names = {verb: sha1(text.encode()).hexdigest() for verb, text in self._texts.items()}  # noqa: S324 (Redis's)
+
+    def run_once(self, verb: str, argument: Mapping[str, object]) -> dict[str, Any]:
+        """The object that the verb answers; raises redis-py's errors at the first attempt."""
+        return self._call(verb, _encode(argument))
 
     def run(self, verb: str, argument: Mapping[str, object]) -> dict[str, Any]:
         """The object that the verb answers; raises redis-py's errors once `attempts` are used up."""
@@ -130,20 +135,20 @@ class Scripts:
     def _evaluate(self, verb: str, text: str) -> object:
         """By name, as long as this Redis knows it; redis-py's object for a script costs a third of such a call."""
         try:
-            return self._redis.evalsha(self._names[verb], 1, self._prefix, text)
+            return self.redis.evalsha(self._names[verb], 1, self._prefix, text)
         except exceptions.NoScriptError:
-            return self._redis.eval(self._texts[verb], 1, self._prefix, text)
+            return self.redis.eval(self._texts[verb], 1, self._prefix, text)
 
     def _connect(self) -> None:
         """A connection of the client's own does not ask Sentinel by itself: it would go where it was before."""
-        if self._redis.connection and not self._redis.connection.is_connected:
-            self._redis.connection.connect()  # type: ignore[no-untyped-call]
+        if self.redis.connection and not self.redis.connection.is_connected:
+            self.redis.connection.connect()  # type: ignore[no-untyped-call]
 
     def _disconnect(self) -> None:
-        if self._redis.connection:
-            self._redis.connection.disconnect()  # type: ignore[no-untyped-call]
+        if self.redis.connection:
+            self.redis.connection.disconnect()  # type: ignore[no-untyped-call]
         else:
-            self._redis.connection_pool.disconnect(inuse_connections=False)
+            self.redis.connection_pool.disconnect(inuse_connections=False)
 
 
 def _parse(reply: object) -> dict[str, Any]:

@@ -13,8 +13,9 @@ from bulk_cancel.worker.alerts.watch import Watch
 from bulk_cancel.worker.operators.decisions import Asked
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
 from bulk_cancel.worker.state.claims import RestFor
-from bulk_cancel.worker.state.ids import account_scope
 from bulk_cancel.worker.state.keys import Keys
+from bulk_cancel.worker.state.scopes import account_scope
+from bulk_cancel.worker.state.scripts import Scripts
 from tests.support.lane_rig import LANE, LaneRig, finished, orders
 
 ACCOUNTS = {"a1": "u1"}
@@ -43,7 +44,7 @@ def events(lines: Lines, name: str) -> Lines:
 
 def watching(redis: Redis, *names: str) -> list[Watch]:
     """Watches of these workers, begun."""
-    watches = [Watch(redis, Keys("t"), ACCOUNTS, worker=name) for name in names]
+    watches = [Watch(Scripts(redis, "t"), Keys("t"), ACCOUNTS, worker=name) for name in names]
     for watch in watches:
         watch.start()
     return watches

@@ -101,7 +101,7 @@ class TestLook:
     def test_nobody_looks_while_the_exchange_rests(self, rig: LaneRig) -> None:
         """But at its end."""
         accepted(rig)
-        scope = rig.keys.of("rest", rig.user.exchange)
+        scope = rig.keys.of("rest", rig.exchange_scope)
         rig.redis.hset(scope, "until", rig.us + 5_000_000)
         assert rig.confirmations.begin(rig.user) is None
         rig.advance(4.9)
@@ -354,12 +354,12 @@ class TestMeters:
     def take(self, rig: LaneRig, call: str) -> float:
         """How long to wait, in seconds."""
         meter = {"meter": "u1:pending", "call": call, "limit": 3, "window_us": 2_001_000}
-        reply = rig.scripts.run("take", {**meter, "open_us": 7_000_000, "blackout_us": 9_000_000})
+        reply = rig.scripts.run("slot_take", {**meter, "open_us": 7_000_000, "blackout_us": 9_000_000})
         return float(reply["wait"]) / 1e6
 
     def settle(self, rig: LaneRig, call: str, slots: str = "settle") -> None:
         """What came of it."""
-        rig.scripts.run("settle", {"meter": "u1:pending", "call": call, "slots": slots, "window_us": 2_001_000})
+        rig.scripts.run("slot_settle", {"meter": "u1:pending", "call": call, "slots": slots, "window_us": 2_001_000})
 
     def test_no_more_slots_than_the_limit(self, rig: LaneRig) -> None:
         """The fourth waits for the first's answer and one window."""

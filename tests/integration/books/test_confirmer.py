@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, cast
 
 from bulk_cancel.worker.books.confirm import confirmer as module
 from bulk_cancel.worker.books.confirm.confirmer import Confirmer
-from bulk_cancel.worker.books.confirm.proof import Believed
 from bulk_cancel.worker.config.gate import Gate
 from bulk_cancel.worker.config.users import User
 from bulk_cancel.worker.okx.client import Row
@@ -47,7 +46,7 @@ class FakeBook:
         return self._order(ref)
 
 
-def answered(rig: LaneRig, rows: list[dict[str, object]], status: Believed = "accepted", batch: str = "b") -> None:
+def answered(rig: LaneRig, rows: list[dict[str, object]], status: str = "accepted", batch: str = "b") -> None:
     """Every cancel of the batch was answered so."""
     rig.submit(batch, rows)
     while rig.places()["ready"]:

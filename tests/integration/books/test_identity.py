@@ -14,6 +14,7 @@ from bulk_cancel.worker.okx.limits import Limits
 from bulk_cancel.worker.simulator.config import DEFAULT_KEY, Config
 from bulk_cancel.worker.simulator.process import Simulator
 from bulk_cancel.worker.state.keys import Keys
+from bulk_cancel.worker.state.scripts import Scripts
 from tests.support.lane_rig import credentials
 
 
@@ -26,7 +27,7 @@ def test_a_clock_that_is_off_is_corrected_before_the_account_is_known(redis_url:
         user = User(key.uid, (account,), exchange.url, Limits(60, 300), 20)
         gate = Gate({user.uid: user})
         gate.tell(lambda _: opened.set())
-        identity = Identity(redis, Keys("t"), client, gate)
+        identity = Identity(Scripts(redis, "t"), Keys("t"), client, gate)
         identity.start()
         assert opened.wait(10), identity.problems
         identity.stop()
@@ -41,8 +42,8 @@ def test_one_user_under_two_uid_settings_is_refused_across_runners(redis_url: st
     for keys, account in ((Keys("bc"), one), (Keys("zz"), other)):
         redis.hset(keys.of("identity"), fingerprint(account), "1001")
     gates = Gate({"desk1": user("desk1", one)}), Gate({"risk": user("risk", other)})
-    first = Identity(redis, Keys("bc"), cast("OkxClient", None), gates[0])
-    second = Identity(redis, Keys("zz"), cast("OkxClient", None), gates[1])
+    first = Identity(Scripts(redis, "bc"), Keys("bc"), cast("OkxClient", None), gates[0])
+    second = Identity(Scripts(redis, "zz"), Keys("zz"), cast("OkxClient", None), gates[1])
     for identity in (first, second):
         assert [identity._learn(account) for account in identity._unknown()] == [True]
         identity._settle()

@@ -196,7 +196,7 @@ def test_the_verb_gives_a_channel_to_one_worker(redis_url: str) -> None:
     scripts = Scripts(Redis.from_url(redis_url, decode_responses=True, protocol=2), KEYS.prefix)
 
     def attend(name: str, lease_ms: int, *uids: str) -> tuple[list[str], int]:
-        answer = scripts.run("attend", {"worker": name, "uids": uids, "lease_ms": lease_ms})
+        answer = scripts.run("channel_lease", {"worker": name, "uids": uids, "lease_ms": lease_ms})
         return answer["held"], answer["next_ms"]
 
     for _ in range(2):

@@ -12,7 +12,7 @@ from bulk_cancel.tasks.messages import parse_cancel_orders
 from bulk_cancel.worker.alerts.alerts import Condition
 from bulk_cancel.worker.simulator.config import DEFAULT_KEY
 from bulk_cancel.worker.simulator.process import Simulator
-from bulk_cancel.worker.state.ids import account_scope
+from bulk_cancel.worker.state.scopes import account_scope
 from tests.support.cli_desk import Desk
 
 ROWS = [{"instId": "BTC-USDT", "ordId": "1"}]

@@ -7,12 +7,13 @@ import pytest
 from redis import Redis
 
 from bulk_cancel.tasks.errors import RedisFullError, UnknownAccountError
-from bulk_cancel.worker.operators.decisions import Asked, UnsealedBatchError, Vain
+from bulk_cancel.worker.operators.decisions import Asked, UnsealedBatchError
 from bulk_cancel.worker.operators.targets import UnknownLaneError
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
 from bulk_cancel.worker.state.batches import UnknownBatchError
 from bulk_cancel.worker.state.ids import JobId
 from bulk_cancel.worker.state.scripts import Scripts
+from bulk_cancel.worker.state.statuses import Again
 from tests.support.lane_rig import LANE, TIMING, LaneRig, finished, orders, rest, retried, returned
 
 ASKED = Asked("risk-1", "by hand")
@@ -277,7 +278,7 @@ class TestRetry:
         rig.submit("b", orders(2))
         rig.decisions.withdraw("b", ASKED)
         assert rig.decisions.retry("b", ASKED).changed == 0
-        assert rig.decisions.retry("b", ASKED, statuses=[Vain.WITHDRAWN]).opened == 2
+        assert rig.decisions.retry("b", ASKED, statuses=[Again.WITHDRAWN]).opened == 2
         assert len(rig.claim(9).calls) == 2
 
     def test_a_withdrawn_order_joins_the_job_that_it_left(self, rig: LaneRig) -> None:
@@ -285,7 +286,7 @@ class TestRetry:
         rig.submit("b", orders(1))
         rig.submit("c", orders(1))
         rig.decisions.withdraw("b", ASKED)
-        assert rig.decisions.retry("b", ASKED, statuses=[Vain.WITHDRAWN]).joined == 1
+        assert rig.decisions.retry("b", ASKED, statuses=[Again.WITHDRAWN]).joined == 1
         rig.record(rig.claim())
         assert rig.row("b").status == "accepted"
 
@@ -513,7 +514,7 @@ class TestLarge:
 
         monkeypatch.setattr(Scripts, "run", timed)
         assert rig.decisions.withdraw("b", ASKED).withdrawn == 20_000
-        assert rig.decisions.retry("b", ASKED, statuses=[Vain.WITHDRAWN]).opened == 20_000
+        assert rig.decisions.retry("b", ASKED, statuses=[Again.WITHDRAWN]).opened == 20_000
         assert len(took) == 160
         assert sorted(took)[len(took) // 2] < 0.05
         assert events(rig) == ["withdraw", "retry"]

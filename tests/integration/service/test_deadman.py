@@ -224,7 +224,7 @@ def test_only_its_holder_notes_what_became_of_it(rig: LaneRig) -> None:
     """A worker that was stopped for long would say that it ran out."""
 
     def hold(worker: str, **note: str) -> dict[str, object]:
-        return rig.scripts.run("hold", {"uid": "u1", "worker": worker, "lease_us": 3_000_000, "note": note})
+        return rig.scripts.run("switch_hold", {"uid": "u1", "worker": worker, "lease_us": 3_000_000, "note": note})
 
     hold("w1")
     rig.advance(4)

@@ -104,7 +104,7 @@ def test_a_worker_that_starts_on_a_full_redis_serves_whom_others_serve(redis: Re
         if worker == "second":
             fill(redis)
         gate = Gate({"u1": rig.user})
-        identity = Identity(redis, rig.keys, cast("OkxClient", None), gate)
+        identity = Identity(rig.scripts, rig.keys, cast("OkxClient", None), gate)
         identity.round()
         assert identity._told == {"a1": "1001"}
         assert identity.problems == {}

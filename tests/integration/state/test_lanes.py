@@ -453,7 +453,7 @@ class TestRests:
 
     def test_a_failed_probe_doubles_the_rest_up_to_its_cap(self, rig: LaneRig) -> None:
         """And a dead prober only delays the next probe by its lease."""
-        scope = rig.user.exchange
+        scope = rig.exchange_scope
         rig.submit("b", orders(5))
         claim = rig.claim()
         job = claim.calls[0].jobs[0]
@@ -472,7 +472,7 @@ class TestRests:
 
     def test_the_job_of_a_failed_probe_lets_the_next_one_probe(self, rig: LaneRig) -> None:
         """The cause may be its own: it must not hold up everything behind it."""
-        scope = rig.user.exchange
+        scope = rig.exchange_scope
         rig.submit("b", orders(3))
         claim = rig.claim()
         blamed = (retried(claim.calls[0].jobs[0], 0.0, counts=False),)
@@ -491,8 +491,8 @@ class TestRests:
     def test_a_rest_that_nobody_came_to_probe_lapses(self, rig: LaneRig) -> None:
         """What was wrong long ago does not slow down the next batch."""
         rig.submit("b", orders(1))
-        rig.record(rig.claim(), rests=(rest(rig.user.exchange),))
-        ttl = int(str(rig.redis.ttl(rig.keys.of("rest", rig.user.exchange))))
+        rig.record(rig.claim(), rests=(rest(rig.exchange_scope),))
+        ttl = int(str(rig.redis.ttl(rig.keys.of("rest", rig.exchange_scope))))
         assert 60 <= ttl <= 61
 
     def test_a_probe_that_finds_no_single_slot_is_a_batch_call_of_two(self, redis: Redis) -> None:
@@ -503,22 +503,22 @@ class TestRests:
         assert alone.calls[0].meter == "single"
         rig.submit("c", orders(3, first=100))
         rig.record(
-            alone, slots="keep", decided=(retried(alone.calls[0].jobs[0], 60),), rests=(rest(rig.user.exchange),)
+            alone, slots="keep", decided=(retried(alone.calls[0].jobs[0], 60),), rests=(rest(rig.exchange_scope),)
         )
         rig.claim()
         assert rig.due() == pytest.approx(0.5)
         rig.advance(0.5)
         probe = rig.claim(permits=9)
-        assert probe.probes == (rig.user.exchange,)
+        assert probe.probes == (rig.exchange_scope,)
         assert [(call.meter, len(call.jobs)) for call in probe.calls] == [("batch", 2)]
-        rig.record(probe, rests=(rest(rig.user.exchange),))
+        rig.record(probe, rests=(rest(rig.exchange_scope),))
         rig.advance(1.0)
         assert rig.claim().calls == ()
         assert rig.due() == pytest.approx((TIMING.open_us + TIMING.window_us) / 1e6 - 1.5 + 0.005)
 
     def test_every_lane_of_the_address_goes_on_after_the_probe(self, rig: LaneRig) -> None:
         """Those that waited are due at once, not at the end of a long rest."""
-        scope = rig.user.exchange
+        scope = rig.exchange_scope
         rig.submit("b", [*orders(2), *orders(2, first=10, inst_id="ETH-USDT")])
         claim = rig.claim()
         job = claim.calls[0].jobs[0]
@@ -532,7 +532,7 @@ class TestRests:
 
     def test_a_lane_that_asked_during_its_probe_is_due_when_the_rest_ends(self, rig: LaneRig) -> None:
         """Not when the probe's lease would have ended, which may be much later."""
-        scope = rig.user.exchange
+        scope = rig.exchange_scope
         rig.submit("b", orders(5))
         claim = rig.claim()
         rig.record(claim, decided=(retried(claim.calls[0].jobs[0], 0.0, counts=False),), rests=(rest(scope),))
@@ -546,7 +546,7 @@ class TestRests:
 
     def test_probes_of_other_scopes_do_not_lengthen_a_rest(self, rig: LaneRig) -> None:
         """Two lanes end their own rests into one outage of the address: it rests once, and not twice as long."""
-        lanes, scope = ("u1/BTC-USDT", "u1/ETH-USDT"), rig.user.exchange
+        lanes, scope = ("u1/BTC-USDT", "u1/ETH-USDT"), rig.exchange_scope
         rig.submit("b", [*orders(2), *orders(2, first=10, inst_id="ETH-USDT")])
         for lane in lanes:
             claim = rig.claim(1, lane)
@@ -572,7 +572,7 @@ class TestRests:
 
     def test_a_row_of_calls_without_answer_rests_the_address(self, rig: LaneRig) -> None:
         """Five in a row; an answer in between begins a new row."""
-        scope = rig.user.exchange
+        scope = rig.exchange_scope
         rig.submit("b", orders(60))
         claim = rig.claim(permits=12)
         for index, call in enumerate(claim.calls):

@@ -18,11 +18,12 @@ from redis import Redis
 
 from bulk_cancel.tasks.errors import BatchConflictError
 from bulk_cancel.worker.okx.limits import Limits
-from bulk_cancel.worker.operators.decisions import IN_VAIN, Asked, Vain
+from bulk_cancel.worker.operators.decisions import RETRIED, Asked
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
 from bulk_cancel.worker.simulator.meters import max_in_window
 from bulk_cancel.worker.state.claims import Call, Claim, Decided
 from bulk_cancel.worker.state.jobs import read_jobs
+from bulk_cancel.worker.state.statuses import Again, row_ended
 from tests.support.lane_rig import TIMING, LaneRig, finished, rest, retried, returned
 
 LIMITS = Limits(single=2, batch=5)
@@ -188,8 +189,8 @@ class LanesModel(RuleBasedStateMachine):
         assert not self.arrived & {(job, int(row["generation"])) for job, row in withdrawn.items()}
 
     @precondition(lambda self: bool(self.batches))
-    @rule(data=st.data(), statuses=st.sampled_from([IN_VAIN, tuple(Vain)]), deadline_s=st.sampled_from([None, 2, 30]))
-    def retry(self, data: st.DataObject, statuses: tuple[Vain, ...], deadline_s: int | None) -> None:
+    @rule(data=st.data(), statuses=st.sampled_from([RETRIED, tuple(Again)]), deadline_s=st.sampled_from([None, 2, 30]))
+    def retry(self, data: st.DataObject, statuses: tuple[Again, ...], deadline_s: int | None) -> None:
         """What ended in vain goes again, for as long as the batch had or another time."""
         name = data.draw(st.sampled_from(sorted(self.batches)))
         counts = self.rig.batches.state(name).counts
@@ -300,7 +301,7 @@ class LanesModel(RuleBasedStateMachine):
 
     def _rows(self, name: str, *, ended: bool) -> dict[str, str]:
         rows = self.redis.hgetall(self.rig.keys.of("rows", name))
-        return {str(job): str(row) for job, row in rows.items() if str(row).startswith("{") == ended}
+        return {str(job): str(row) for job, row in rows.items() if row_ended(str(row)) == ended}
 
     def _rows_but(self, name: str) -> dict[str, object]:
         return {other: self.redis.hgetall(self.rig.keys.of("rows", other)) for other in self.batches if other != name}

@@ -3,7 +3,9 @@
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
+import pytest
 from redis import Redis
+from redis.exceptions import TimeoutError  # noqa: A004 (Redis's)
 
 from bulk_cancel.tasks.mass import parse_cancel_all
 from bulk_cancel.worker.alerts.watch import Watch
@@ -26,30 +28,56 @@ def step_back(redis: Redis, key: str) -> None:
 
 
 def test_one_of_all_gets_it(redis: Redis) -> None:
-    """Until it ends."""
-    assert [take_lease(redis, "k", for_ms=950) for _ in range(3)] == [True, False, False]
-    assert 900 < redis.pttl("k") <= 950
-    redis.delete("k")
-    assert take_lease(redis, "k", for_ms=950)
+    """Until it ends, written as it always was."""
+    scripts, key = Scripts(redis, "t"), Keys("t").of("watch")
+    assert [take_lease(scripts, "watch", for_s=0.95) for _ in range(3)] == [True, False, False]
+    assert redis.get(key) == "1"
+    assert 900 < redis.pttl(key) <= 950
+    redis.delete(key)
+    assert take_lease(scripts, "watch", for_s=0.95)
 
 
 def test_a_step_back_of_the_clock_ends_it(redis: Redis) -> None:
     """Whoever asks next takes it over, for its time."""
-    take_lease(redis, "k", for_ms=950)
-    step_back(redis, "k")
-    assert [take_lease(redis, "k", for_ms=950) for _ in range(2)] == [True, False]
-    assert redis.pttl("k") <= 950
+    scripts, key = Scripts(redis, "t"), Keys("t").of("watch")
+    take_lease(scripts, "watch", for_s=0.95)
+    step_back(redis, key)
+    assert [take_lease(scripts, "watch", for_s=0.95) for _ in range(2)] == [True, False]
+    assert redis.pttl(key) <= 950
 
 
 def test_who_takes_it_for_longer_keeps_it(redis: Redis) -> None:
     """As after credentials were refused."""
-    redis.set("k", "1", px=30_000)
-    assert not take_lease(redis, "k", for_ms=2_000, longest_ms=30_000)
+    scripts = Scripts(redis, "t")
+    redis.set(Keys("t").of("asking", "k"), "1", px=30_000)
+    assert not take_lease(scripts, "asking", "k", for_s=2, longest_s=30)
+    assert take_lease(scripts, "asking", "other", for_s=2, longest_s=30)
+
+
+def test_the_sweep_s_is_written_as_it_always_was(rig: LaneRig) -> None:
+    """Its end in µs of the verbs' clock."""
+    assert rig.board.may_sweep()
+    assert rig.redis.get(rig.keys.of("sweep")) == str(rig.us + 950_000)
+
+
+def test_a_lease_whose_answer_is_lost_is_asked_for_once(monkeypatch: pytest.MonkeyPatch, redis: Redis) -> None:
+    """Watching Redis, a worker must not wait longer than one call takes to fail."""
+    asked = []
+
+    def lose(*_: object) -> None:
+        asked.append(1)
+        raise TimeoutError
+
+    scripts = Scripts(redis, "t")
+    monkeypatch.setattr(redis, "evalsha", lose)
+    with pytest.raises(TimeoutError):
+        take_lease(scripts, "watch", for_s=1)
+    assert len(asked) == 1
 
 
 def test_a_step_back_stops_no_watch(redis: Redis) -> None:
     """What all would see is looked for again."""
-    watch, key = Watch(redis, Keys("t"), {}, worker="w"), Keys("t").of("watch")
+    watch, key = Watch(Scripts(redis, "t"), Keys("t"), {}, worker="w"), Keys("t").of("watch")
     for left_ms in (HOUR_MS, 950):
         redis.set(key, "1", px=left_ms)
         watch.round()
@@ -59,7 +87,7 @@ def test_a_step_back_stops_no_watch(redis: Redis) -> None:
 def test_a_step_back_keeps_no_account_out(rig: LaneRig) -> None:
     """Somebody asks the exchange who it is."""
     asked = cast("OkxClient", SimpleNamespace(account_config=lambda _: SimpleNamespace(uid="1001")))
-    identity, (account,) = Identity(rig.redis, rig.keys, asked, Gate({"u1": rig.user})), rig.user.accounts
+    identity, (account,) = Identity(rig.scripts, rig.keys, asked, Gate({"u1": rig.user})), rig.user.accounts
     rig.redis.set(rig.keys.of("asking", fingerprint(account)), "1", px=30_000)
     assert identity._uid(account) is None
     step_back(rig.redis, rig.keys.of("asking", fingerprint(account)))
@@ -92,7 +120,7 @@ def test_a_channel_whose_worker_died_then_is_taken_over(redis: Redis) -> None:
     scripts, key = Scripts(redis, "t"), Keys("t").of("witness", "u1")
 
     def attend(worker: str, lease_ms: int = 3_000) -> list[str]:
-        return list(scripts.run("attend", {"worker": worker, "uids": ["u1"], "lease_ms": lease_ms})["held"])
+        return list(scripts.run("channel_lease", {"worker": worker, "uids": ["u1"], "lease_ms": lease_ms})["held"])
 
     assert (attend("w1"), attend("w2")) == (["u1"], [])
     step_back(redis, key)

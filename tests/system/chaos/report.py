@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 
 from bulk_cancel.worker.simulator.log import CANCELS, Arrival
 from bulk_cancel.worker.simulator.meters import max_in_window
+from bulk_cancel.worker.state.statuses import row_ended
 from tests.support.rig import Rig
 
 STATES: Final = {
@@ -176,7 +177,7 @@ def _rows(rig: Rig, batches: Iterable[str]) -> Iterator[tuple[str, dict[str, Any
     """Every row of these batches: job and what it ended with, None while it waits."""
     for batch in batches:
         for job, row in rig.store.redis.hscan_iter(rig.store.keys.of("rows", batch), count=1000):
-            yield job, json.loads(row) if row.startswith("{") else None
+            yield job, json.loads(row) if row_ended(row) else None
 
 
 def _lost(rig: Rig, batches: Iterable[str], rows: list[tuple[str, dict[str, Any] | None]]) -> int:

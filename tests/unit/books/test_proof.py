@@ -2,11 +2,11 @@
 
 import pytest
 
-from bulk_cancel.worker.books.confirm.proof import Believed, Unconfirmed, overdue, seen_as, seen_open
+from bulk_cancel.worker.books.confirm.proof import Unconfirmed, overdue, seen_as, seen_open
 
 
 def job(
-    believed: Believed = "accepted", since_s: float = 1.0, *, ident: str = "o7", ord_id: str = "", looks: int = 0
+    believed: str = "accepted", since_s: float = 1.0, *, ident: str = "o7", ord_id: str = "", looks: int = 0
 ) -> Unconfirmed:
     """A job whose cancel was answered `since_s` ago."""
     return Unconfirmed(f"446/BTC-USDT/{ident}", 3, believed, since_s, ord_id, looks)
@@ -49,7 +49,7 @@ def test_an_order_id_unknown_to_cancel_and_reading_is_gone() -> None:
 
 
 @pytest.mark.parametrize("believed", ["accepted", "gone", "exhausted"])
-def test_an_order_that_may_be_on_its_way_is_looked_for_once_more(believed: Believed) -> None:
+def test_an_order_that_may_be_on_its_way_is_looked_for_once_more(believed: str) -> None:
     """A client id is taken before its order is on the book; two seconds later it must be there."""
     first = seen_as(job(believed, 0.1, ident="cmine"), {})
     assert (first.act, first.looks) == ("stay", 1)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from bulk_cancel.worker.okx.codes import CODES, Scope, Verdict
 from bulk_cancel.worker.okx.verdicts import Judgement
 from bulk_cancel.worker.sending.retry import Finish, Policy, Rest, Retry, decide, rest_for
+from bulk_cancel.worker.state.statuses import Status
 
 POLICY = Policy()
 
@@ -24,10 +25,10 @@ def decided(judgement: Judgement, *, attempts: int = 1, left_s: float = 900, ran
 @pytest.mark.parametrize(
     ("verdict", "finish"),
     [
-        (Verdict.ACCEPTED, Finish("accepted")),
-        (Verdict.GONE, Finish("gone")),
-        (Verdict.REJECTED, Finish("rejected")),
-        (Verdict.BUG, Finish("rejected")),
+        (Verdict.ACCEPTED, Finish(Status.ACCEPTED)),
+        (Verdict.GONE, Finish(Status.GONE)),
+        (Verdict.REJECTED, Finish(Status.REJECTED)),
+        (Verdict.BUG, Finish(Status.REJECTED)),
     ],
 )
 def test_last_words_end_the_order(verdict: Verdict, finish: Finish) -> None:
@@ -61,13 +62,13 @@ def test_slow_backoff() -> None:
 def test_attempts_are_bounded(verdict: Verdict) -> None:
     """The last attempt, which is the present one, is the last."""
     assert isinstance(decided(judged(verdict), attempts=7), Retry)
-    assert decided(judged(verdict), attempts=8) == Finish("exhausted")
+    assert decided(judged(verdict), attempts=8) == Finish(Status.EXHAUSTED)
 
 
 @pytest.mark.parametrize("scope", Scope)
 def test_deadline_ends_every_retry(scope: Scope) -> None:
     """Without time left the order is exhausted, whoever else rests."""
-    assert decided(judged(Verdict.RETRY, scope), left_s=0) == Finish("exhausted")
+    assert decided(judged(Verdict.RETRY, scope), left_s=0) == Finish(Status.EXHAUSTED)
 
 
 def test_delay_is_cut_to_the_time_left() -> None:

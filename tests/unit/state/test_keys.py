@@ -2,6 +2,7 @@
 
 import re
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
@@ -48,6 +49,14 @@ def test_lua_has_every_key_of_the_catalogue() -> None:
         body = re.sub(r"^(local K =|function K\.).*\n|--.*", "", source(verb), flags=re.MULTILINE)
         assert set(re.findall(r"K\.(\w+)", body)) <= {entry.name for entry in CATALOGUE}
         assert "KEYS[" not in body
+
+
+def test_the_catalogue_names_writers_that_are_there() -> None:
+    """Verbs, parts of their library, or modules."""
+    worker = Path(str(files("bulk_cancel.worker.state"))).parent
+    known = {*VERBS, *LIBRARY, *(module.stem for module in worker.rglob("*.py")), "all verbs"}
+    named = {name.removeprefix("the ") for entry in CATALOGUE for name in entry.writers.split(", ")}
+    assert named - known == set()
 
 
 @pytest.mark.parametrize("verb", VERBS)

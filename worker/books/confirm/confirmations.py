@@ -1,15 +1,15 @@
-"""Which cancels are not confirmed, and what did the book tell? Typed Python over `look`, `looked`, `confirm`."""
+"""The unconfirmed jobs, and what the book told of them: typed Python over `look_begin`, `look_end`, `confirm`."""
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import structlog
 from redis import Redis
 
 from bulk_cancel.worker.alerts.exhausted import report_exhausted
-from bulk_cancel.worker.books.confirm.proof import Believed, Finding, Unconfirmed, seen_as
+from bulk_cancel.worker.books.confirm.proof import Finding, Unconfirmed, seen_as
 from bulk_cancel.worker.config.users import User
 from bulk_cancel.worker.okx.client import Row
 from bulk_cancel.worker.state.chunks import parts
@@ -18,7 +18,9 @@ from bulk_cancel.worker.state.ids import JobId, lane_of
 from bulk_cancel.worker.state.jobs import read_jobs
 from bulk_cancel.worker.state.keys import Keys
 from bulk_cancel.worker.state.lanes import exhausted_in
+from bulk_cancel.worker.state.scopes import exchange_scope
 from bulk_cancel.worker.state.scripts import Scripts
+from bulk_cancel.worker.state.statuses import Status
 
 log = structlog.get_logger(__name__)
 
@@ -73,11 +75,11 @@ class Confirmations:
     def end(self, look: Look, *, again_in_s: float) -> int:
         """The next look begins so much later; how many jobs are left for it."""
         argument = {"uid": look.user.uid, "look": look.id, "after_us": round(again_in_s * 1e6)}
-        return int(self._scripts.run("looked", argument)["unconfirmed"])
+        return int(self._scripts.run("look_end", argument)["unconfirmed"])
 
     def sooner(self, uid: str) -> None:
         """Somebody may have missed something: the next look begins now."""
-        self._scripts.run("looked", {"uid": uid, "look": "", "after_us": 0})
+        self._scripts.run("look_end", {"uid": uid, "look": "", "after_us": 0})
 
     def write(self, findings: Sequence[Finding]) -> Written:
         """What the book told of jobs."""
@@ -88,8 +90,8 @@ class Confirmations:
         return self._write([told for row in rows for told in _pushed(uid, row)])
 
     def _look(self, look: str, user: User, count: int) -> dict[str, Any]:
-        argument = {"uid": user.uid, "look": look, "exchange": user.exchange}
-        return self._scripts.run("look", {**argument, "lease_us": LEASE_S * 1_000_000, "count": count})
+        argument = {"uid": user.uid, "look": look, "exchange": exchange_scope(user.base_url)}
+        return self._scripts.run("look_begin", {**argument, "lease_us": LEASE_S * 1_000_000, "count": count})
 
     def _write(self, told: Sequence[Mapping[str, object]]) -> Written:
         written = Written()
@@ -105,7 +107,7 @@ class Confirmations:
 
     def _unconfirmed(self, since: Mapping[str, float]) -> Iterable[Unconfirmed]:
         for job, fields in read_jobs(self._redis, self._keys, list(since)):
-            if fields.get("state") == "accepted":
+            if fields.get("state") == Status.ACCEPTED:
                 yield _job(job, fields, since[job])
 
 
@@ -120,7 +122,7 @@ def _job(job: str, fields: Mapping[str, Any], since_s: float) -> Unconfirmed:
     return Unconfirmed(
         id=job,
         generation=int(fields["generation"]),
-        believed=cast("Believed", fields["believed"]),
+        believed=fields["believed"],
         since_s=since_s,
         ord_id=_digits(fields.get("ord", "")),
         looks=int(fields.get("looks", 0)),
@@ -151,6 +153,6 @@ def _pushed(uid: str, row: Row) -> Iterable[dict[str, object]]:
     if not (inst_id and ord_id):
         return
     for order in (JobId(uid, inst_id, ord_id, None), *([JobId(uid, inst_id, None, client_id)] if client_id else [])):
-        finding = seen_as(Unconfirmed(str(order), 0, "accepted", 0.0, ord_id), row)
-        if finding.act == "end" and finding.status != "gone":
+        finding = seen_as(Unconfirmed(str(order), 0, Status.ACCEPTED, 0.0, ord_id), row)
+        if finding.act == "end" and finding.status != Status.GONE:
             yield _told(finding)

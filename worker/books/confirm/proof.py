@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from bulk_cancel.worker.state.ids import JobId
+from bulk_cancel.worker.state.statuses import Status
 
 SEND_AGAIN_AFTER_S: Final = 0.5
 """An order still open so long after its cancel was answered is cancelled again: sooner, the cancel may be at work."""
@@ -18,21 +19,20 @@ LOOK_AGAIN_AFTER_S: Final = 2.0
 """An order that the exchange does not know is asked for once more so long after its cancel was answered."""
 
 OPEN: Final = frozenset({"live", "partially_filled"})
-_ENDED: Final = {"canceled": "canceled", "mmp_canceled": "canceled", "filled": "filled"}
-
-Believed = Literal["accepted", "gone", "exhausted"]
+_ENDED: Final = {"canceled": Status.CANCELED, "mmp_canceled": Status.CANCELED, "filled": Status.FILLED}
+"""The exchange's words for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unconfirmed:
-    """A job whose cancel was answered `since_s` ago; `believed` is what that answer said of its end.
+    """A job whose cancel was answered `since_s` ago; `believed` is the `Status` that its answer spoke of.
 
     `ord_id` is the exchange's id where the answer told it, `looks` how often the exchange did not know the order.
     """
 
     id: str
     generation: int
-    believed: Believed
+    believed: str
     since_s: float
     ord_id: str = ""
     looks: int = 0
@@ -67,9 +67,10 @@ def seen_open(job: Unconfirmed) -> Finding:
     """It is on the book, in a reading that began after its cancel was answered."""
     if job.since_s < SEND_AGAIN_AFTER_S:
         return Finding(job, "stay", looks=job.looks)
-    if job.believed == "exhausted":
-        return Finding(job, "end", "exhausted", "attempts used up, and it is still live on the book")
-    said = "its cancel was accepted" if job.believed == "accepted" else "the exchange said there was nothing to cancel"
+    if job.believed == Status.EXHAUSTED:
+        return Finding(job, "end", Status.EXHAUSTED, "attempts used up, and it is still live on the book")
+    accepted = job.believed == Status.ACCEPTED
+    said = "its cancel was accepted" if accepted else "the exchange said there was nothing to cancel"
     return Finding(job, "again", message=f"still live on the book although {said}")
 
 
@@ -87,14 +88,14 @@ def seen_as(job: Unconfirmed, row: Mapping[str, str]) -> Finding:
 
 def _may_be_another(job: Unconfirmed) -> bool:
     """A client id for which there was nothing to cancel may have named an older order, with its own on the way in."""
-    return not job.exchange_id and job.believed != "accepted" and job.since_s < LOOK_AGAIN_AFTER_S
+    return not job.exchange_id and job.believed != Status.ACCEPTED and job.since_s < LOOK_AGAIN_AFTER_S
 
 
 def overdue(job: Unconfirmed, why: str) -> Finding:
     """The time for confirming is used up."""
-    believed = {"accepted": "its cancel was accepted", "gone": "the exchange said it is gone"}
-    said = believed.get(job.believed, "attempts used up")
-    return Finding(job, "end", "exhausted", f"{said}, but the book could not confirm it in time: {why}")
+    words: dict[str, str] = {Status.ACCEPTED: "its cancel was accepted", Status.GONE: "the exchange said it is gone"}
+    said = words.get(job.believed, "attempts used up")
+    return Finding(job, "end", Status.EXHAUSTED, f"{said}, but the book could not confirm it in time: {why}")
 
 
 def _unknown(job: Unconfirmed) -> Finding:
@@ -102,7 +103,7 @@ def _unknown(job: Unconfirmed) -> Finding:
 
     One whose cancel was accepted was there just now, and a client id may be cancelled before its order arrives.
     """
-    sure = bool(job.exchange_id) and job.believed == "gone"
+    sure = bool(job.exchange_id) and job.believed == Status.GONE
     if not sure and (job.looks == 0 or job.since_s < LOOK_AGAIN_AFTER_S):
         return Finding(job, "stay", looks=1)
-    return Finding(job, "end", "gone")
+    return Finding(job, "end", Status.GONE)

@@ -127,7 +127,7 @@ class Witness(Loop):
 
     def _attend(self, lease_s: float) -> dict[str, Any]:
         argument = {"worker": self._worker, "uids": self._listed(), "lease_ms": round(lease_s * 1000)}
-        return self._scripts.run("attend", argument)
+        return self._scripts.run("channel_lease", argument)
 
     def _keep(self, user: User) -> None:
         """One account of the user listens; one that the exchange refuses makes room for the next."""

@@ -1,4 +1,4 @@
-"""Which mass cancels were asked for, and how far are they? Typed Python over `mass`, `list`, `listed` and `admit`."""
+"""The mass cancels of one runner: typed Python over `mass_begin`, `listing_begin`, `listing_end` and `admit`."""
 
 import hashlib
 import json
@@ -90,11 +90,11 @@ class Masses:
 
     def begin(self, batch_id: str, *, lease_s: float) -> Listing | None:
         """A listing that is ours for `lease_s`; None if another is on, or the mass cancel ended."""
-        return self._list(batch_id, uuid.uuid4().hex, lease_s)
+        return self._begin(batch_id, uuid.uuid4().hex, lease_s)
 
     def go_on(self, listing: Listing, *, lease_s: float) -> Listing:
         """Renews the lease; raises MassEnded if it is not ours any more."""
-        renewed = self._list(listing.mass.batch_id, listing.id, lease_s)
+        renewed = self._begin(listing.mass.batch_id, listing.id, lease_s)
         if renewed is None:
             raise MassEnded
         return renewed
@@ -120,19 +120,19 @@ class Masses:
             "flat_wall": verdict.flat_wall_us or "",
             "trouble": "",
         }
-        self._listed(listing, fields, None if verdict.ended else verdict.next_s)
+        self._end(listing, fields, None if verdict.ended else verdict.next_s)
 
     def interrupt(self, listing: Listing, why: str, *, again_in_s: float) -> None:
         """The listing was not complete: whether the scope is still empty is not known, and it is listed again."""
-        self._listed(listing, {"trouble": why, "flat_since": "", "flat_wall": ""}, again_in_s)
+        self._end(listing, {"trouble": why, "flat_since": "", "flat_wall": ""}, again_in_s)
 
     def hand_back(self, listing: Listing, *, again_in_s: float) -> None:
         """Another worker is to list."""
-        self._listed(listing, {}, again_in_s)
+        self._end(listing, {}, again_in_s)
 
     def give_up(self, listing: Listing, state: State) -> None:
         """The mass cancel ends as it stands."""
-        self._listed(listing, {"state": state}, None)
+        self._end(listing, {"state": state}, None)
 
     def _targets(self, asked: CancelAll) -> list[tuple[str, AccountInfo]]:
         """Batch ids and accounts; accounts of one User ID have one book."""
@@ -170,30 +170,30 @@ class Masses:
             "meta": {**meta, "mass": "1"},
         }
         argument = {"batch": batch, "uid": info.uid, "scope": scope, "until_flat_us": until_flat_us}
-        if self._admission.run("mass", argument, batch_id=batch_id)["status"] == "conflict":
+        if self._admission.run("mass_begin", argument, batch_id=batch_id)["status"] == "conflict":
             raise BatchConflictError(
                 f"batch {batch_id!r} is known with another scope or orders; choose another batch_id"
             )
 
-    def _list(self, batch_id: str, listing: str, lease_s: float) -> Listing | None:
+    def _begin(self, batch_id: str, listing: str, lease_s: float) -> Listing | None:
         argument = {"mass": batch_id, "listing": listing, "lease_us": round(lease_s * 1e6)}
-        reply = self._scripts.run("list", argument)
+        reply = self._scripts.run("listing_begin", argument)
         if not reply["mine"]:
             return None
         return Listing(listing, read_mass(batch_id, reply["mass"]), reply["now"], reply["wall"], reply["left"] / 1e6)
 
-    def _listed(self, listing: Listing, fields: Mapping[str, object], next_s: float | None) -> None:
+    def _end(self, listing: Listing, fields: Mapping[str, object], next_s: float | None) -> None:
         told = {name: str(value) for name, value in fields.items()}
         after_us = -1 if next_s is None else round(next_s * 1e6)
         argument = {"mass": listing.mass.batch_id, "listing": listing.id, "fields": told, "after_us": after_us}
-        if not self._scripts.run("listed", argument)["mine"]:
+        if not self._scripts.run("listing_end", argument)["mine"]:
             raise MassEnded
 
 
 def call_off(scripts: Scripts, batch_id: str, *, by: str, reason: str) -> None:
     """An operator ends the mass cancel, if it still runs: no further listing, no further order."""
     argument = {"mass": batch_id, "listing": "", "fields": {"state": "withdrawn"}, "after_us": -1}
-    scripts.run("listed", {**argument, "by": by, "reason": reason})
+    scripts.run("listing_end", {**argument, "by": by, "reason": reason})
 
 
 def _order(uid: str, row: Row) -> dict[str, Any]:

@@ -7,9 +7,8 @@ from datetime import datetime
 from bulk_cancel.worker.books.mass.flat import State
 from bulk_cancel.worker.books.mass.scope import UNREADABLE, Scope
 from bulk_cancel.worker.books.mass.state import Mass
-from bulk_cancel.worker.state.batches import DEAD, BatchState, Row
-
-OFF_THE_BOOK = ("canceled", "filled", "gone")
+from bulk_cancel.worker.state.batches import BatchState, Row
+from bulk_cancel.worker.state.statuses import DEAD, OFF_THE_BOOK
 
 
 @dataclass(frozen=True, slots=True)

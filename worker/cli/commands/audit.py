@@ -16,6 +16,7 @@ from bulk_cancel.worker.cli.screen.render import counts_text
 from bulk_cancel.worker.operators.audit import Audit, Decision
 from bulk_cancel.worker.operators.story import read_story
 from bulk_cancel.worker.state.batches import UnknownBatchError
+from bulk_cancel.worker.state.scopes import ScopeKind, parse_scope
 
 DECISIONS_SHOWN: Final = 100
 _STYLES: Final = {"pause": "yellow", "resume": "green", "withdraw": "magenta", "retry": "cyan", "completed": "green"}
@@ -110,8 +111,8 @@ def _retry(decision: Decision) -> str:
 
 
 def _scope(decision: Decision) -> str:
-    kind, _, name = decision.scope.partition(":")
-    if kind == "lane":
+    kind, name = parse_scope(decision.scope)
+    if kind == ScopeKind.LANE:
         return f"lane {name}"
     others = ", ".join(other for other in decision.facts.get("accounts", ()) if other != decision.account)
     return f"account {decision.account}" + (f" and with it {others}" if others else "")

@@ -16,7 +16,8 @@ from bulk_cancel.worker.cli.errors import CommandError, Exit
 from bulk_cancel.worker.cli.screen.output import print_json, show
 from bulk_cancel.worker.cli.screen.render import batch_json
 from bulk_cancel.worker.cli.screen.words import paused_words, resumed_words, retried_words, withdrawn_words
-from bulk_cancel.worker.operators.decisions import IN_VAIN, Asked, Decisions, Vain
+from bulk_cancel.worker.operators.decisions import RETRIED, Asked, Decisions
+from bulk_cancel.worker.state.statuses import Again
 
 Batch = Annotated[str, typer.Argument(metavar="BATCH", help="The batch's id.")]
 Target = Annotated[
@@ -48,7 +49,7 @@ def withdraw(batch: Batch, *, by: By = None, reason: Why = "", as_json: Json = F
 def retry(
     batch: Batch,
     *,
-    only: Annotated[list[Vain] | None, typer.Option("--status", help="Orders that ended so (repeatable).")] = None,
+    only: Annotated[list[Again] | None, typer.Option("--status", help="Orders that ended so (repeatable).")] = None,
     deadline: Annotated[
         int | None, typer.Option(metavar="S", min=1, max=86_400, help="Seconds; without it as long as before.")
     ] = None,
@@ -58,7 +59,7 @@ def retry(
 ) -> int:
     """Let orders of a batch go again that ended rejected or exhausted; withdrawn ones if --status says so."""
     asked = asked_by(by, reason)
-    statuses = only or IN_VAIN
+    statuses = only or RETRIED
     with context.opened() as store:
         done = Decisions(store).retry(batch, asked, statuses=statuses, deadline_s=deadline)
     if as_json:

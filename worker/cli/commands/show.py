@@ -30,25 +30,11 @@ from bulk_cancel.worker.cli.screen.render import (
 from bulk_cancel.worker.operators.status import read_snapshot
 from bulk_cancel.worker.state.batches import BatchState, Row
 from bulk_cancel.worker.state.rests import read_pauses
+from bulk_cancel.worker.state.statuses import Status
 from bulk_cancel.worker.state.store import Store
 
 REFRESH_S: Final = 1.0
 ROWS_IN_TABLE: Final = 1_000
-
-
-class Status(StrEnum):
-    """The states of a job."""
-
-    QUEUED = "queued"
-    SENDING = "sending"
-    RETRYING = "retrying"
-    ACCEPTED = "accepted"
-    CANCELED = "canceled"
-    FILLED = "filled"
-    GONE = "gone"
-    REJECTED = "rejected"
-    EXHAUSTED = "exhausted"
-    WITHDRAWN = "withdrawn"
 
 
 class Format(StrEnum):

@@ -8,7 +8,8 @@ from datetime import datetime
 from bulk_cancel.worker.cli.demo.plan import Plan, minimum_s
 from bulk_cancel.worker.simulator.log import MeterSummary
 from bulk_cancel.worker.simulator.messages import Summary
-from bulk_cancel.worker.state.batches import DEAD, Row
+from bulk_cancel.worker.state.batches import Row
+from bulk_cancel.worker.state.statuses import DEAD
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,17 +10,17 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from bulk_cancel.worker.books.mass.report import OFF_THE_BOOK, MassReport, NotOff
+from bulk_cancel.worker.books.mass.report import MassReport, NotOff
 from bulk_cancel.worker.books.mass.state import Mass
 from bulk_cancel.worker.cli.screen.live import LINE_S, Bars
 from bulk_cancel.worker.cli.screen.mass_words import empty_s, filters_words, listing_words, scope_words
 from bulk_cancel.worker.cli.screen.output import STYLES, clean, iso, number, plural, styled, table
 from bulk_cancel.worker.cli.screen.render import counts_text
-from bulk_cancel.worker.state.batches import DEAD, BatchState
+from bulk_cancel.worker.state.batches import BatchState
+from bulk_cancel.worker.state.statuses import DEAD, OFF_THE_BOOK, OUTCOMES, Status
 
 ORDERS_NAMED: Final = 1_000
 _EMPTY: Final = "empty s"
-_OUTCOMES: Final = ("canceled", "filled", "gone", "accepted", "rejected", "exhausted", "withdrawn")
 
 Progress = Sequence[tuple[Mass, BatchState]]
 
@@ -108,7 +108,7 @@ def _matched(report: MassReport) -> Text:
     counts = {**report.outcomes, "waiting": report.waiting}
     if not report.matched:
         return Text("nothing was open in this scope" if report.listings else "not known: no listing is complete")
-    shown = sorted((name for name, count in counts.items() if count), key=_place)
+    shown = sorted((name for name, count in counts.items() if count), key=_rank)
     said = Text.assemble(
         f"{number(report.matched)} = ", Text(" + ").join(counts_text({name: counts[name]}) for name in shown)
     )
@@ -117,8 +117,9 @@ def _matched(report: MassReport) -> Text:
     return said if report.adds_up else Text.assemble(said, ("  does not add up", "bold red"))
 
 
-def _place(status: str) -> int:
-    return _OUTCOMES.index(status) if status in _OUTCOMES else len(_OUTCOMES)
+def _rank(name: str) -> int:
+    """Orders that wait come last."""
+    return OUTCOMES.index(Status(name)) if name in OUTCOMES else len(OUTCOMES)
 
 
 def _not_affected(report: MassReport) -> str:

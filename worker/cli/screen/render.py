@@ -16,6 +16,7 @@ from bulk_cancel.worker.state.batches import BatchState, Row
 from bulk_cancel.worker.state.fleet import START_WORKER, Worker
 from bulk_cancel.worker.state.refused import Entry
 from bulk_cancel.worker.state.rests import Rest
+from bulk_cancel.worker.state.scopes import ScopeKind, parse_scope
 
 LANES_SHOWN: Final = 20
 FIELDS: Final = (
@@ -60,7 +61,7 @@ def counts_text(counts: Mapping[str, int]) -> Text:
 
 
 def _wide(rests: Iterable[Rest]) -> Iterable[Rest]:
-    return (rest for rest in rests if rest.paused_by or not rest.scope.startswith("lane:"))
+    return (rest for rest in rests if rest.paused_by or parse_scope(rest.scope)[0] != ScopeKind.LANE)
 
 
 def rest_line(rest: Rest) -> Text:

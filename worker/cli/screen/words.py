@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from bulk_cancel.worker.cli.screen.output import clean, iso, moment, number, plural
 from bulk_cancel.worker.operators.decisions import Paused, Rested, Resumed, Retried, Withdrawn
 from bulk_cancel.worker.operators.targets import Target
+from bulk_cancel.worker.state.statuses import Status
 
 
 def withdrawn_words(done: Withdrawn, *, called_off: bool) -> Iterator[str]:
@@ -33,8 +34,8 @@ def retried_words(done: Retried, statuses: Sequence[str]) -> Iterator[str]:
         again = plural(done.opened + done.joined, "order") + " waiting again"
         yield f"{batch}: " + "; ".join([f"{again}, until {iso(state.deadline_at)}", *ways])
         yield f"see: bulk-cancel status {clean(state.batch_id)} --watch"
-    withdrawn = state.counts.get("withdrawn", 0)
-    if withdrawn and "withdrawn" not in statuses:
+    withdrawn = state.counts.get(Status.WITHDRAWN, 0)
+    if withdrawn and Status.WITHDRAWN not in statuses:
         yield f"{plural(withdrawn, 'withdrawn order')} left as they are; --status withdrawn lets them go again"
 
 

@@ -23,6 +23,7 @@ from bulk_cancel.worker.operators.drill.rules import ASKED, Drill, DrillPlan, No
 from bulk_cancel.worker.state.batches import Row
 from bulk_cancel.worker.state.chunks import parts
 from bulk_cancel.worker.state.ids import lane_of
+from bulk_cancel.worker.state.statuses import Status
 from bulk_cancel.worker.state.store import Store
 from bulk_cancel.worker.state.times import time_of
 
@@ -148,7 +149,7 @@ class Drilling:
             self._fault(f"not over after {plan.timeout_s:g} s: {report.trouble or 'are workers running?'}")
         elif report.state != "flat":
             self._fault(f"the mass cancel ended {report.state}, not flat")
-        if report.matched != plan.orders or report.outcomes.get("canceled") != plan.orders:
+        if report.matched != plan.orders or report.outcomes.get(Status.CANCELED) != plan.orders:
             self._fault(f"{report.matched} matched and {dict(report.outcomes)}, but {plan.orders} should be canceled")
 
     def _verify(self, placed: Sequence[str]) -> None:

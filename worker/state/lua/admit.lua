@@ -3,7 +3,7 @@
 -- Guarantee: each order of the chunk ends up in the batch exactly once, however often the chunk is given; it joins the
 -- order's live job, opens its next generation, or is answered from the memory of an order known to be off the book.
 -- The batch is sealed when all its orders are in. Other orders under a known batch id change nothing. A mass cancel's batch
--- grows until `listed` seals it; an order of it that was seen open after it had ended goes again, unless it was rejected.
+-- grows until `listing_end` seals it; an order of it that was seen open after it had ended goes again, unless it was rejected.
 --
 -- KEYS[1]  the runner's prefix
 -- ARGV[1]  JSON: batch {id, digest, size, urgent, account, deadline_s, retention_s, meta {field: text}}, or of a mass cancel
@@ -28,7 +28,7 @@ end
 
 local function paused_json()
   local scopes, parts = {}, {}
-  for lane in pairs(lanes) do scopes['lane:' .. lane], scopes['user:' .. uid_of(lane)] = true, true end
+  for lane in pairs(lanes) do scopes[lane_scope(lane)], scopes[user_scope(uid_of(lane))] = true, true end
   for scope in pairs(scopes) do
     if rest_paused(scope) then parts[#parts + 1] = cjson.encode(scope) end
   end
@@ -95,12 +95,10 @@ local function take(order, index)
 end
 
 -- A mass cancel saw the order open: if that was after it had ended, it goes again.
-local FINAL = { rejected = true, withdrawn = true }
-
 local function see_again(order, row, index)
   count.known = count.known + 1
-  local ended = string.sub(row, 1, 1) == '{' and cjson.decode(row)
-  if not ended or FINAL[ended.status] or ended.finished >= batch.seen then return end
+  local ended = row_ended(row) and cjson.decode(row)
+  if not ended or DECIDED[ended.status] or ended.finished >= batch.seen then return end
   lanes[order.lane] = true
   ask_again(asker, order.lane, order.job, row, place_of(index), batch.seen)
   count.again = count.again + 1

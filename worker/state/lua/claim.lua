@@ -18,7 +18,7 @@
 despite_full_memory()
 local input = cjson.decode(ARGV[1])
 local lane, now, wall = input.lane, clock()
-local scopes = { 'lane:' .. lane, 'user:' .. uid_of(lane), input.exchange }
+local scopes = { lane_scope(lane), user_scope(uid_of(lane)), input.exchange }
 local meter = { single = K.window(lane .. ':single'), batch = K.window(lane .. ':batch') }
 
 local given = redis.call('HGET', K.claim(input.claim), 'grant')
@@ -177,7 +177,7 @@ end
 local function answer(account, probes, calls, reason)
   write_out(wall)
   slots_note(lane, input.limits, input.batch_size, now)
-  redis.call('EXPIRE', K.lane(lane), 604800)
+  redis.call('EXPIRE', K.lane(lane), LANE_KEPT_S)
   local due = board(lane, now, #calls > 0 and LINGER_US or COALESCE_US)
   return '{"account":' .. (account and account - 1 or 'null') .. ',"probes":[' .. strings(probes) .. '],"due":' ..
     due .. ',"reason":' .. cjson.encode(reason) .. ',"calls":[' ..

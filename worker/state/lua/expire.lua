@@ -63,7 +63,7 @@ local function lose_all(asked)
   local batch = redis.call('HMGET', K.batch(input.batch), 'deadline', 'account')
   if (number(batch[1]) or INF) > now then return end
   for index, row in ipairs(rows_read(input.batch, column(asked, 'id'))) do
-    if row and string.sub(row, 1, 1) ~= '{' then lose(asked[index], batch[2]) end
+    if row and not row_ended(row) then lose(asked[index], batch[2]) end
   end
 end
 

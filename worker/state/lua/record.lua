@@ -105,7 +105,7 @@ end
 -- The claim ran out: the job may be queued again, or another call's.
 local function apply_late(done, job, decided)
   if decided.act == 'return' then return end
-  local tells, waits = decided.status ~= 'exhausted', job.state == 'queued' or job.state == 'retrying'
+  local tells, waits = decided.status ~= 'exhausted', IN_LINE[job.state]
   local new = remembered(job, done, decided)
   if decided.act == 'confirm' and tells and waits then
     change(job, add_belief(new, job, decided))

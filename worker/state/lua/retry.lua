@@ -46,7 +46,7 @@ local before = stood()
 
 local function retry(asked, index)
   local row = redis.call('HGET', K.rows(input.batch), asked.id)
-  local ended = row and string.sub(row, 1, 1) == '{' and cjson.decode(row)
+  local ended = row and row_ended(row) and cjson.decode(row)
   if not ended or not wanted[ended.status] then
     count.left = count.left + 1
     return

@@ -59,7 +59,7 @@ end
 
 local function withdraw(lane, job)
   if job.next and waits(cjson.decode(job.next).batches) then leave_next(job)
-  elseif job.sent or (job.state ~= 'queued' and job.state ~= 'retrying') then
+  elseif job.sent or not IN_LINE[job.state] then
     count.sent = count.sent + 1
     return
   else detach(lane, job) end
@@ -71,7 +71,7 @@ local function row_of(asked) return redis.call('HGET', K.rows(input.batch), aske
 
 for _, asked in ipairs(input.jobs) do
   local row = row_of(asked)
-  local job = row and string.sub(row, 1, 1) ~= '{' and job_read(asked.id)
+  local job = row and not row_ended(row) and job_read(asked.id)
   if job and job.live then withdraw(asked.lane, job) else count.ended = count.ended + 1 end
 end
 write_out(wall)

@@ -48,13 +48,6 @@ end
 -- Which life of this Redis answers: another one after every restart.
 local function run_id() return string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') end
 
--- holder(key): who has this lease, or nil. Redis ends keys by its wall clock: after a step back one lasts longer than anybody
--- took it for, and is nobody's.
-local function holder(key, lease_ms)
-  local name = redis.call('GET', key)
-  return name and redis.call('PTTL', key) <= lease_ms and name or nil
-end
-
 -- first(zset): member and score of its smallest element, or nil.
 local function first(zset)
   local found = redis.call('ZRANGE', zset, 0, 0, 'WITHSCORES')

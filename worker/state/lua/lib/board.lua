@@ -2,6 +2,7 @@
 
 local LINGER_US = 20000
 local COALESCE_US = 5000 -- slots become free one by one; a turn for several costs as much as for one
+local LANE_KEPT_S = 604800 -- a week without work, then its counters go
 local URGENT_BELOW = 2 ^ 51 -- places in line: urgent below, normal above
 
 local function first_of(one, other)

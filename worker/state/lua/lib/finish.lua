@@ -20,7 +20,10 @@ local function batch_settle(batch, wall)
   redis.call('EXPIRE', K.rows(batch), seconds)
 end
 
--- row: what a batch keeps of an ended job; `waiting` is the row it had ('n enqueued clOrdId').
+-- row_ended: whether a row has its outcome: it is JSON then, and 'n enqueued clOrdId' before.
+local function row_ended(row) return string.sub(row, 1, 1) == '{' end
+
+-- row_json: what a batch keeps of an ended job; `waiting` is the row it had.
 local function row_json(waiting, result)
   local n, enqueued, client_id = string.match(waiting, '^(%d+) (%d+) ?(%S*)$')
   return '{"n":' .. n .. ',"enqueued":' .. enqueued .. ',"clOrdId":' .. quoted(client_id) .. ',' .. result .. '}'
@@ -84,7 +87,7 @@ end
 
 -- memory: what is kept of an ended job; of one whose cancel was given up, for whom that was.
 local function memory_json(job, status, result)
-  if OFF_BOOK[status] then return cjson.encode({ state = status, generation = job.generation, result = result }) end
+  if OFF_THE_BOOK[status] then return cjson.encode({ state = status, generation = job.generation, result = result }) end
   return cjson.encode({ state = status, generation = job.generation, account = job.account,
     gave_up = status == 'exhausted' and job.batches or nil })
 end
@@ -129,7 +132,7 @@ local function expose(job, status, wall, retention)
   if status == 'exhausted' then
     redis.call('ZADD', K.may_be_live(), text(wall), job.id)
     redis.call('ZREMRANGEBYSCORE', K.may_be_live(), '-inf', text(wall - retention * 1000000))
-  elseif job.generation > 1 and (OFF_BOOK[status] or status == 'accepted') then
+  elseif job.generation > 1 and (OFF_THE_BOOK[status] or status == 'accepted') then
     redis.call('ZREM', K.may_be_live(), job.id)
   end
 end

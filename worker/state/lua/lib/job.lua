@@ -12,9 +12,6 @@
 -- by_order_id: the job names its order by the exchange's id; a client id may be used again.
 local function by_order_id(job) return string.match(job, '/o%d+$') ~= nil end
 
-local OFF_BOOK = { canceled = true, filled = true, gone = true }
-local LOG_KEPT = 10
-
 -- Jobs by id as this script has left them; false: there is none.
 local known_jobs = {}
 
@@ -123,6 +120,9 @@ local function words(value)
   for word in string.gmatch(value or '', '%S+') do list[#list + 1] = word end
   return list
 end
+
+-- An order may be tried as often as its deadline allows; its text is read and written at each attempt.
+local LOG_KEPT = 10
 
 -- noted: a job's history with one more attempt (JSON text, one line); the last ones are kept.
 local function noted(log, attempt)

@@ -4,7 +4,7 @@
 -- memory: how an order known to be off the book ended, or nil; a client id may be reused, so it is never answered from it.
 -- seen: wall µs at which the order was open, or nil; what was told before is then no longer believed.
 local function memory(job, seen)
-  if not job or job.live or not by_order_id(job.id) or not OFF_BOOK[job.state] then return nil end
+  if not job or job.live or not by_order_id(job.id) or not OFF_THE_BOOK[job.state] then return nil end
   if seen and tonumber(string.match(job.result, '"finished":(%d+)')) < seen then return nil end
   return job.result
 end

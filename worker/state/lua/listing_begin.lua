@@ -1,6 +1,6 @@
--- list: begins a listing for a mass cancel, or goes on with it: given again by its id it renews the lease.
+-- listing_begin: begins a listing for a mass cancel, or goes on with it: given again by its id it renews the lease.
 --
--- Guarantee: one listing of a mass cancel at a time, until it is ended by `listed` or its lease lapses; then another one
+-- Guarantee: one listing of a mass cancel at a time, until it is ended by `listing_end` or its lease lapses; then another one
 -- begins. Whatever a page shows that is asked for later was open at `wall` or after.
 --
 -- KEYS[1]  the runner's prefix
@@ -18,9 +18,7 @@ if redis.call('HGET', key, 'state') ~= 'running' then
   redis.call('ZREM', K.masses(), input.mass)
   return cjson.encode(mine)
 end
-local other = holder(K.listing(input.mass), input.lease_us / 1000)
-if other and other ~= input.listing then return cjson.encode(mine) end
-redis.call('SET', K.listing(input.mass), input.listing, 'PX', text(input.lease_us / 1000))
+if not lease_take(K.listing(input.mass), input.listing, input.lease_us / 1000) then return cjson.encode(mine) end
 redis.call('ZADD', K.masses(), text(now + input.lease_us), input.mass)
 
 local fields, read = {}, redis.call('HGETALL', key)

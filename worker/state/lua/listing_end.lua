@@ -1,4 +1,4 @@
--- listed: ends a listing of a mass cancel: what it saw, and when the next one begins or how the mass cancel ended.
+-- listing_end: ends a listing of a mass cancel: what it saw, and when the next one begins or how the mass cancel ended.
 --
 -- Guarantee: only who has the lease writes; a mass cancel that ended takes no more orders, and its batch is complete as soon
 -- as nothing of it waits.
@@ -18,8 +18,8 @@ local kept_s = number(retention) or 86400 -- its batch was deleted by hand: ther
 local function answer(mine) return '{"mine":' .. tostring(mine) .. '}' end
 
 if redis.call('HGET', key, 'state') ~= 'running' then return answer(false) end
-if input.listing ~= '' and redis.call('GET', K.listing(input.mass)) ~= input.listing then return answer(false) end
-redis.call('DEL', K.listing(input.mass))
+if input.listing == '' then redis.call('DEL', K.listing(input.mass))
+elseif not lease_end(K.listing(input.mass), input.listing) then return answer(false) end
 for field, value in pairs(input.fields) do redis.call('HSET', key, field, value) end
 if input.after_us >= 0 then
   list_at(input.mass, now + input.after_us)

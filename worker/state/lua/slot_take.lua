@@ -1,4 +1,4 @@
--- take: takes one slot of a meter for a reading call.
+-- slot_take: takes one slot of a meter for a reading call.
 --
 -- Guarantee: of limit + 1 slots of a meter one is always granted later than one window after another's arrival; the same
 -- call id gets the same slot. Nothing is granted until slots forgotten by a restarted Redis must have ended.

@@ -1,4 +1,4 @@
--- mass: takes a mass cancel: a batch that grows by what its listings find, the first of which is due now.
+-- mass_begin: takes a mass cancel: a batch that grows by what its listings find, the first of which is due now.
 --
 -- Guarantee: given twice, it acts once. Another scope, or orders, under a known batch id change nothing. A full Redis refuses it.
 --

@@ -1,4 +1,4 @@
--- hold: counts a worker among those that keep a user's dead man's switch armed, and lets one of them hold it.
+-- switch_hold: counts a worker among those that keep a user's dead man's switch armed, and lets one of them hold it.
 --
 -- Guarantee: at most one worker is told `mine` until its lease ends; it keeps the switch by asking again before. What it
 -- notes of the switch is written, of anybody else nothing.
@@ -13,9 +13,9 @@ local key, now, wall = K.switch(input.uid), clock()
 redis.call('ZADD', K.switchers(input.uid), text(now), input.worker)
 redis.call('EXPIRE', K.switchers(input.uid), 86400)
 local read = redis.call('HMGET', key, 'holder', 'until', 'refreshed', 'armed_until')
-local mine = read[1] == input.worker or (number(read[2]) or 0) <= now
+local mine = read[1] == input.worker or lease_over(read[2], now)
 if mine then
-  redis.call('HSET', key, 'holder', input.worker, 'until', text(now + input.lease_us))
+  lease_write(key, input.worker, now + input.lease_us)
   for field, value in pairs(input.note) do redis.call('HSET', key, field, value) end
   redis.call('EXPIRE', key, 86400)
 end

@@ -1,4 +1,4 @@
--- settle: what came of a slot that `take` gave.
+-- slot_settle: what came of a slot that `slot_take` gave.
 --
 -- Guarantee: given twice, the slot counts from the later one; it is never free earlier than one window after its arrival.
 --

@@ -1,4 +1,4 @@
--- looked: ends a look at a user's book, or asks for one sooner.
+-- look_end: ends a look at a user's book, or asks for one sooner.
 --
 -- Guarantee: a user with unconfirmed jobs is looked at again `after_us` from now at the latest, one without is forgotten.
 --
@@ -9,7 +9,7 @@
 despite_full_memory()
 local input = cjson.decode(ARGV[1])
 local uid, now = input.uid, clock()
-if input.look ~= '' and redis.call('GET', K.looking(uid)) == input.look then redis.call('DEL', K.looking(uid)) end
+lease_end(K.looking(uid), input.look)
 local left = redis.call('ZCARD', K.unconfirmed(uid))
 if left == 0 then redis.call('ZREM', K.looks(), uid)
 else look_at(uid, now + input.after_us, input.look ~= '') end

@@ -1,6 +1,6 @@
--- look: begins a look at a user's book: which jobs are unconfirmed, and who reads for them.
+-- look_begin: begins a look at a user's book: which jobs are unconfirmed, and who reads for them.
 --
--- Guarantee: one look at a user at a time, until it is ended by `looked` or its lease lapses; a lost one is looked for
+-- Guarantee: one look at a user at a time, until it is ended by `look_end` or its lease lapses; a lost one is looked for
 -- again. Every job returned was believed off the book before `now`, so a listing that begins later can tell.
 --
 -- KEYS[1]  the runner's prefix
@@ -25,9 +25,7 @@ if rest_ends and rest_ends > now then
   redis.call('ZADD', K.looks(), text(rest_ends), uid)
   return answer(false, {})
 end
-local other = holder(K.looking(uid), input.lease_us / 1000)
-if other and other ~= input.look then return answer(false, {}) end
-redis.call('SET', K.looking(uid), input.look, 'PX', text(input.lease_us / 1000))
+if not lease_take(K.looking(uid), input.look, input.lease_us / 1000) then return answer(false, {}) end
 redis.call('ZADD', K.looks(), text(now + input.lease_us), uid)
 local found = redis.call('ZRANGE', unconfirmed, 0, input.count - 1, 'WITHSCORES')
 local jobs = {}
