@@ -1,4 +1,4 @@
-"""What may a mass cancel ask for? Everything that is open, less what filters leave out; contradictions are refused.
+"""The fields of a mass cancel: everything that is open, less what its filters leave out.
 
 Nothing here imports `worker`.
 """

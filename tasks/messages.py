@@ -1,4 +1,4 @@
-"""What may a producer ask for, and in exactly which words?
+"""The fields of a cancel message, checked: what a producer may ask for, and in which words.
 
 Frozen models of every message, field names as the contract spells them, and `parse_cancel_orders` for Python
 producers, which names every bad row before anything is enqueued. `tasks/reading.py` reads messages from

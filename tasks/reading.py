@@ -1,4 +1,4 @@
-"""What can be used of a message that somebody else wrote?
+"""Reads messages that other programs wrote: what can be used is used, the rest is refused with reasons.
 
 Pure: a Celery message's args and kwargs in, a usable message and a list of refusals out. One bad row must
 not keep 499 orders alive, so valid orders are kept, and so is a batch whose reason or label cannot be read:

@@ -1,4 +1,4 @@
-"""What stands on the exchange's book, and how did an order end? Every reading call under its own exact window."""
+"""Reads the exchange's books: open orders, and how orders ended. Every call keeps to its own exact window."""
 
 import time
 import uuid

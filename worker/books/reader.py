@@ -1,4 +1,4 @@
-"""How does a command read the exchange's books itself? Under the workers' windows, and only as who the account is."""
+"""Reads the exchange's books for a command, under the workers' windows and only for a proven User ID."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""What do all commands share? The store that the environment describes, and the options that many of them take."""
+"""What commands share: the store that the environment describes, and the options that many take."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

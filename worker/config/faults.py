@@ -1,4 +1,4 @@
-"""How is a wrong setting told to the person who can mend it?
+"""Says what is wrong with settings, to the person who can mend them.
 
 Pure: names and pydantic's error details in, one line per fault out. A line says which variable, what is
 wrong and how to mend it; it never holds a value, since any value may be a secret in the wrong place.

@@ -1,4 +1,4 @@
-"""What is this runner told by its environment, and is all of it usable?
+"""The settings of a runner, from its environment, checked as a whole.
 
 `load_settings` builds one frozen `Settings` from `BULK_CANCEL_…` variables, then a `.env` file, then the
 accounts file; the earlier source wins, field by field. Nothing is read at import. Secrets are `SecretStr` and

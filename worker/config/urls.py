@@ -1,4 +1,4 @@
-"""Which URLs do we accept for Redis, broker and exchange, and how is one shown without its password?"""
+"""The addresses of Redis, broker and exchange that are accepted, and how one is shown without its password."""
 
 import re
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What did the exchange say? Reads bodies defensively: a field of a wrong type is as good as missing.
+"""Reads the bodies of the exchange's answers; a field of a wrong type counts as missing.
 
 A body that is not a JSON object with a `code` is judged by its HTTP status. Item codes are the verdict, so
 an envelope raises only when no item carries one.

@@ -1,4 +1,4 @@
-"""How is the exchange asked? One method per question, each a single signed HTTP call that is never repeated.
+"""The exchange's calls: one method each, a single signed HTTP request that is never repeated.
 
 The client is thread safe. Every call takes a connection of its own, must be written by `write_by` and must be
 answered within `timeout_s` of its first byte.

@@ -1,4 +1,4 @@
-"""Why did a call to the exchange give no answer that can be judged order by order?
+"""Errors of a call to the exchange that has no answer to judge order by order.
 
     ExchangeError
     ├── NeverSent            no byte left: no connection; its slots may be released

@@ -1,4 +1,4 @@
-"""How does one connection of the private channel begin, stay alive and end? Logged in and subscribed, or not at all."""
+"""One connection of the private channel, from its login and subscription to its end."""
 
 import socket
 import ssl

@@ -1,4 +1,4 @@
-"""What does the result of one call mean for each order that was in it? Pure."""
+"""Judges what the result of one call means for each order in it. Pure."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple

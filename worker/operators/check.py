@@ -1,4 +1,4 @@
-"""Is everything that a runner needs in order, and how is each fault mended? One point per question, asked one by one.
+"""The points of `check`: whether all that a runner needs is in order, and how to mend what is not.
 
 Nothing is changed: Redis is only read, the exchange is asked for its time and for each account's own configuration.
 """

@@ -1,4 +1,4 @@
-"""What can an operator do while orders wait? Withdraw, retry, pause, resume: with who and why, and harmless to repeat.
+"""What operators may decide while orders wait: withdraw, retry, pause, resume. Each may be repeated.
 
 Large batches go in steps of `CHUNK` orders, so that no verb holds Redis for long. What an interrupted command has done
 holds; the same command again does the rest.

@@ -1,4 +1,4 @@
-"""What does an operator mean by an account or a lane? The scope to pause, and whom that holds back."""
+"""The account or lane that an operator names: the scope to pause, and whose orders that holds back."""
 
 from dataclasses import dataclass
 from typing import Final

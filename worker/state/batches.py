@@ -1,4 +1,4 @@
-"""What became of a batch? Reads its state and one row per order; waits until it is complete."""
+"""Reads what became of a batch: its state and one row per order; waits until it is complete."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""How is much work given in parts? So many at once that nobody else waits long."""
+"""Gives much work in chunks, so that nobody else waits long."""
 
 from collections.abc import Iterator, Sequence
 from typing import TypeVar

@@ -1,4 +1,4 @@
-"""Which accounts exist, and which User ID does each belong to? Read by producers, which need not hold any secret.
+"""Accounts with their User IDs, published by workers for producers, which need not hold any secret.
 
 Workers write it at start from their settings; a producer without accounts of its own looks them up here.
 """

@@ -1,4 +1,4 @@
-"""How does Python call a verb? Loads each with the shared parts before it, and runs it so that a lost reply is safe.
+"""Loads and runs the Lua verbs, each with the shared parts it uses; a lost reply is safe.
 
 Every verb takes the runner's prefix as `KEYS[1]` and one JSON object as `ARGV[1]`. All verbs may be given twice (see
 their headers), so a call whose reply was lost is made again with the same argument; redis-py's own retry is off.

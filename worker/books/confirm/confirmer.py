@@ -1,4 +1,4 @@
-"""Looks at the books of users with unconfirmed cancels: is each order off the book, and how did it end?
+"""Threads that read the books of users with unconfirmed cancels and take in the exchange's pushes.
 
 A look lists all open orders, which began after the cancels of its jobs were answered. Who is still there is cancelled
 again; of the others the exchange is asked how they ended: many at once from the history, the rest one by one.

@@ -1,4 +1,4 @@
-"""What does the book prove about an order whose cancel was answered? Pure: what was seen in, what follows out.
+"""What the book proves about an order whose cancel was answered. Pure.
 
 An order is off the book only when the exchange itself says how it ended. That it is missing from the open orders
 only says whose ending is worth asking for; that the exchange does not know it proves something only where the id

@@ -1,4 +1,4 @@
-"""What is reported of a mass cancel? As FIX's Order Mass Cancel Report, with the orders that did not come off. Pure."""
+"""The report of a mass cancel, after FIX's Order Mass Cancel Report. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Which open orders does a mass cancel mean, and why not this one? Pure: filters and a row of the exchange in.
+"""The scope of a mass cancel: which open orders its filters mean, and why others are left out. Pure.
 
 What the exchange can apply it applies, and we check it; the rest we apply ourselves. An order whose row does not say
 what a filter asks for is never taken: that would widen the scope.

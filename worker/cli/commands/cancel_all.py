@@ -1,4 +1,4 @@
-"""How is everything cancelled that is open? Takes a mass cancel, shows it on its way, and reports as FIX would."""
+"""`bulk-cancel all`: takes a mass cancel, shows its progress, and reports as FIX would."""
 
 import sys
 import time

@@ -1,4 +1,4 @@
-"""What can an operator decide? Withdraw, retry, pause, resume: each says who and why, and may be repeated."""
+"""`withdraw`, `retry`, `pause` and `resume`: each keeps who and why, and may be repeated."""
 
 import getpass
 import os

@@ -1,4 +1,4 @@
-"""Is the kill switch proven to work? Does the whole exercise with orders of its own, and writes the dated report."""
+"""`bulk-cancel drill`: the whole exercise with orders of its own, and its dated report."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What would a mass cancel cancel? Reads the books under the workers' windows, and changes nothing."""
+"""`bulk-cancel all --dry-run`: reads the books under the workers' windows, and changes nothing."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""What can be read? The runner or one batch, the outcomes of a batch, and what was refused."""
+"""`status`, `outcomes` and `refused`: the runner, one batch, its outcomes, and what was refused."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""How are orders handed in from files? All bad rows are named and nothing is enqueued, unless `--skip-bad`."""
+"""`bulk-cancel submit`: orders from files; one bad row refuses all, unless `--skip-bad`."""
 
 import sys
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What does the demo run on? A Redis, a simulated exchange and real workers, all gone when the block ends.
+"""What the demo runs on: a Redis, a simulated exchange and real workers, all gone when the block ends.
 
 The broker is always the embedded Redis: on a Redis of yours the demo's workers would take your runner's messages. In
 yours only the demo's own keys are written, under a prefix and for a User ID of its own, and removed again; the key

@@ -1,4 +1,4 @@
-"""How does a mass cancel look, on its way and when it ended? A live view, and the report as lines and tables."""
+"""A mass cancel on the screen: a live view, then its report as lines and tables."""
 
 import sys
 import time

@@ -1,4 +1,4 @@
-"""How do the runner, a batch, outcomes and refusals look? Values in, tables and lines out; no I/O."""
+"""The runner, a batch, outcomes and refusals as tables and lines. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""What is a drill of the kill switch, and where may one be done? Pure, but for the settings that it looks at."""
+"""The rules of a drill: what it does, and where it may be done. Pure, but for the settings it looks at."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

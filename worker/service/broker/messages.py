@@ -1,4 +1,4 @@
-"""What is a message that a task can run, and what is wrong with one that is not?
+"""Checks whether a message can be run by a task, and says what is wrong with one that can't.
 
 Pure: the bytes that were in the queue in, a `Call` or a `Refusal` out; a `Call` is built anew from what was
 understood, so Celery sees nothing of the sender's that was not checked. A message is taken whenever it says

@@ -1,4 +1,4 @@
-"""How does a message get from a Redis list to Celery and back, whatever is in it, whenever Redis goes away?
+"""Moves messages from Redis lists to Celery and back, whatever is in them, whenever Redis goes away.
 
 kombu's Redis transport with these differences: a message of a queue travels as the bytes that were found
 there, under a delivery tag of our own, and goes back as the same bytes into the queue it came from (kombu
