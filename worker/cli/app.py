@@ -45,7 +45,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     ),
     "retry": Command(
         "decide.retry",
-        "Let orders of a batch go again that ended rejected or exhausted; withdrawn ones if --status says so.",
+        "Let orders of a batch go again that ended rejected or exhausted; withdrawn or gone ones if --status says so.",
     ),
     "withdraw": Command("decide.withdraw", "Take a batch back, as far as it was not sent."),
     "pause": Command(

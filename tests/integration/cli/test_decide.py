@@ -93,7 +93,7 @@ class TestRetry:
         for meter in ("BTC-USDT", "ETH-USDT"):
             desk.finish(meter, "rejected", "51000")
         desk("submit", "good.csv", "--account", "desk1", "--batch-id", "b2")
-        desk.finish("ETH-USDT", "gone", "51400")
+        desk.finish("ETH-USDT", "canceled")
         assert said(desk, "retry", "b1")[0].endswith(
             "; 2 of them being cancelled already for another batch; 1 order off the book by now, as another batch found"
         )
@@ -212,7 +212,10 @@ class TestBadInput:
             (["audit", "nope"], "unknown batch 'nope'"),
             (["withdraw"], "Missing argument 'BATCH'"),
             (["pause"], "Missing argument 'ACCOUNT|LANE'"),
-            (["retry", "b1", "--status", "gone"], "'gone' is not one of 'rejected', 'exhausted', 'withdrawn'"),
+            (
+                ["retry", "b1", "--status", "filled"],
+                "'filled' is not one of 'rejected', 'exhausted', 'withdrawn', 'gone'",
+            ),
             (["retry", "b1", "--deadline", "0"], "'--deadline'"),
             (["retry", "b2"], "batch 'b2' is not handed in completely (3 orders were announced)"),
             (["pause", "nobody"], "unknown account 'nobody'; known accounts: desk1, desk2"),

@@ -267,11 +267,19 @@ class TestRetry:
         rig.submit("b", orders(1))
         end(rig, "rejected")
         rig.submit("c", orders(1))
-        end(rig, "gone", "51400")
+        end(rig, "canceled")
         done = rig.decisions.retry("b", ASKED)
         assert (done.opened, done.remembered, done.state.complete) == (0, 1, True)
-        assert dict(done.state.counts) == {"gone": 1}
+        assert dict(done.state.counts) == {"canceled": 1}
         assert rig.redis.zcard(rig.keys.of("deadlines")) == 0
+
+    def test_an_order_that_was_unknown_is_asked_for_again(self, rig: LaneRig) -> None:
+        """With the wrong key, or a second too early, a live one is unknown, too: only the book proves an end."""
+        rig.submit("b", orders(1))
+        end(rig, "gone", "51400")
+        assert rig.decisions.retry("b", ASKED).changed == 0
+        assert rig.decisions.retry("b", ASKED, statuses=[Again.GONE]).opened == 1
+        assert rig.claim().calls[0].jobs[0].generation == 2
 
     def test_withdrawn_orders_only_if_asked_for(self, rig: LaneRig) -> None:
         """They were taken back on purpose."""

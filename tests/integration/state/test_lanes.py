@@ -363,16 +363,26 @@ class TestBatches:
         assert state.counts == {"accepted": 520}
         assert state.completed_at is not None
 
-    def test_an_order_known_to_be_off_the_book_is_answered_from_memory(self, rig: LaneRig) -> None:
+    @pytest.mark.parametrize("status", ["canceled", "filled"])
+    def test_an_order_proved_to_be_off_the_book_is_answered_from_memory(self, rig: LaneRig, status: str) -> None:
         """No second send; the row says how it ended before."""
+        rig.submit("b", orders(1))
+        claim = rig.claim()
+        rig.record(claim, decided=(finished(claim.calls[0].jobs[0], status, "51400"),))
+        receipt = rig.submit("c", orders(1))
+        assert (receipt.remembered, receipt.new) == (1, 0)
+        assert rig.batches.state("c").complete
+        assert (rig.row("c").status, rig.row("c").sCode) == (status, "51400")
+        assert rig.claim().calls == ()
+
+    def test_an_order_that_was_only_unknown_is_asked_for_again(self, rig: LaneRig) -> None:
+        """It was asked with another key, or too early: who hands it in again means a live order."""
         rig.submit("b", orders(1))
         claim = rig.claim()
         rig.record(claim, decided=(finished(claim.calls[0].jobs[0], "gone", "51400"),))
         receipt = rig.submit("c", orders(1))
-        assert (receipt.remembered, receipt.new) == (1, 0)
-        assert rig.batches.state("c").complete
-        assert (rig.row("c").status, rig.row("c").sCode) == ("gone", "51400")
-        assert rig.claim().calls == ()
+        assert (receipt.remembered, receipt.new) == (0, 1)
+        assert rig.claim().calls[0].jobs[0].generation == 2
 
     def test_an_accepted_order_is_sent_again_when_asked_again(self, rig: LaneRig) -> None:
         """Accepted is not off the book: the next batch opens the next generation."""

@@ -57,7 +57,7 @@ def retry(
     reason: Why = "",
     as_json: Json = False,
 ) -> int:
-    """Let orders of a batch go again that ended rejected or exhausted; withdrawn ones if --status says so."""
+    """Let orders of a batch go again that ended rejected or exhausted; withdrawn or gone ones if --status says so."""
     asked = asked_by(by, reason)
     statuses = only or RETRIED
     with context.opened() as store:
