@@ -1,5 +1,7 @@
 """Does a job wait for the book's word, and end with nothing else? The verbs of confirmation on a real Redis."""
 
+from typing import cast
+
 import pytest
 from redis import Redis
 
@@ -153,6 +155,8 @@ class TestFindings:
         assert rig.confirmations.write([finding]).ended == 0
         ended = rig.row("b")
         assert (ended.status, ended.sCode, ended.accFillSz) == (status, "0", filled or None)
+        ((_, told),) = cast("list[tuple[str, dict[str, str]]]", rig.redis.xrange(rig.keys.of("outcomes")))
+        assert (told["status"], told["accFillSz"]) == (status, filled)
         assert ended.accepted_at is not None
         assert ended.finished_at is not None
         assert rig.batches.state("b").complete
