@@ -83,9 +83,7 @@ class LaneRig:
         self.board = Board(
             redis, self.scripts, self.keys, retention_s=retention_s, blackout_us=TIMING.blackout_us, abandon_s=600
         )
-        self.confirmations = Confirmations(
-            redis, self.keys, self.scripts, max_attempts=max_attempts, retention_s=retention_s
-        )
+        self.confirmations = Confirmations(redis, self.keys, self.scripts, retention_s=retention_s)
 
     def _store(self, retention_s: int) -> Store:
         redis, keys, scripts = self.redis, self.keys, self.scripts

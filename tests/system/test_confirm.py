@@ -107,6 +107,20 @@ def test_confirmation_follows_the_last_cancel() -> None:
         assert sum(reads(rig).values()) <= 150
 
 
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("repeat", ["51410", "0"])
+def test_a_slow_matching_engine_gives_up_no_order(repeat: str) -> None:
+    """Cancels take effect 8 s after they were accepted; until then they are repeated, and are no failed attempts."""
+    behaviour = Behaviour(cancel_lag_ms=8_000, repeat_sCode=repeat)
+    with Rig(workers=1, config=Config(behaviour=behaviour), settings={"MAX_ATTEMPTS": "2"}) as rig:
+        placed = rig.exchange.control.place(UID, "BTC-USDT", 30)
+        submit(rig, "b", *orders("BTC-USDT", placed))
+        assert rig.done("b", 40).counts == {"canceled": 30}
+        rows = rig.store.batches.rows("b")
+        assert {len(row.log) for row in rows} <= set(range(2, 12))
+        assert rig.exchange.control.summary().live_orders == 0
+
+
 def test_what_was_off_the_book_before_is_told_as_it_ended(rig: Rig) -> None:
     """51400 says the same of all three; the book does not."""
     control = rig.exchange.control

@@ -14,6 +14,7 @@ class Verdict(StrEnum):
 
     ACCEPTED = "accepted"  # the exchange took the cancel, which is not yet a cancel
     GONE = "gone"  # nothing left to cancel
+    PENDING = "pending"  # a cancel is at work already: its end is the book's to tell
     RETRY = "retry"  # not now
     AMBIGUOUS = "ambiguous"  # may have taken effect; a repeated cancel is harmless
     REJECTED = "rejected"  # never, for this order
@@ -44,6 +45,7 @@ class Code:
 
 
 _ACCEPTED, _GONE = (Verdict.ACCEPTED, Scope.ORDER, False), (Verdict.GONE, Scope.ORDER, False)
+_PENDING = (Verdict.PENDING, Scope.ORDER, False)
 _REJECTED, _BUG = (Verdict.REJECTED, Scope.ORDER, False), (Verdict.BUG, Scope.ORDER, False)
 _AMBIGUOUS, _AMBIGUOUS_EXCHANGE = (
     (Verdict.AMBIGUOUS, Scope.ORDER, False),
@@ -73,7 +75,7 @@ _ROWS = (
     ("51406", _BUG, "too many orders in one request"),
     ("51407", _BUG, "ordId or clOrdId required"),
     ("51408 51409", _REJECTED, "the instrument does not match the order"),
-    ("51410", _AMBIGUOUS, "already being canceled or about to settle"),
+    ("51410", _PENDING, "already being canceled or about to settle"),
     ("51411", _REJECTED, "no mass-cancel permission"),
     ("51412", _AMBIGUOUS, "the cancel timed out (with `triggered` in its text: as 51416)"),
     ("51413", _REJECTED, "order type not supported by this endpoint"),

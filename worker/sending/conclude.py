@@ -11,7 +11,7 @@ from bulk_cancel.worker.okx.codes import Scope, Verdict
 from bulk_cancel.worker.okx.errors import DeadlinePassed, ExchangeError, NeverSent, Throttled
 from bulk_cancel.worker.okx.orders import OrderRef
 from bulk_cancel.worker.okx.verdicts import Judgement, exchange_ids, judge
-from bulk_cancel.worker.sending.retry import EXCHANGE_BASE_S, EXCHANGE_CAP_S, Finish, Policy, decide, rest_for
+from bulk_cancel.worker.sending.retry import EXCHANGE_BASE_S, EXCHANGE_CAP_S, Finish, Policy, Retry, decide, rest_for
 from bulk_cancel.worker.state.claims import Act, Call, Claim, Decided, Job, RestFor, Result, Slots
 from bulk_cancel.worker.state.scopes import account_scope, exchange_scope, lane_scope
 from bulk_cancel.worker.state.statuses import Status
@@ -20,7 +20,7 @@ _encode: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 # refused for speed: they tell of the meter, whatever else the answer says
 RATE_CODES = frozenset({"50011", "50061", "50040"})
-_SERVED = frozenset({Verdict.ACCEPTED, Verdict.GONE})
+_SERVED = frozenset({Verdict.ACCEPTED, Verdict.GONE, Verdict.PENDING})
 
 
 class Concluder:
@@ -76,9 +76,7 @@ class Concluder:
     ) -> Iterable[Decided]:
         """Jobs that are alike end alike; each goes again after a time of its own."""
         first = jobs[0]
-        decision = decide(
-            judged, attempts=first.attempts, left_s=first.left_s - elapsed_s, policy=self._policy, rand=self._rand
-        )
+        decision = self._decision(judged, attempts=first.attempts, left_s=first.left_s - elapsed_s)
         if isinstance(decision, Finish):
             act: Act = "confirm" if self._confirm and _may_be_off(decision, judged) else "finish"
             return [
@@ -95,6 +93,12 @@ class Concluder:
                 delay_s=decision.delay_s, counts=decision.counts, verdict=judged.verdict, whole=judged.whole,
             )
         ]  # fmt: skip
+
+    def _decision(self, judged: Judgement, *, attempts: int, left_s: float) -> Finish | Retry:
+        """An order that is being cancelled waits for the book like one whose cancel was accepted, if a book is read."""
+        if self._confirm and judged.verdict is Verdict.PENDING:
+            return Finish(Status.ACCEPTED)
+        return decide(judged, attempts=attempts, left_s=left_s, policy=self._policy, rand=self._rand)
 
     def _attempts(self, call: Call, judgements: Sequence[Judgement], elapsed_s: float) -> Mapping[tuple[str, str], str]:
         """What the histories are to say of the call, JSON by code and message."""
@@ -152,7 +156,7 @@ def _scoped(judged: Judgement, *, probe: bool, served: bool) -> Judgement:
 def _may_be_off(decision: Finish, judged: Judgement) -> bool:
     """Whether the book may show this order gone; the last attempt's fate may be unknown, and it may have worked."""
     if decision.status is Status.EXHAUSTED:
-        return judged.verdict is Verdict.AMBIGUOUS
+        return judged.verdict in (Verdict.AMBIGUOUS, Verdict.PENDING)
     return decision.status in (Status.ACCEPTED, Status.GONE)
 
 

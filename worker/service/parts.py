@@ -106,8 +106,8 @@ def book_of(base: Base) -> Book:
 
 def confirmations_of(base: Base) -> Confirmations:
     """The unconfirmed jobs, for looks and pushes."""
-    bounds = {"max_attempts": base.settings.max_attempts, "retention_s": base.settings.retention_s}
-    return Confirmations(base.store.redis, base.store.keys, base.store.scripts, **bounds)
+    store = base.store
+    return Confirmations(store.redis, store.keys, store.scripts, retention_s=base.settings.retention_s)
 
 
 def confirmer_of(base: Base, confirmations: Confirmations, book: Book) -> Confirmer:

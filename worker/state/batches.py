@@ -200,7 +200,7 @@ def _waiting_row(state: BatchState, job: str, text: str, live: Mapping[str, Any]
         status=live.get("state") or Status.QUEUED,
         sCode=last.get("sCode"),
         sMsg=last.get("sMsg"),
-        attempts=int(live.get("attempts") or 0),
+        attempts=int(live.get("attempts") or 0) + int(live.get("again") or 0),
         enqueued_at=int(enqueued),
         first_sent_at=int(live["sent"]) if live.get("sent") else None,
         accepted_at=int(live["accepted"]) if live.get("accepted") else None,

@@ -180,20 +180,33 @@ class TestFindings:
         assert rig.places()["ready"] == ["o1", "o9"]
         assert "still live" in str(rig.row("b").log[-1]["sMsg"])
         claim = rig.claim()
-        assert [(job.id, job.attempts) for job in claim.calls[0].jobs] == [("u1/BTC-USDT/o1", 2)]
+        assert [(job.id, job.attempts) for job in claim.calls[0].jobs] == [("u1/BTC-USDT/o1", 1)]
 
-    def test_an_order_still_open_after_its_last_attempt_is_exhausted(self, rig: LaneRig) -> None:
-        """And told to whoever reports it."""
-        rig.submit("b", orders(1))
-        for _ in range(3):
+    def test_a_slow_book_uses_up_no_attempts(self, rig: LaneRig) -> None:
+        """A cancel that was answered did not fail, so it goes again until the deadline; the row counts every cancel."""
+        rig.submit("b", orders(1), deadline_s=60)
+        for cancels in range(1, 6):
             claim = rig.claim()
             rig.record(claim, decided=(believed(claim.calls[0].jobs[0]),))
-            rig.advance(3)
+            rig.advance(8.5)
             begun = look(rig)
-            written = rig.confirmations.write([seen_open(begun.jobs[0])])
+            assert begun.jobs[0].again == cancels - 1
+            assert rig.confirmations.write([seen_open(begun.jobs[0])]).again == 1
             rig.confirmations.end(begun, again_in_s=0.2)
+            assert (rig.row("b").status, rig.row("b").attempts) == ("queued", cancels)
+        rig.advance(20)
+        assert [ended.job for ended in rig.board.sweep()] == ["u1/BTC-USDT/o1"]
+        assert (rig.row("b").status, rig.row("b").attempts) == ("exhausted", 5)
+
+    def test_an_order_still_open_after_its_last_attempt_is_exhausted(self, rig: LaneRig) -> None:
+        """Its last cancel had no answer, and the book shows that it had no effect; told to whoever reports it."""
+        rig.submit("b", orders(1))
+        claim = rig.claim()
+        rig.record(claim, decided=(believed(claim.calls[0].jobs[0], "exhausted", "50004"),))
+        rig.advance(3)
+        written = rig.confirmations.write([seen_open(look(rig).jobs[0])])
         assert [ended.job for ended in written.exhausted] == ["u1/BTC-USDT/o1"]
-        assert (rig.row("b").status, rig.row("b").attempts) == ("exhausted", 3)
+        assert (rig.row("b").status, rig.row("b").attempts) == ("exhausted", 1)
 
     def test_a_finding_about_an_earlier_generation_changes_nothing(self, rig: LaneRig) -> None:
         """Its job ended meanwhile, and another effort for the same order is under way."""

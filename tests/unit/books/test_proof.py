@@ -1,5 +1,7 @@
 """What proves that an order is off the book?"""
 
+from dataclasses import replace
+
 import pytest
 
 from bulk_cancel.worker.books.confirm.proof import Unconfirmed, overdue, seen_as, seen_open
@@ -43,19 +45,23 @@ def test_the_last_attempts_order_is_only_looked_for() -> None:
     assert (found.act, found.status) == ("end", "exhausted")
 
 
-def test_an_order_id_unknown_to_cancel_and_reading_is_gone() -> None:
-    """Two statements of the exchange, of an id that it has given out."""
-    assert seen_as(job("gone", 0.1), {}).status == "gone"
-
-
+@pytest.mark.parametrize("ident", ["cmine", "o7"])
 @pytest.mark.parametrize("believed", ["accepted", "gone", "exhausted"])
-def test_an_order_that_may_be_on_its_way_is_looked_for_once_more(believed: str) -> None:
-    """A client id is taken before its order is on the book; two seconds later it must be there."""
-    first = seen_as(job(believed, 0.1, ident="cmine"), {})
+def test_an_order_that_is_unknown_is_looked_for_once_more(believed: str, ident: str) -> None:
+    """It may be on its way in, and an exchange may not see its own book for a while; 2 s later it must be there."""
+    first = seen_as(job(believed, 0.1, ident=ident), {})
     assert (first.act, first.looks) == ("stay", 1)
-    assert seen_as(job(believed, 1.9, ident="cmine", looks=1), {}).act == "stay"
-    assert seen_as(job(believed, 2.0, ident="cmine", looks=1), {}).status == "gone"
-    assert seen_as(job(believed, 9.0, ident="cmine", looks=0), {}).act == "stay"
+    assert seen_as(job(believed, 1.9, ident=ident, looks=1), {}).act == "stay"
+    assert seen_as(job(believed, 2.0, ident=ident, looks=1), {}).status == "gone"
+    assert seen_as(job(believed, 9.0, ident=ident, looks=0), {}).act == "stay"
+
+
+def test_an_order_that_stays_on_the_book_goes_again_ever_more_slowly() -> None:
+    """0.5 s after the first cancel, doubled with each, up to 16 s: a matching engine may be slow for a long time."""
+    for again, after_s in ((0, 0.5), (1, 1), (2, 2), (3, 4), (4, 8), (5, 16), (6, 16), (500, 16)):
+        waits = replace(job(since_s=after_s - 0.01), again=again)
+        assert seen_open(waits).act == "stay"
+        assert seen_open(replace(waits, since_s=after_s)).act == "again"
 
 
 def test_an_accepted_order_that_nobody_knows_is_looked_for_once_more() -> None:

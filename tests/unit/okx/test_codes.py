@@ -18,8 +18,9 @@ EXPECTED = {
     (Verdict.RETRY, Scope.ACCOUNT, True): "50019 50022 50023",
     (Verdict.RETRY, Scope.EXCHANGE, False): "50001 50013",
     (Verdict.RETRY, Scope.EXCHANGE, True): "50005 50046 50062",
-    (Verdict.AMBIGUOUS, Scope.ORDER, False): "50004 50042 51054 51149 51410 51412",
+    (Verdict.AMBIGUOUS, Scope.ORDER, False): "50004 50042 51054 51149 51412",
     (Verdict.AMBIGUOUS, Scope.EXCHANGE, False): "50026",
+    (Verdict.PENDING, Scope.ORDER, False): "51410",
     (Verdict.CLOCK, Scope.ORDER, False): "50102 50112",
     (Verdict.BUG, Scope.ORDER, False): "50000 50002 50006 50115 51003 51406 51407",
     (Verdict.CREDENTIALS, Scope.ACCOUNT, False): """

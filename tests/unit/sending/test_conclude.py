@@ -72,6 +72,16 @@ def test_partial_success_is_judged_item_by_item() -> None:
     ]
 
 
+def test_an_order_that_is_being_cancelled_waits_for_the_book() -> None:
+    """Asking again is no help; without a book to read there is nothing else to do."""
+    confirming = Concluder(Policy(max_attempts=3), "w1", lambda: 0.5, confirm=True)
+    asked = call(attempts=3)
+    (told,) = confirming.conclude(claimed(asked), asked, answer("51410"), 0.1).decided
+    assert (told.act, told.status, told.code) == ("confirm", "accepted", "51410")
+    (told,) = conclude(answer("51410")).decided
+    assert (told.act, told.counts) == ("retry", True)
+
+
 def test_never_sent_gives_slots_and_attempts_back() -> None:
     """That no connection came about may be this worker's own trouble: a strike against the address, no rest."""
     result = conclude(NeverSent("refused"))

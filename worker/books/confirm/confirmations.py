@@ -53,11 +53,11 @@ class Written:
 class Confirmations:
     """The unconfirmed jobs of one runner; raises redis-py's errors."""
 
-    def __init__(self, redis: Redis, keys: Keys, scripts: Scripts, *, max_attempts: int, retention_s: int) -> None:
+    def __init__(self, redis: Redis, keys: Keys, scripts: Scripts, *, retention_s: int) -> None:
         self._redis = redis
         self._keys = keys
         self._scripts = scripts
-        self._bounds = {"max_attempts": max_attempts, "retention_s": retention_s}
+        self._retention_s = retention_s
 
     def begin(self, user: User) -> Look | None:
         """The look that is ours until it ends or is silent for 8 s; None if another is on, or nothing is to be done."""
@@ -96,7 +96,7 @@ class Confirmations:
     def _write(self, told: Sequence[Mapping[str, object]]) -> Written:
         written = Written()
         for part in parts(told, _WRITTEN):
-            argument = {"jobs": part, **self._bounds}
+            argument = {"jobs": part, "retention_s": self._retention_s}
             reply = self._scripts.run("confirm", argument)
             written = Written(
                 written.ended + reply["ended"],
@@ -126,6 +126,7 @@ def _job(job: str, fields: Mapping[str, Any], since_s: float) -> Unconfirmed:
         since_s=since_s,
         ord_id=_digits(fields.get("ord", "")),
         looks=int(fields.get("looks", 0)),
+        again=int(fields.get("again", 0)),
     )
 
 

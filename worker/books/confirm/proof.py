@@ -13,10 +13,17 @@ from bulk_cancel.worker.state.ids import JobId
 from bulk_cancel.worker.state.statuses import Status
 
 SEND_AGAIN_AFTER_S: Final = 0.5
-"""An order still open so long after its cancel was answered is cancelled again: sooner, the cancel may be at work."""
+SEND_AGAIN_CAP_S: Final = 16.0
+"""An order still open so long after its cancel was answered is cancelled again: sooner, the cancel may be at work.
+
+Twice as long each time, up to the cap: a matching engine may be slow for many seconds. Only deadlines bound how often.
+"""
 
 LOOK_AGAIN_AFTER_S: Final = 2.0
 """An order that the exchange does not know is asked for once more so long after its cancel was answered."""
+
+_MAX_DOUBLINGS: Final = 10
+"""Beyond any cap, and still a small number."""
 
 OPEN: Final = frozenset({"live", "partially_filled"})
 _ENDED: Final = {"canceled": Status.CANCELED, "mmp_canceled": Status.CANCELED, "filled": Status.FILLED}
@@ -27,7 +34,8 @@ _ENDED: Final = {"canceled": Status.CANCELED, "mmp_canceled": Status.CANCELED, "
 class Unconfirmed:
     """A job whose cancel was answered `since_s` ago; `believed` is the `Status` that its answer spoke of.
 
-    `ord_id` is the exchange's id where the answer told it, `looks` how often the exchange did not know the order.
+    `ord_id` is the exchange's id where the answer told it, `looks` how often the exchange did not know the order,
+    `again` how often it was found on the book after a cancel that was answered.
     """
 
     id: str
@@ -36,6 +44,7 @@ class Unconfirmed:
     since_s: float
     ord_id: str = ""
     looks: int = 0
+    again: int = 0
 
     @property
     def order(self) -> JobId:
@@ -65,7 +74,7 @@ class Finding:
 
 def seen_open(job: Unconfirmed) -> Finding:
     """It is on the book, in a reading that began after its cancel was answered."""
-    if job.since_s < SEND_AGAIN_AFTER_S:
+    if job.since_s < min(SEND_AGAIN_CAP_S, SEND_AGAIN_AFTER_S * 2 ** min(job.again, _MAX_DOUBLINGS)):
         return Finding(job, "stay", looks=job.looks)
     if job.believed == Status.EXHAUSTED:
         return Finding(job, "end", Status.EXHAUSTED, "attempts used up, and it is still live on the book")
@@ -99,11 +108,11 @@ def overdue(job: Unconfirmed, why: str) -> Finding:
 
 
 def _unknown(job: Unconfirmed) -> Finding:
-    """An ordId of which cancel and reading both say that there is none is gone; else the order may be on its way in.
+    """What the exchange does not know is gone only if it still does not know it a while later.
 
-    One whose cancel was accepted was there just now, and a client id may be cancelled before its order arrives.
+    An order may be on its way in, it was there just now if its cancel was accepted, and an exchange may not see its own
+    book for a few seconds.
     """
-    sure = bool(job.exchange_id) and job.believed == Status.GONE
-    if not sure and (job.looks == 0 or job.since_s < LOOK_AGAIN_AFTER_S):
+    if job.looks == 0 or job.since_s < LOOK_AGAIN_AFTER_S:
         return Finding(job, "stay", looks=1)
     return Finding(job, "end", Status.GONE)

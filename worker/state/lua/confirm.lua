@@ -1,12 +1,12 @@
 -- confirm: writes what the book, or a push of the exchange, told of jobs.
 --
 -- Guarantee: given twice, it acts once. A job ends as it was seen; one still live goes back into its lane, or ends exhausted
--- if its attempts are used up or it was only looked for. A job of another generation, or already ended, is left alone.
+-- if it was only looked for. A job of another generation, or already ended, is left alone.
 --
 -- KEYS[1]  the runner's prefix
 -- ARGV[1]  JSON: jobs [{id, lane, generation (0: told by a push, any live one whose order it is), ord (ordId at the exchange),
 --          act: "end" | "again" | "stay", status, message, filled (amount, ""), looks (how often it was not known)}],
---          max_attempts, retention_s
+--          retention_s
 -- return   JSON: {ended, again, exhausted [{job, lane, account, batches, attempts, code, message}] (jobs that may still be live)}
 
 despite_full_memory()
@@ -44,10 +44,11 @@ end
 local function cancel_again(job, told)
   local attempt = '{"at":' .. text(wall) .. ',"call":"","endpoint":"book","sCode":null,"sMsg":' .. cjson.encode(told.message) .. '}'
   change(job, { log = noted(job.log, attempt) })
-  if job.believed == 'exhausted' or job.attempts >= input.max_attempts then
+  if job.believed == 'exhausted' then
     return exhaust(told.lane, job, told.message .. '; attempts used up', wall, input.retention_s)
   end
-  change(job, { state = 'queued', believed = false })
+  -- a cancel that was answered is no failed attempt, however slow the book is: only deadlines bound how often it goes again
+  change(job, { state = 'queued', believed = false, attempts = job.attempts - 1, again = (job.again or 0) + 1 })
   move(told.lane, job, job.place)
   redis.call('ZADD', K.lanes(), text(now), told.lane)
   again = again + 1

@@ -77,9 +77,12 @@ local function joined(log)
   return string.find(log, '\n', 1, true) and string.gsub(log, '\n', ',') or log
 end
 
+-- cancels: how many were sent for it: attempts, and those after which it was found on the book.
+local function cancels(job) return job.attempts + (job.again or 0) end
+
 local function result_json(job, ending, wall)
   return '"status":"' .. ending.status .. '","sCode":' .. quoted(ending.code) .. ',"sMsg":' ..
-    quoted(ending.message) .. ',"attempts":' .. job.attempts .. ',"generation":' .. job.generation ..
+    quoted(ending.message) .. ',"attempts":' .. cancels(job) .. ',"generation":' .. job.generation ..
     ',"first_sent":' .. (job.sent or 'null') .. ',"accepted":' .. (ending.accepted or job.accepted or 'null') ..
     ',"accFillSz":' .. quoted(ending.filled or '') .. ',"finished":' .. text(wall) ..
     ',"log":[' .. joined(job.log) .. ']'
@@ -116,7 +119,7 @@ end
 local function outcome_add(job, ending, wall, retention)
   outcomes_trim(wall, retention)
   redis.call('XADD', K.outcomes(), '*', 'order', job.id, 'account', job.account, 'generation', text(job.generation),
-    'status', ending.status, 'sCode', ending.code, 'sMsg', ending.message, 'attempts', text(job.attempts),
+    'status', ending.status, 'sCode', ending.code, 'sMsg', ending.message, 'attempts', text(cancels(job)),
     'finished', text(wall), 'batches', job.batches or '', 'accFillSz', ending.filled or '')
 end
 
@@ -161,7 +164,7 @@ local exhausted = {}
 local function exhausted_add(lane, job, code, message)
   exhausted[#exhausted + 1] = '{"job":' .. quoted(job.id) .. ',"lane":' .. quoted(lane) .. ',"account":' ..
     quoted(job.account) .. ',"batches":' .. quoted(job.batches or '') ..
-    ',"attempts":' .. job.attempts .. ',"code":' .. quoted(code) .. ',"message":' .. quoted(message) .. '}'
+    ',"attempts":' .. cancels(job) .. ',"code":' .. quoted(code) .. ',"message":' .. quoted(message) .. '}'
 end
 
 local function exhaust(lane, job, message, wall, retention)
