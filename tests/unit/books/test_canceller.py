@@ -6,6 +6,8 @@ from threading import Event
 from typing import Any, cast
 
 import pytest
+from redis.exceptions import ConnectionError as Away
+from redis.exceptions import ResponseError
 
 from bulk_cancel.tasks.errors import RedisFullError
 from bulk_cancel.worker.books.book import Book, ReadingStopped
@@ -158,9 +160,10 @@ def test_what_was_found_before_a_page_failed_is_cancelled(
     assert (masses.admitted, masses.said) == (["1"], [said])
 
 
-def test_a_full_redis_is_waited_for(make: Callable[..., Made]) -> None:
-    """Nothing is forgotten: the next listing finds the same orders."""
+@pytest.mark.parametrize("error", [RedisFullError("full"), ResponseError("NOREPLICAS Not enough"), Away("gone")])
+def test_a_redis_that_takes_no_orders_is_waited_for(make: Callable[..., Made], error: Exception) -> None:
+    """Nothing is forgotten: the next listing finds the same orders, and this one does not count as flat."""
     canceller, masses, _ = make()
-    masses.refuses = RedisFullError("full")
+    masses.refuses = error
     run(canceller)
-    assert masses.said == [("interrupt: RedisFullError: full", FAILED_S)]
+    assert masses.said == [(f"interrupt: {type(error).__name__}: {error}", FAILED_S)]

@@ -93,7 +93,7 @@ class MassCanceller:
             return
         try:
             self._conclude(listing, self._read(listing))
-        except (ExchangeError, AdmissionError) as error:
+        except (ExchangeError, AdmissionError, RedisError) as error:  # one that Redis refused must not count as flat
             log.warning("listing_incomplete", batch=mass.batch_id, account=mass.account, error=str(error))
             again_in_s = REFUSED_S if isinstance(error, NotAuthorised) else FAILED_S
             self._masses.interrupt(listing, f"{type(error).__name__}: {error}", again_in_s=again_in_s)
