@@ -1,0 +1,90 @@
+"""Do the documents say what is so? Rooms, files, commands and versions that they name are compared with the project."""
+
+import re
+import tomllib
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+WORKER = ROOT / "worker"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+INSIDE = (WORKER / "README.md").read_text("utf-8")
+FILES = re.compile(r"(?<![\w/.-])[\w./-]*\w\.(?:py|lua|md|toml|yaml|lock)\b")
+"""A file that a document names, with as much of its path as is needed to find it."""
+
+
+def wall(name: str) -> dict[str, Any]:
+    """One import contract of pyproject.toml."""
+    contracts: list[dict[str, Any]] = PROJECT["tool"]["importlinter"]["contracts"]
+    return next(contract for contract in contracts if contract["id"] == name)
+
+
+def rows(text: str, header: str) -> list[list[str]]:
+    """The cells of a table, without its header."""
+    _, _, after = text.partition(header)
+    table = after.partition("\n\n")[0].strip().splitlines()[1:]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
+
+
+def drawn() -> list[set[str]]:
+    """The layers of the picture, from the top, each with its rooms."""
+    levels = re.findall(r"^│(.*)│$", INSIDE, re.MULTILINE)
+    return [{cell.strip() for cell in level.split("│")} for level in levels]
+
+
+def layers() -> list[set[str]]:
+    """The same by the contract that is checked."""
+    return [{name.strip().rpartition(".")[2] for name in level.split("|")} for level in wall("layers")["layers"]]
+
+
+def rooms() -> set[str]:
+    """The folders of worker/ that are packages."""
+    return {path.parent.name for path in WORKER.glob("*/__init__.py")}
+
+
+def test_the_picture_of_the_layers_is_the_contract() -> None:
+    """The same rows in the same order, the same rooms in each; and no room of worker/ is outside of them."""
+    assert drawn() == layers()
+    folders = set(chain(*layers())) - {"tasks", "celery", "alive"}
+    assert folders | {"simulator"} == rooms()
+
+
+def test_every_room_has_its_line() -> None:
+    """One row a room, and one for the modules that are started by name."""
+    named = [re.findall(r"`(\w+)(?:/|\.py)`", cells[0]) for cells in rows(INSIDE, "| room | answers | pure rules |")]
+    assert sorted(chain(*named)) == sorted({*rooms(), "celery", "alive"})
+    assert all(cells[1] for cells in rows(INSIDE, "| room | answers | pure rules |"))
+
+
+def test_the_rules_that_are_called_pure_are_walled() -> None:
+    """All of them, and nothing that is walled is left out."""
+    table = rows(INSIDE, "| room | answers | pure rules |")
+    named = {f"{cells[0].strip('`/')}/{rule}" for cells in table for rule in re.findall(r"`([\w/]+)`", cells[2])}
+    modules = wall("pure")["source_modules"]
+    assert named == {name.removeprefix("bulk_cancel.worker.").replace(".", "/") for name in modules}
+
+
+def test_every_verb_is_named_once() -> None:
+    """In the line about them, by what it is for."""
+    (line,) = re.findall(r"^\| `state/lua/` \|(.*)`state/lua/lib/`", INSIDE, re.MULTILINE)
+    verbs = sorted(path.stem for path in (WORKER / "state" / "lua").glob("*.lua"))
+    assert sorted(re.findall(r"`(\w+)`", line)) == verbs
+
+
+def known() -> list[str]:
+    """Every file of the project, by its path."""
+    folders = ("bench", "tasks", "tests", "worker")
+    found = chain(ROOT.glob("*"), *((ROOT / folder).rglob("*") for folder in folders))
+    return [path.as_posix() for path in found]
+
+
+@pytest.mark.parametrize("document", ["README.md", "worker/README.md", "bench/README.md"])
+def test_every_file_that_a_document_names_is_there(document: str) -> None:
+    """Under that path, or a longer one."""
+    named = set(FILES.findall((ROOT / document).read_text("utf-8")))
+    paths = known()
+    assert named
+    assert [name for name in named if not any(path.endswith(f"/{name.removeprefix('../')}") for path in paths)] == []
