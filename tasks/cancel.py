@@ -32,6 +32,8 @@ def submit(
         InvalidOrders: `errors` names every bad row by its index; nothing was taken.
         SettingsError, UnknownAccountError, AdmissionError: the message says what to change.
         redis.exceptions.RedisError: Redis did not answer; submit the same `batch_id` again.
+
+    All but redis-py's are `BulkCancelError`s (tasks/errors.py).
     """
     from bulk_cancel.worker.state.store import default_store  # noqa: PLC0415 (a producer of messages never needs worker)
 
@@ -59,6 +61,8 @@ def submit_all(account: str, **asked: object) -> list["MassReceipt"]:
         InvalidOrders: `errors` has one line per fault; nothing was taken.
         SettingsError, UnknownAccountError, AdmissionError: the message says what to change.
         redis.exceptions.RedisError: Redis did not answer; ask again with the same `batch_id`.
+
+    All but redis-py's are `BulkCancelError`s (tasks/errors.py).
     """
     from bulk_cancel.worker.books.mass.masses import Masses  # noqa: PLC0415 (as in `submit`)
     from bulk_cancel.worker.state.store import default_store  # noqa: PLC0415

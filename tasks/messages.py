@@ -21,6 +21,8 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from bulk_cancel.tasks.errors import InvalidOrders as InvalidOrders  # noqa: PLC0414 (producers import it from here, too)
+
 MAX_ORDERS = 100_000
 ORDER_FIELDS = ("instId", "ordId", "clOrdId")
 
@@ -34,14 +36,6 @@ _BATCH_ID = re.compile(r"[\x21-\x7e]{1,128}")
 _ROUNDED = re.compile(r"[0-9]+[.,][0-9]*(?:[eE]\+?[0-9]+)?|[0-9]+[eE]\+?[0-9]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _BLANK = " \t\r\n"
-
-
-class InvalidOrders(ValueError):  # noqa: N818 (a finding about the input, not a failure of ours)
-    """A batch that cannot be accepted as it is; `errors` has one line per fault, bad rows by their index."""
-
-    def __init__(self, errors: list[str]) -> None:
-        super().__init__("\n".join(errors))
-        self.errors = errors
 
 
 def refuse(words: str) -> NoReturn:

@@ -5,8 +5,9 @@ import sys
 from celery import Celery
 from celery.signals import setup_logging
 
+from bulk_cancel.tasks.errors import SettingsError
 from bulk_cancel.worker.config.logs import configure_logs
-from bulk_cancel.worker.config.settings import Settings, SettingsError, load_settings
+from bulk_cancel.worker.config.settings import Settings, load_settings
 from bulk_cancel.worker.service.broker import RefusePool, celery_config
 from bulk_cancel.worker.service.runtime import current
 from bulk_cancel.worker.service.step import RunnerStep

@@ -18,10 +18,9 @@ from bulk_cancel.worker.operators.drill.rules import ASKED
 from bulk_cancel.worker.simulator.book import Behaviour
 from bulk_cancel.worker.simulator.config import Config
 from bulk_cancel.worker.simulator.messages import PlaceOrders
+from tests.support.placing import Placing
 from tests.support.rig import Rig
-from tests.system.test_mass import Placing
 
-ROOT = Path(__file__).resolve().parents[2]
 UID = "1001"
 Answer = tuple[int, str, str]
 Command = Callable[..., Answer]
@@ -196,9 +195,7 @@ def _as_process(rig: Rig, *arguments: str) -> Answer:
     """The command in a process of its own, which has no account's credentials."""
     told = {"BULK_CANCEL_REDIS_URL": rig.redis.url}
     command = [sys.executable, "-m", "bulk_cancel.worker.cli", *arguments]
-    done = subprocess.run(
-        command, env={**os.environ, **told}, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
-    )
+    done = subprocess.run(command, env=os.environ | told, capture_output=True, text=True, timeout=60, check=False)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -246,9 +243,7 @@ def test_a_drill_that_is_told_to_end_cleans_up(rig: Rig, number: signal.Signals)
         "--yes",
     ]
     try:
-        with subprocess.Popen(
-            arguments, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True
-        ) as drill:
+        with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True) as drill:
             assert drill.stderr is not None
             while drill.stderr.readline() != f"{ASKED}\n":
                 assert drill.poll() is None

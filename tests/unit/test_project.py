@@ -2,12 +2,12 @@
 
 import re
 import tomllib
-from pathlib import Path
 
 import pytest
 import yaml
 
-ROOT = Path(__file__).parents[2]
+from tests.support.checkout import ROOT
+
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
 ANYWHERE = "0.0.0.0"  # noqa: S104 (inside its own network)
@@ -123,3 +123,13 @@ def test_a_secret_is_never_committed() -> None:
     for line in (ROOT / ".env.example").read_text().splitlines():
         if re.search("API_KEY|API_SECRET|PASSPHRASE", line):
             assert line.endswith("=")
+
+
+def test_tests_share_through_their_support_alone() -> None:
+    """No test module imports another one, and where the checkout is, is said once."""
+    files = {path: path.read_text() for path in (ROOT / "tests").rglob("*.py")}
+    assert len(files) > 100
+    shared = re.compile(r"^\s*(?:from|import) tests\.(?:\w+\.)*test_\w+", re.MULTILINE)
+    assert [path for path, text in files.items() if shared.search(text)] == []
+    places = [path for path, text in files.items() if re.search(r"__file__\)(?:\.resolve\(\))?\.parents", text)]
+    assert places == [ROOT / "tests" / "support" / "checkout.py"]

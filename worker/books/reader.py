@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from threading import Event
 from typing import Final
 
+from bulk_cancel.tasks.errors import BulkCancelError
 from bulk_cancel.worker.books.book import Book
 from bulk_cancel.worker.books.identity import Identity
 from bulk_cancel.worker.config.account import Account
@@ -17,7 +18,7 @@ from bulk_cancel.worker.state.window import Timing
 IDENTIFIED_WITHIN_S: Final = 10.0
 
 
-class NotReadableError(Exception):
+class NotReadableError(BulkCancelError):
     """The account's book cannot be read from here; the message says why and what to do."""
 
 

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from bulk_cancel.worker.config.settings import SettingsError, load_settings
+from bulk_cancel.tasks.errors import SettingsError
+from bulk_cancel.worker.config.settings import load_settings
 from bulk_cancel.worker.state.store import Store, open_store
 
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout; errors as a JSON object on stderr.")]

@@ -8,26 +8,13 @@ object on stderr, `{"error": [line, …], "exit": 2}`; stdout holds results only
 import os
 from collections.abc import Sequence
 from enum import IntEnum
-from typing import Final
 from urllib.parse import urlsplit
 
 from redis.exceptions import AuthenticationError, BusyLoadingError, NoPermissionError, RedisError, ResponseError
 
-from bulk_cancel.tasks.messages import InvalidOrders
-from bulk_cancel.worker.books.mass.masses import UnknownMassError
-from bulk_cancel.worker.books.reader import NotReadableError
-from bulk_cancel.worker.cli.demo.stage import StageError
-from bulk_cancel.worker.cli.orderfile import OrderFileError
+from bulk_cancel.tasks.errors import BulkCancelError
 from bulk_cancel.worker.config.faults import PREFIX
-from bulk_cancel.worker.config.settings import SettingsError, redacted
-from bulk_cancel.worker.operators.decisions import UnsealedBatchError
-from bulk_cancel.worker.operators.drill.rules import NotADrillError
-from bulk_cancel.worker.operators.targets import UnknownLaneError
-from bulk_cancel.worker.simulator.embedded import RedisNotStarted
-from bulk_cancel.worker.simulator.process import SimulatorError
-from bulk_cancel.worker.state.admission import AdmissionError
-from bulk_cancel.worker.state.batches import UnknownBatchError
-from bulk_cancel.worker.state.directory import UnknownAccountError
+from bulk_cancel.worker.config.urls import redacted
 
 
 class Exit(IntEnum):
@@ -41,25 +28,16 @@ class Exit(IntEnum):
     PIPE = 141
 
 
-class CommandError(Exception):
-    """Bad usage or input that a command found itself; `lines` say what, where, how to mend."""
+class CommandError(BulkCancelError):
+    """Bad usage or input that a command found itself; its lines say what, where, how to mend."""
 
     def __init__(self, *lines: str) -> None:
         super().__init__("\n".join(lines))
-        self.lines = lines
-
-
-_SPEAK_FOR_THEMSELVES: Final = (
-    CommandError, SettingsError, OrderFileError, InvalidOrders, UnknownAccountError, AdmissionError, UnknownBatchError,
-    RedisNotStarted, SimulatorError, StageError, UnsealedBatchError, UnknownLaneError, UnknownMassError,
-    NotReadableError, NotADrillError,
-)  # fmt: skip
 
 
 def lines_of(error: Exception, redis_url: str) -> list[str]:
     """What a person is told; `redis_url` is shown without its password, and no line holds that password."""
-    if isinstance(error, _SPEAK_FOR_THEMSELVES):
-        # a LookupError's str() is its message, a plain line each
+    if isinstance(error, BulkCancelError):
         return str(error).splitlines()
     if isinstance(error, RedisError):
         return [_without_password(_redis_line(error, redis_url), redis_url)]

@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 from pydantic import ValidationError
 
+from bulk_cancel.tasks.errors import BulkCancelError
 from bulk_cancel.tasks.messages import ORDER_FIELDS, Order, faults_in
 
 _SHOWN = 200
@@ -26,7 +27,7 @@ _BETWEEN_ROWS = re.compile(r"[\s,]*")
 _HEADER_HINT = "the first line of a CSV file should be a header with instId and ordId or clOrdId"
 
 
-class OrderFileError(ValueError):
+class OrderFileError(BulkCancelError, ValueError):
     """A file that is no list of orders; one line per file: which, what is wrong, where, how to mend it."""
 
 

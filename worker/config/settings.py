@@ -29,6 +29,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from bulk_cancel.tasks.errors import SettingsError
 from bulk_cancel.worker.config.account import ACCOUNT_FIELDS, Account, HttpUrl, Secret, WsUrl, named
 from bulk_cancel.worker.config.faults import PREFIX, faults_in, misspelt, no_account
 from bulk_cancel.worker.config.urls import broker_form, check_broker_url, check_state_url, check_webhook_url, redacted
@@ -38,10 +39,6 @@ DEFAULT_WS_URL: Final = "wss://ws.okx.com:8443/ws/v5/private"
 DEMO_WS_URL: Final = "wss://wspap.okx.com:8443/ws/v5/private"
 
 __all__ = ["Account", "Settings", "SettingsError", "load_settings", "redacted"]
-
-
-class SettingsError(Exception):
-    """The environment is not usable; one line per fault: which variable, what is wrong, how to mend it."""
 
 
 def _switch(value: int) -> int:

@@ -15,9 +15,9 @@ from typing import Any, Final
 
 from redis.exceptions import ResponseError
 
+from bulk_cancel.tasks.errors import BulkCancelError, RedisFullError
 from bulk_cancel.worker.books.mass.masses import call_off
 from bulk_cancel.worker.operators.targets import Target, Targets
-from bulk_cancel.worker.state.admission import RedisFullError
 from bulk_cancel.worker.state.batches import BatchState, UnknownBatchError
 from bulk_cancel.worker.state.chunks import parts
 from bulk_cancel.worker.state.ids import JobId
@@ -40,7 +40,7 @@ class Vain(StrEnum):
 IN_VAIN: Final = (Vain.REJECTED, Vain.EXHAUSTED)
 
 
-class UnsealedBatchError(Exception):
+class UnsealedBatchError(BulkCancelError):
     """Not all orders of the batch were handed in yet."""
 
     def __init__(self, state: BatchState) -> None:

@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from typing import Final
 
+from bulk_cancel.tasks.errors import BulkCancelError
 from bulk_cancel.worker.state.ids import account_scope, lane_of, uid_of
 from bulk_cancel.worker.state.store import Store
 
 LANES_NAMED: Final = 8
 
 
-class UnknownLaneError(LookupError):
+class UnknownLaneError(BulkCancelError, LookupError):
     """No order was ever handed in for this lane, or none for so long that it is forgotten; the message names others."""
 
     def __init__(self, lane: str, known: list[str]) -> None:

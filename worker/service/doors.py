@@ -8,13 +8,12 @@ import structlog
 from celery.exceptions import Reject
 from redis.exceptions import RedisError
 
+from bulk_cancel.tasks.errors import BulkCancelError, NotReplicatedError, RedisFullError
 from bulk_cancel.tasks.mass import CancelAll
 from bulk_cancel.tasks.messages import CancelOrders
 from bulk_cancel.tasks.reading import Refusal, read_cancel_all, read_cancel_order, read_cancel_orders
 from bulk_cancel.worker.books.mass.masses import Masses
 from bulk_cancel.worker.service.runtime import current
-from bulk_cancel.worker.state.admission import AdmissionError, NotReplicatedError, RedisFullError
-from bulk_cancel.worker.state.directory import UnknownAccountError
 from bulk_cancel.worker.state.store import Store
 
 log = structlog.get_logger(__name__)
@@ -56,7 +55,7 @@ def _take_all(store: Store, asked: CancelAll | None, refusals: Sequence[Refusal]
                 log.info("mass_taken", batch=mass.batch_id, account=mass.account, scope=mass.scope.asked)
         except _PASSING:
             raise
-        except (UnknownAccountError, AdmissionError) as error:
+        except BulkCancelError as error:
             refusals = [_whole(asked, str(error))]
     _keep(store, refusals, source="tasks.cancel_all")
 
@@ -81,7 +80,7 @@ def _admit(store: Store, asked: CancelOrders | None, refusals: Sequence[Refusal]
             )
         except _PASSING:
             raise
-        except (UnknownAccountError, AdmissionError) as error:
+        except BulkCancelError as error:
             refusals = [*refusals, _whole(asked, str(error))]
     _keep(store, refusals, source=source)
 

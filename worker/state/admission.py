@@ -11,6 +11,7 @@ from typing import Any, Final
 from redis import Redis
 from redis.exceptions import ResponseError
 
+from bulk_cancel.tasks.errors import BatchConflictError, NotReplicatedError, RedisFullError
 from bulk_cancel.tasks.messages import CancelOrders, Order
 from bulk_cancel.tasks.receipts import Receipt
 from bulk_cancel.worker.state.chunks import parts
@@ -31,22 +32,6 @@ BYTES_PER_ORDER: Final = 2_000
 
 FULL_AT: Final = 0.9
 """Share of `maxmemory` above which no batch is taken, so that every outcome can still be recorded."""
-
-
-class AdmissionError(Exception):
-    """The batch was not taken as asked; the message says why and what to do."""
-
-
-class BatchConflictError(AdmissionError):
-    """The batch id is known, with other orders."""
-
-
-class RedisFullError(AdmissionError):
-    """Redis has no room for the batch; the message says whether some of it may be there."""
-
-
-class NotReplicatedError(AdmissionError):
-    """Fewer replicas than `WAIT_REPLICAS` confirmed the batch in time."""
 
 
 class Admission:

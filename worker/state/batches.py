@@ -10,6 +10,7 @@ from typing import Any, Final, cast
 
 from redis import Redis
 
+from bulk_cancel.tasks.errors import BulkCancelError
 from bulk_cancel.worker.state.chunks import parts
 from bulk_cancel.worker.state.ids import JobId
 from bulk_cancel.worker.state.jobs import read_jobs
@@ -22,7 +23,7 @@ DEAD: Final = ("rejected", "exhausted")
 _READ: Final = 500
 
 
-class UnknownBatchError(LookupError):
+class UnknownBatchError(BulkCancelError, LookupError):
     """No batch has this id: never submitted, or past its retention."""
 
     def __init__(self, batch_id: str) -> None:

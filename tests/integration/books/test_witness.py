@@ -1,38 +1,27 @@
 """Does exactly one worker listen for each user, whoever dies, and whatever Redis does meanwhile?"""
 
-import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
 from itertools import count
-from pathlib import Path
-from queue import Empty, Queue
+from queue import Empty
 from threading import active_count
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 from redis import Redis
 
-from bulk_cancel.worker.books.confirm.witness import LEASE_S, NO_ADDRESS, ROUND_S, Witness
+from bulk_cancel.worker.books.confirm.witness import LEASE_S, NO_ADDRESS, ROUND_S
 from bulk_cancel.worker.config.settings import DEFAULT_WS_URL, Settings
-from bulk_cancel.worker.config.users import User, users_of
-from bulk_cancel.worker.okx.answers import Row
-from bulk_cancel.worker.okx.credentials import Credentials
-from bulk_cancel.worker.okx.limits import Limits
-from bulk_cancel.worker.simulator.config import DEFAULT_KEY, Config
+from bulk_cancel.worker.config.users import users_of
+from bulk_cancel.worker.simulator.config import Config
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
 from bulk_cancel.worker.simulator.process import Simulator
-from bulk_cancel.worker.state.connection import connect
-from bulk_cancel.worker.state.keys import Keys
 from bulk_cancel.worker.state.scripts import Scripts
-from tests.support.channel_rig import LATE_S, QUICK, credentials, wait_until
-
-UID = DEFAULT_KEY.uid
-KEYS = Keys("t")
-ROOT = Path(__file__).resolve().parents[3]
+from tests.support.channel_rig import credentials, wait_until
+from tests.support.checkout import ROOT
+from tests.support.witness_rig import KEYS, UID, user, worker
 
 
 @pytest.fixture(scope="module")
@@ -48,50 +37,6 @@ def exchange(running: Simulator) -> Simulator:
     running.control.drop_channels()
     running.control.reset()
     return running
-
-
-def user(ws_url: str | None, *accounts: Credentials) -> User:
-    """The simulator's user."""
-    return User(UID, accounts or (credentials(),), "http://127.0.0.1:1", Limits(60, 300), 20, ws_url=ws_url)
-
-
-class Worker:
-    """One worker's witness, and what it saw."""
-
-    def __init__(self, redis_url: str, of: User, name: str, **options: object) -> None:
-        self.redis = connect(Settings(redis_url=SecretStr(redis_url)))
-        self.scripts = Scripts(self.redis, KEYS.prefix, attempts=1)
-        self.seen: Queue[tuple[str, str]] = Queue()
-        self.witness = Witness(
-            self.scripts,
-            {of.uid: of},
-            name,
-            saw=self._saw,
-            gap=lambda uid: self.seen.put((uid, "gap")),
-            now=lambda _: time.time(),
-            patience=QUICK,
-            **options,  # type: ignore[arg-type]
-        )
-
-    def sees(self, what: str) -> None:
-        """The next thing seen is this order, or a gap."""
-        assert self.seen.get(timeout=LATE_S) == (UID, what)
-
-    def _saw(self, uid: str, rows: Sequence[Row]) -> None:
-        for row in rows:
-            self.seen.put((uid, row["ordId"]))
-
-
-@contextmanager
-def worker(redis_url: str, of: User, name: str = "one", **options: object) -> Iterator[Worker]:
-    """A worker that runs until the block ends."""
-    made = Worker(redis_url, of, name, **options)
-    made.witness.start()
-    try:
-        yield made
-    finally:
-        made.witness.stop()
-        made.redis.close()
 
 
 def test_one_of_two_listens_and_the_other_follows(redis_url: str, exchange: Simulator) -> None:
@@ -118,7 +63,7 @@ def test_one_of_two_listens_and_the_other_follows(redis_url: str, exchange: Simu
 
 _DIES = """
 import sys, time
-from tests.integration.books.test_witness import *
+from tests.support.witness_rig import user, worker
 redis_url, ws_url = sys.argv[1:]
 with worker(redis_url, user(ws_url), "dies") as made:
     made.sees("gap")
@@ -136,7 +81,6 @@ def test_a_killed_worker_is_replaced_when_its_lease_lapses(redis_url: str, excha
         stdout=subprocess.PIPE,
         text=True,
         cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
     ) as dying:
         assert dying.stdout is not None
         assert "listens\n" in iter(dying.stdout.readline, "")

@@ -3,71 +3,28 @@
 import csv
 import io
 import json
-import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from redis import Redis
 
 from bulk_cancel.worker.alerts.alerts import Condition
-from bulk_cancel.worker.cli import run
-from bulk_cancel.worker.config.settings import load_settings
-from bulk_cancel.worker.config.users import users_of
-from bulk_cancel.worker.simulator.config import DEFAULT_KEY, Config
+from bulk_cancel.worker.simulator.config import DEFAULT_KEY
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
 from bulk_cancel.worker.simulator.messages import AccountChange
 from bulk_cancel.worker.simulator.process import Simulator
-from bulk_cancel.worker.state.claims import Decided, Done, Result
-from bulk_cancel.worker.state.lanes import Lanes
-from bulk_cancel.worker.state.store import Store, adopt, open_store
-from bulk_cancel.worker.state.window import Timing
+from tests.support.cli_desk import GOOD, Desk
 
-ROOT = Path(__file__).resolve().parents[3]
-GOOD = "instId,ordId\nBTC-USDT,1\nBTC-USDT,2\nETH-USDT,3\n"
 BAD = "instId,ordId\nBTC-USDT,1\nBTC-USDT,1.2E+15\nnope,2\n"
 FIELDS = [
     "batch_id", "account", "instId", "ordId", "clOrdId", "status", "sCode", "sMsg", "attempts",
     "enqueued_at", "first_sent_at", "accepted_at", "finished_at", "accFillSz",
 ]  # fmt: skip
 Check = Callable[[], dict[str, dict[str, str]]]
-
-
-class Desk:
-    """A runner without workers: the test itself claims and records."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self.store: Store = open_store(load_settings())
-        adopt(self.store)
-        self._capsys = capsys
-        self._user = users_of(self.store.settings)["desk1"]
-        self._lanes = Lanes(self.store.scripts, Timing(2.0, 3.0), max_attempts=3, retention_s=600)
-
-    def __call__(self, *arguments: str) -> tuple[int, str, str]:
-        """Runs a command; its exit status, stdout and stderr."""
-        status = run(arguments)
-        out, err = self._capsys.readouterr()
-        return status, out, err
-
-    def json(self, *arguments: str) -> dict[str, Any]:
-        """Runs a command that succeeds; what it prints as JSON."""
-        status, out, err = self(*arguments, "--json")
-        assert (status, err) == (0, "")
-        return dict(json.loads(out))
-
-    def finish(self, meter: str, status: str = "accepted", code: str = "0") -> None:
-        """Every order of the lane ends."""
-        grant = self._lanes.claim(f"desk1/{meter}", self._user, permits=60)
-        for call in grant.calls:
-            decided = tuple(
-                Decided((job,), "finish", code, "", json.dumps({"sCode": code}), status=status) for job in call.jobs
-            )
-            result = Result(slots="settle", decided=decided, elapsed_s=0.01, answered=True)
-            self._lanes.record([Done(grant, call, result)])
 
 
 @pytest.fixture
@@ -87,13 +44,6 @@ def desk(_environment_of_a_desk: None, capsys: pytest.CaptureFixture[str]) -> It
     made = Desk(capsys)
     yield made
     made.store.redis.close()
-
-
-@pytest.fixture(scope="module")
-def exchange() -> Iterator[Simulator]:
-    """One simulator for these tests."""
-    with Simulator(Config()) as simulator:
-        yield simulator
 
 
 class TestSubmit:
@@ -442,7 +392,7 @@ class TestProcess:
         Path("many.csv").write_text("instId,ordId\n" + "".join(f"BTC-USDT,{n}\n" for n in range(1, 3000)))
         desk("submit", "many.csv", "--account", "desk1", "--batch-id", "b1")
         command = [sys.executable, "-m", "bulk_cancel.worker.cli", "outcomes", "b1"]
-        with subprocess.Popen(command, env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             assert process.stdout is not None
             assert process.stderr is not None
             assert process.stdout.readline()
@@ -454,9 +404,7 @@ class TestProcess:
     def test_ctrl_c_ends_a_wait_cleanly(self) -> None:
         """130, no traceback, and how to look at the batch later."""
         command = [sys.executable, "-m", "bulk_cancel.worker.cli", "submit", "good.csv", "--account", "desk1", "--wait"]
-        with subprocess.Popen(
-            command, env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        ) as process:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             assert process.stderr is not None
             assert process.stderr.readline() == "0 of 3 ended\n"
             process.send_signal(signal.SIGINT)
@@ -469,7 +417,7 @@ class TestProcess:
     def test_the_exchange_alone_says_how_to_use_it(self) -> None:
         """Its lines are an environment that works; its orders are on the book."""
         command = [sys.executable, "-m", "bulk_cancel.worker.cli", "exchange", "--orders", "30"]
-        with subprocess.Popen(command, env=_environment(), stdout=subprocess.PIPE, text=True) as process:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             lines = [process.stdout.readline() for _ in range(8)]
             process.send_signal(signal.SIGINT)
@@ -481,12 +429,6 @@ class TestProcess:
         assert lines[6].startswith("# 30 orders are on the book")
 
 
-def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT)}
-
-
 def _spawn(*arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "bulk_cancel.worker.cli", *arguments]
-    return subprocess.run(
-        command, env=_environment(), input=given, capture_output=True, text=True, check=False, timeout=30
-    )
+    return subprocess.run(command, input=given, capture_output=True, text=True, check=False, timeout=30)

@@ -8,7 +8,7 @@ import pytest
 
 from bulk_cancel.worker.operators.audit import Audit
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
-from tests.integration.cli.test_commands import GOOD, Desk
+from tests.support.cli_desk import GOOD, Desk
 
 SUBMIT = ("submit", "good.csv", "--account", "desk1", "--batch-id", "b1")
 WHO = ("--by", "risk-1", "--reason", "hedging by hand")
@@ -45,7 +45,7 @@ class TestWithdraw:
     def test_what_was_not_sent(self, desk: Desk) -> None:
         """And what it is too late for."""
         desk(*SUBMIT)
-        desk._lanes.claim("desk1/BTC-USDT", desk._user, permits=1)
+        desk.claim("BTC-USDT", permits=1)
         late = "too late for 2 orders (sent already, going on)"
         assert said(desk, "withdraw", "b1", *WHO) == [f"batch b1: 1 order withdrawn; {late}"]
         assert said(desk, "withdraw", "b1") == [f"batch b1: nothing to withdraw; {late}; 1 order had ended before"]
@@ -244,11 +244,12 @@ class TestBadInput:
         assert (status, out) == (2, "")
         assert "no answer from Redis at redis://***@127.0.0.1:1/0" in json.loads(err)["error"][0]
 
-    def test_a_redis_that_is_full(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.usefixtures("desk")
+    def test_a_redis_that_is_full(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         """A pause is taken, more work is not."""
         with EmbeddedRedis() as server:
             monkeypatch.setenv("BULK_CANCEL_REDIS_URL", server.url)
-            full = Desk(desk._capsys)
+            full = Desk(capsys)
             full(*SUBMIT)
             full.finish("ETH-USDT", "rejected", "51000")
             full.store.redis.config_set("maxmemory", "1mb")

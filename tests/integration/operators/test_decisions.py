@@ -1,4 +1,4 @@
-"""Does the operator's hand do what it says, once, and nothing else, on a real Redis?"""
+"""Do an operator's decisions do what they say, once, and nothing else, on a real Redis?"""
 
 import time
 from typing import Any
@@ -6,12 +6,11 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from bulk_cancel.tasks.errors import RedisFullError, UnknownAccountError
 from bulk_cancel.worker.operators.decisions import Asked, UnsealedBatchError, Vain
 from bulk_cancel.worker.operators.targets import UnknownLaneError
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
-from bulk_cancel.worker.state.admission import RedisFullError
 from bulk_cancel.worker.state.batches import UnknownBatchError
-from bulk_cancel.worker.state.directory import UnknownAccountError
 from bulk_cancel.worker.state.ids import JobId
 from bulk_cancel.worker.state.scripts import Scripts
 from tests.support.lane_rig import LANE, TIMING, LaneRig, finished, orders, rest, retried, returned
@@ -22,7 +21,7 @@ HOLD_S = TIMING.hold_us / 1e6
 
 @pytest.fixture
 def replies_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every verb of the hand is run twice, as when its first reply was lost; both answers must be the same."""
+    """Every verb of a decision is run twice, as when its first reply was lost; both answers must be the same."""
     run = Scripts.run
 
     def twice(self: Scripts, verb: str, argument: dict[str, object]) -> dict[str, Any]:

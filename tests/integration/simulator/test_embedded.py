@@ -15,8 +15,6 @@ from redis.exceptions import TimeoutError as RedisTimeout
 from bulk_cancel.worker.simulator import embedded
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis, RedisNotStarted, server_binary
 
-ROOT = Path(__file__).parents[3]
-
 
 def gone(pid: int, directory: Path) -> bool:
     """Whether a process (not our child) and its directory are no more."""
@@ -120,7 +118,7 @@ def test_the_server_dies_with_its_parent() -> None:
         "print(s.pid, s._directory, flush=True); input()"
     )
     with subprocess.Popen(
-        [sys.executable, "-c", code], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as parent:
         assert parent.stdout is not None
         pid, directory = parent.stdout.readline().split()

@@ -7,9 +7,9 @@ import pytest
 from redis import Redis
 from redis.exceptions import OutOfMemoryError
 
+from bulk_cancel.tasks.errors import RedisFullError
 from bulk_cancel.worker.books.identity import Identity, fingerprint
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
-from bulk_cancel.worker.state.admission import RedisFullError
 from bulk_cancel.worker.state.batches import UnknownBatchError
 from bulk_cancel.worker.state.scripts import Scripts
 from tests.support.lane_rig import LaneRig, credentials, orders

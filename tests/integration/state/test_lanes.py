@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from bulk_cancel.tasks.errors import BatchConflictError, UnknownAccountError
 from bulk_cancel.worker.okx.limits import Limits
-from bulk_cancel.worker.state.admission import BatchConflictError
-from bulk_cancel.worker.state.directory import UnknownAccountError
 from tests.support.lane_rig import LANE, TIMING, LaneRig, finished, orders, rest, retried, returned
 
 WINDOW_S = TIMING.window_us / 1e6

@@ -1,7 +1,8 @@
 """Whatever happens in whatever order: is no job lost or doubled, and no window ever too full at arrival?
 
-A random run of admissions, claims, arrivals, records (late, lost and repeated ones too), rests, an operator's hand and
-the passing of time on a real Redis, against what the exchange would have seen and what must hold after every step.
+A random run of admissions, claims, arrivals, records (late, lost and repeated ones too), rests, decisions of an
+operator and the passing of time on a real Redis, against what the exchange would have seen and what must hold after
+every step.
 """
 
 import json
@@ -15,11 +16,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from redis import Redis
 
+from bulk_cancel.tasks.errors import BatchConflictError
 from bulk_cancel.worker.okx.limits import Limits
 from bulk_cancel.worker.operators.decisions import IN_VAIN, Asked, Vain
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
 from bulk_cancel.worker.simulator.meters import max_in_window
-from bulk_cancel.worker.state.admission import BatchConflictError
 from bulk_cancel.worker.state.claims import Call, Decided, Grant
 from bulk_cancel.worker.state.jobs import read_jobs
 from tests.support.lane_rig import TIMING, LaneRig, finished, rest, retried, returned

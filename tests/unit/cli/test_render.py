@@ -5,11 +5,8 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from redis.exceptions import AuthenticationError, ResponseError
-from redis.exceptions import ConnectionError as Away
 from rich.console import Console
 
-from bulk_cancel.worker.cli.errors import exit_of, lines_of
 from bulk_cancel.worker.cli.screen.output import clean, iso_us, plain, show
 from bulk_cancel.worker.cli.screen.render import (
     FIELDS,
@@ -28,7 +25,6 @@ from bulk_cancel.worker.state.fleet import Worker
 from bulk_cancel.worker.state.rests import Rest
 
 AT = datetime(2026, 2, 26, 10, 0, 0, 123456, tzinfo=UTC)
-URL = "redis://me:pa55word@127.0.0.1:6379/0"
 
 
 class TestStatus:
@@ -108,32 +104,6 @@ class TestOutcomes:
         """A time never shows as later than it was."""
         assert iso_us(1_772_100_000_999_999) == "2026-02-26T10:00:00.999Z"
         assert clean("ok é") == "ok é"
-
-
-class TestErrors:
-    """What a person is told."""
-
-    @pytest.mark.parametrize(
-        "error",
-        [Away("no pa55word here"), AuthenticationError("pa55word"), ResponseError("pa55word"), ValueError("pa55word")],
-    )
-    def test_the_password_is_never_shown(self, error: Exception) -> None:
-        """Not even when an exception holds it."""
-        lines = lines_of(error, URL)
-        assert "pa55word" not in " ".join(lines)
-        assert len(lines) == 1
-
-    def test_redis_away_says_where_and_how_to_mend(self) -> None:
-        """Address and variable."""
-        [line] = lines_of(Away("Connection refused."), URL)
-        assert line.startswith("no answer from Redis at redis://***@127.0.0.1:6379/0: Connection refused;")
-        assert "BULK_CANCEL_REDIS_URL" in line
-
-    def test_exit_statuses_are_the_contract(self) -> None:
-        """Not in time comes before dead."""
-        assert int(exit_of(dead=0)) == 0
-        assert int(exit_of(dead=1)) == 1
-        assert int(exit_of(dead=1, complete=False)) == 3
 
 
 class TestPoints:

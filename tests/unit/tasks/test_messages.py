@@ -2,12 +2,12 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
-from bulk_cancel.tasks.messages import MAX_ORDERS, InvalidOrders, Order, parse_cancel_orders
+from bulk_cancel.tasks.errors import InvalidOrders
+from bulk_cancel.tasks.messages import MAX_ORDERS, Order, parse_cancel_orders
 from bulk_cancel.tasks.reading import read_cancel_all, read_cancel_order, read_cancel_orders
 
 GOOD = {"instId": "BTC-USDT", "ordId": "2510789768709120"}
@@ -286,7 +286,7 @@ def test_the_contract_never_imports_the_worker() -> None:
     """A producer installs neither Celery workers nor their settings."""
     imports = "import sys, bulk_cancel.tasks.messages, bulk_cancel.tasks.reading"
     code = f"{imports}; sys.exit('bulk_cancel.worker' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[3], check=True)
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize(

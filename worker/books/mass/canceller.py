@@ -13,13 +13,13 @@ from typing import Final
 import structlog
 from redis.exceptions import RedisError
 
+from bulk_cancel.tasks.errors import AdmissionError
 from bulk_cancel.worker.books.book import Book, ReadingStopped
 from bulk_cancel.worker.books.mass.flat import Seen, judge, too_late
 from bulk_cancel.worker.books.mass.masses import Listing, MassEnded, Masses
 from bulk_cancel.worker.config.users import User
 from bulk_cancel.worker.okx.client import Row
 from bulk_cancel.worker.okx.errors import ExchangeError, NotAuthorised
-from bulk_cancel.worker.state.admission import AdmissionError
 
 log = structlog.get_logger(__name__)
 

@@ -9,6 +9,7 @@ from typing import Annotated, Final
 import typer
 from redis.exceptions import RedisError
 
+from bulk_cancel.tasks.errors import NotReplicatedError
 from bulk_cancel.tasks.messages import CancelOrders, new_batch_id, parse_cancel_orders
 from bulk_cancel.tasks.receipts import Receipt
 from bulk_cancel.worker.cli import context
@@ -18,7 +19,6 @@ from bulk_cancel.worker.cli.orderfile import BadRow, read_orders
 from bulk_cancel.worker.cli.screen.live import BatchProgress
 from bulk_cancel.worker.cli.screen.output import clock, number, plural, print_json, show
 from bulk_cancel.worker.cli.screen.render import batch_json, batch_parts, rest_line
-from bulk_cancel.worker.state.admission import NotReplicatedError
 from bulk_cancel.worker.state.batches import BatchState
 from bulk_cancel.worker.state.fleet import read_workers, troubles
 from bulk_cancel.worker.state.rests import Rest, read_pauses

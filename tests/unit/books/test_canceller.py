@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 
+from bulk_cancel.tasks.errors import RedisFullError
 from bulk_cancel.worker.books.book import Book, ReadingStopped
 from bulk_cancel.worker.books.mass.canceller import FAILED_S, REFUSED_S, MassCanceller
 from bulk_cancel.worker.books.mass.flat import Seen, Verdict
@@ -15,7 +16,6 @@ from bulk_cancel.worker.books.mass.scope import Scope
 from bulk_cancel.worker.books.mass.state import Mass
 from bulk_cancel.worker.config.users import User
 from bulk_cancel.worker.okx.errors import NotAuthorised, OutcomeUnknown
-from bulk_cancel.worker.state.admission import RedisFullError
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 MASS = Mass("m", "desk1", "u1", Scope(side="buy"), 0.0, urgent=True, state="running", started_at=NOW, deadline_at=NOW)
