@@ -54,6 +54,7 @@ walls: $(VENV)/.dev ## which room imports which: the contracts in pyproject.toml
 
 types: $(VENV)/.dev build/types
 	$(BIN)/mypy
+	$(BIN)/mypy examples
 
 # the folders under the names that they have when installed
 build/types:

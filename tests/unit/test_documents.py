@@ -76,15 +76,22 @@ def test_every_verb_is_named_once() -> None:
 
 def known() -> list[str]:
     """Every file of the project, by its path."""
-    folders = ("bench", "tasks", "tests", "worker")
+    folders = ("bench", "examples", "tasks", "tests", "worker")
     found = chain(ROOT.glob("*"), *((ROOT / folder).rglob("*") for folder in folders))
     return [path.as_posix() for path in found]
 
 
-@pytest.mark.parametrize("document", ["README.md", "worker/README.md", "bench/README.md"])
+@pytest.mark.parametrize("document", ["README.md", "worker/README.md", "tasks/README.md", "bench/README.md"])
 def test_every_file_that_a_document_names_is_there(document: str) -> None:
     """Under that path, or a longer one."""
     named = set(FILES.findall((ROOT / document).read_text("utf-8")))
     paths = known()
     assert named
     assert [name for name in named if not any(path.endswith(f"/{name.removeprefix('../')}") for path in paths)] == []
+
+
+def test_the_receiver_checks_as_the_readme_says() -> None:
+    """Whoever copies either gets the same."""
+    shown = (ROOT / "README.md").read_text("utf-8").partition("```python\n")[2].partition("```")[0]
+    assert shown
+    assert shown in (ROOT / "examples" / "webhook_receiver.py").read_text("utf-8")
