@@ -1,5 +1,6 @@
 """Do the documents say what is so? Rooms, files, commands and versions that they name are compared with the project."""
 
+import configparser
 import re
 import tomllib
 from itertools import chain
@@ -7,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[2]
 WORKER = ROOT / "worker"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+MAKEFILE = (ROOT / "Makefile").read_text()
 INSIDE = (WORKER / "README.md").read_text("utf-8")
 FILES = re.compile(r"(?<![\w/.-])[\w./-]*\w\.(?:py|lua|md|toml|yaml|lock)\b")
 """A file that a document names, with as much of its path as is needed to find it."""
@@ -95,3 +98,28 @@ def test_the_receiver_checks_as_the_readme_says() -> None:
     shown = (ROOT / "README.md").read_text("utf-8").partition("```python\n")[2].partition("```")[0]
     assert shown
     assert shown in (ROOT / "examples" / "webhook_receiver.py").read_text("utf-8")
+
+
+def test_hooks_are_the_checks_but_for_the_tests() -> None:
+    """Each is a target of `make check` under its own name, in the same order; none is fetched."""
+    (repo,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert repo["repo"] == "local"
+    checks = re.findall(r"^check: ([^#]*)", MAKEFILE, re.MULTILINE)[0].split()
+    assert [hook["id"] for hook in repo["hooks"]] == [check for check in checks if check != "test"]
+    for hook in repo["hooks"]:
+        assert hook["entry"] == f"make --no-print-directory {hook['id']}"
+        assert (hook["language"], hook["pass_filenames"]) == ("system", False)
+
+
+def test_files_are_as_the_editor_is_told() -> None:
+    """The same line length as ruff's; no tab but in the Makefile, no space at a line's end, a newline at the end."""
+    told = configparser.ConfigParser()
+    told.read_string("[top]\n" + (ROOT / ".editorconfig").read_text())
+    assert told.getint("*.py", "max_line_length") == PROJECT["tool"]["ruff"]["line-length"]
+    assert {name for name in told.sections() if told.get(name, "indent_style", fallback="") == "tab"} == {"Makefile"}
+    for path in map(Path, known()):
+        if path.suffix in {".py", ".lua", ".md", ".toml", ".yaml", ".json", ".lock"} or path.name == "Makefile":
+            text = path.read_bytes().decode("utf-8")
+            assert not re.search(r"[ \t\r]$", text, re.MULTILINE), path
+            assert path.name == "Makefile" or "\t" not in text, path
+            assert text.endswith("\n") or not text, path
