@@ -2,6 +2,7 @@
 
 import configparser
 import re
+import sys
 import tomllib
 from itertools import chain
 from pathlib import Path
@@ -10,11 +11,17 @@ from typing import Any
 import pytest
 import yaml
 
-ROOT = Path(__file__).parents[2]
+from bulk_cancel.worker.config.account import ACCOUNT_FIELDS
+from bulk_cancel.worker.config.settings import Settings
+from tests.support.checkout import ROOT
+
 WORKER = ROOT / "worker"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 MAKEFILE = (ROOT / "Makefile").read_text()
 INSIDE = (WORKER / "README.md").read_text("utf-8")
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+FOLDERS = ("bench", "examples", "tasks", "tests", "worker")
+DOCUMENTS = [*(path.name for path in ROOT.glob("*.md")), "bench/README.md", "tasks/README.md", "worker/README.md"]
 FILES = re.compile(r"(?<![\w/.-])[\w./-]*\w\.(?:py|lua|md|toml|yaml|lock)\b")
 """A file that a document names, with as much of its path as is needed to find it."""
 
@@ -79,12 +86,11 @@ def test_every_verb_is_named_once() -> None:
 
 def known() -> list[str]:
     """Every file of the project, by its path."""
-    folders = ("bench", "examples", "tasks", "tests", "worker")
-    found = chain(ROOT.glob("*"), *((ROOT / folder).rglob("*") for folder in folders))
+    found = chain(ROOT.glob("*"), *((ROOT / folder).rglob("*") for folder in FOLDERS))
     return [path.as_posix() for path in found]
 
 
-@pytest.mark.parametrize("document", ["README.md", "worker/README.md", "tasks/README.md", "bench/README.md"])
+@pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_file_that_a_document_names_is_there(document: str) -> None:
     """Under that path, or a longer one."""
     named = set(FILES.findall((ROOT / document).read_text("utf-8")))
@@ -123,3 +129,37 @@ def test_files_are_as_the_editor_is_told() -> None:
             assert not re.search(r"[ \t\r]$", text, re.MULTILINE), path
             assert path.name == "Makefile" or "\t" not in text, path
             assert text.endswith("\n") or not text, path
+
+
+def test_every_command_that_a_document_names_is_there() -> None:
+    """Targets of the Makefile, and programs beside the Python that runs the tests."""
+    text = "".join((ROOT / name).read_text("utf-8") for name in DOCUMENTS)
+    targets = set(re.findall(r"(?:`|\$ )make ([a-z-]+)", text))
+    assert "check" in targets
+    assert targets <= set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
+    programs = set(re.findall(r"\.venv/bin/([a-z-]+)", text))
+    assert "pre-commit" in programs
+    assert [name for name in programs if not (Path(sys.executable).parent / name).exists()] == []
+
+
+def test_every_wall_is_explained() -> None:
+    """One row a contract, in the order of pyproject.toml."""
+    named = [cells[0].strip("`") for cells in rows(CONTRIBUTING, "| contract | in short |")]
+    assert named == [contract["id"] for contract in PROJECT["tool"]["importlinter"]["contracts"]]
+
+
+def test_every_setting_has_its_row() -> None:
+    """All that a process can be told, of itself and of each account, and nothing else."""
+    table = rows((ROOT / "README.md").read_text("utf-8"), "| name | default | |")
+    named = re.findall(r"`(ACCOUNTS__<NAME>)?(__)?([A-Z_]+)`", " ".join(cells[0] for cells in table))
+    assert sorted(name.lower() for *_, of_an_account, name in named if of_an_account) == sorted(ACCOUNT_FIELDS)
+    ours = {name.lower() for *_, of_an_account, name in named if not of_an_account}
+    assert ours == Settings.model_fields.keys() - {"accounts"}
+
+
+def test_the_changelog_knows_this_version() -> None:
+    """What is not released yet stands first; then the version of pyproject.toml, with its day."""
+    text = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    unreleased, newest = re.findall(r"^## (.*)$", text, re.MULTILINE)[:2]
+    assert unreleased == "[Unreleased]"
+    assert re.fullmatch(rf"\[{re.escape(PROJECT['project']['version'])}\] - \d{{4}}-\d\d-\d\d", newest)
