@@ -12,6 +12,10 @@ INSTALL_OURSELVES := $(PIP) install --no-index --no-deps --no-build-isolation --
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-annotate --no-header \
 	--no-emit-index-url --no-emit-find-links pyproject.toml
 
+# what the tests cover of all lines and branches must not fall below this, in percent
+COVERED := 95
+MEASURED := --cov --cov-report=
+
 .DELETE_ON_ERROR:
 .PHONY: help demo test chaos bench bench-window check format-check lint walls types format lock clean
 
@@ -22,12 +26,14 @@ demo: $(VENV)/.demo ## a bulk cancel with everything simulated, in a minute
 	@$(BIN)/bulk-cancel demo
 
 # faults are told apart from a busy machine only when they run alone
-test: $(VENV)/.dev ## all tests, or some: make test ARGS="tests/unit -x"
+test: $(VENV)/.dev ## all tests and what they cover, or some: make test ARGS="tests/unit -x"
 ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
 else
-	@status=0; $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --ignore tests/system/chaos || status=1; \
-		$(BIN)/python -m pytest tests/system/chaos || status=1; exit $$status
+	@mkdir -p build; status=0; \
+		$(BIN)/python -m pytest $(MEASURED) --numprocesses 2 --dist loadfile --ignore tests/system/chaos || status=1; \
+		$(BIN)/python -m pytest $(MEASURED) --cov-append tests/system/chaos || status=1; \
+		$(BIN)/coverage report --fail-under $(COVERED) || status=1; exit $$status
 endif
 
 chaos: $(VENV)/.dev ## every fault in its long form, and what became of the orders, as a table
@@ -54,6 +60,7 @@ walls: $(VENV)/.dev ## which room imports which: the contracts in pyproject.toml
 
 types: $(VENV)/.dev build/types
 	$(BIN)/mypy
+	$(BIN)/mypy examples
 
 # the folders under the names that they have when installed
 build/types:

@@ -17,10 +17,10 @@ from redis import Redis
 from bulk_cancel.worker.config.settings import Settings, load_settings
 from bulk_cancel.worker.simulator.config import DEFAULT_KEY, Config
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
-from bulk_cancel.worker.simulator.process import Simulator
 from bulk_cancel.worker.state.batches import BatchState
 from bulk_cancel.worker.state.store import Store, adopt, open_store
 from tests.support.checkout import ROOT
+from tests.support.simulated import EndingSimulator
 
 
 class Rig:
@@ -37,7 +37,7 @@ class Rig:
     ) -> None:
         self._stack = ExitStack()
         self.redis = EmbeddedRedis(options=redis)
-        self.exchange = Simulator(config)
+        self.exchange = EndingSimulator(config)
         self._extra = dict(settings or {})
         self._count = workers
         self._app = app

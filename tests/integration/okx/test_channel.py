@@ -34,6 +34,7 @@ from tests.support.channel_rig import (
     saying,
     wait_until,
 )
+from tests.support.simulated import EndingSimulator
 
 UID = DEFAULT_KEY.uid
 
@@ -41,7 +42,7 @@ UID = DEFAULT_KEY.uid
 @pytest.fixture(scope="module")
 def running() -> Iterator[Simulator]:
     """One simulator process for this module."""
-    with Simulator(Config(seed=1)) as simulator:
+    with EndingSimulator(Config(seed=1)) as simulator:
         yield simulator
 
 
@@ -88,7 +89,7 @@ def test_pings_keep_a_quiet_channel_alive() -> None:
     """The exchange closes after a silence; ours is never that long."""
     reader = Reader()
     with (
-        Simulator(Config(channel_silence_s=1.0)) as impatient,
+        EndingSimulator(Config(channel_silence_s=1.0)) as impatient,
         listening(impatient.ws_url, reader, patience=Patience(ping_s=0.3, pong_s=5)) as channel,
     ):
         reader.gap()

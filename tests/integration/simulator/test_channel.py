@@ -20,6 +20,7 @@ from bulk_cancel.worker.simulator.faults import Network
 from bulk_cancel.worker.simulator.messages import EndOrders, PlaceOrders
 from bulk_cancel.worker.simulator.process import Simulator
 from bulk_cancel.worker.simulator.server import Server
+from tests.support.simulated import EndingSimulator
 from tests.support.simulator_calls import cancel, code
 
 UID = DEFAULT_KEY.uid
@@ -31,7 +32,7 @@ LATE_S = 5.0
 @pytest.fixture(scope="module")
 def running() -> Iterator[Simulator]:
     """One simulator process for this module."""
-    with Simulator(Config(seed=1, accounts=(DEFAULT_KEY, OTHER))) as simulator:
+    with EndingSimulator(Config(seed=1, accounts=(DEFAULT_KEY, OTHER))) as simulator:
         yield simulator
 
 
@@ -214,7 +215,7 @@ def test_pushes_take_the_network_s_delay_and_keep_their_order(exchange: Simulato
 
 def test_silence_ends_a_channel_and_any_word_keeps_it() -> None:
     """A push counts as much as a ping."""
-    with Simulator(Config(channel_silence_s=1)) as exchange, subscribed(exchange) as channel:
+    with EndingSimulator(Config(channel_silence_s=1)) as exchange, subscribed(exchange) as channel:
         began = time.monotonic()
         while time.monotonic() - began < 1.5:
             exchange.control.place(UID, "BTC-USDT")

@@ -22,6 +22,7 @@ from bulk_cancel.worker.simulator.faults import MAINTENANCE, Fault, Network, mai
 from bulk_cancel.worker.simulator.messages import AccountChange, EndOrders, PlaceOrders
 from bulk_cancel.worker.simulator.meters import Limits, max_in_window
 from bulk_cancel.worker.simulator.process import Simulator
+from tests.support.simulated import EndingSimulator
 from tests.support.simulator_calls import cancel, code
 
 UID = DEFAULT_KEY.uid
@@ -30,7 +31,7 @@ UID = DEFAULT_KEY.uid
 @pytest.fixture(scope="module")
 def running() -> Iterator[Simulator]:
     """One simulator process for this module."""
-    with Simulator(Config(seed=1)) as simulator:
+    with EndingSimulator(Config(seed=1)) as simulator:
         yield simulator
 
 
@@ -62,7 +63,7 @@ def test_orders_are_cancelled_over_one_kept_connection(exchange: Simulator) -> N
 
 def test_the_summary_counts_the_clients_that_are_connected() -> None:
     """Each open connection, used or not; not those of the control API, and not one that is closed."""
-    with Simulator() as exchange:
+    with EndingSimulator() as exchange:
         address = ("127.0.0.1", int(exchange.url.rsplit(":", 1)[1]))
         assert exchange.control.summary().connections == 0
         with closing(socket.create_connection(address)), requests.Session() as session:
@@ -282,7 +283,7 @@ def test_the_simulator_dies_with_its_parent() -> None:
 
 def test_shutdown_ends_the_process() -> None:
     """`shutdown` makes the process end by itself."""
-    with Simulator() as simulator:
+    with EndingSimulator() as simulator:
         simulator.control.shutdown()
         assert os.waitid(os.P_PID, simulator.pid, os.WEXITED | os.WNOWAIT) is not None
         with pytest.raises(requests.ConnectionError):
