@@ -183,7 +183,7 @@ class Decisions:
     def _in_steps(self, verb: str, asked: Asked, jobs: Sequence[str], **fields: object) -> list[dict[str, Any]]:
         decision = uuid.uuid4().hex
         return [
-            self._decide(verb, asked, decision=decision, step=step, jobs=[_place(job) for job in part], **fields)
+            self._decide(verb, asked, decision=decision, step=step, jobs=[_with_lane(job) for job in part], **fields)
             for step, part in enumerate(parts(jobs, CHUNK))
         ]
 
@@ -199,7 +199,7 @@ def _ended_as(rows: Mapping[str, str], statuses: Sequence[Again]) -> list[str]:
     return sorted(places, key=lambda job: int(places[job]))
 
 
-def _place(job: str) -> dict[str, str]:
+def _with_lane(job: str) -> dict[str, str]:
     return {"id": job, "lane": JobId.parse(job).lane}
 
 

@@ -77,7 +77,8 @@ class Row:
     first_sent_at: int | None
     accepted_at: int | None
     finished_at: int | None
-    place: int
+    number: int
+    """Its number in the batch, from 0."""
     log: tuple[Mapping[str, object], ...]
     accFillSz: str | None = None
     """What of the order was filled, in its own unit; None if nothing, or not known."""
@@ -105,7 +106,7 @@ class Batches:
         live = {job: fields for job, fields in jobs.items() if "place" in fields}
         raw |= self._ended_since(batch_id, [job for job in jobs if job not in live])
         rows = (_row(state, job, text, live.get(job)) for job, text in raw.items())
-        return sorted(rows, key=lambda row: row.place)
+        return sorted(rows, key=lambda row: row.number)
 
     def recent(self, count: int) -> list[BatchState]:
         """Batches with waiting orders, the earliest deadline first."""
@@ -178,13 +179,13 @@ def _row(state: BatchState, job: str, text: str, live: Mapping[str, Any] | None)
         accepted_at=ended["accepted"],
         finished_at=ended["finished"],
         accFillSz=ended.get("accFillSz") or None,
-        place=ended["n"],
+        number=ended["n"],
         log=tuple(ended["log"]),
     )
 
 
 def _waiting_row(state: BatchState, job: str, text: str, live: Mapping[str, Any]) -> Row:
-    place, enqueued, client = (*text.split(" "), "")[:3]
+    number, enqueued, client = (*text.split(" "), "")[:3]
     log = tuple(json.loads(line) for line in (live.get("log") or "").splitlines())
     last = log[-1] if log else {}
     return _build_row(
@@ -200,7 +201,7 @@ def _waiting_row(state: BatchState, job: str, text: str, live: Mapping[str, Any]
         accepted_at=int(live["accepted"]) if live.get("accepted") else None,
         finished_at=None,
         accFillSz=None,
-        place=int(place),
+        number=int(number),
         log=log,
     )
 

@@ -129,13 +129,13 @@ class Board:
         part: list[dict[str, str]] = []
         for job, row in self._redis.hscan_iter(self._keys.of("rows", batch), count=SWEPT):
             if not row_ended(row):
-                part.append(_place(job))
+                part.append(_with_lane(job))
             if len(part) == EXPIRED:
                 yield part
                 part = []
         yield part
 
 
-def _place(job: str) -> dict[str, str]:
+def _with_lane(job: str) -> dict[str, str]:
     order = JobId.parse(job)
     return {"id": job, "lane": lane_of(order.uid, order.inst_id)}

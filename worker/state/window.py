@@ -34,8 +34,8 @@ class Timing:
         return _us(self.window_s) + GUARD_US
 
     @property
-    def hold_us(self) -> int:
-        """How long a claim holds its jobs: written within 1 s, answered within the timeout."""
+    def claim_us(self) -> int:
+        """How long a claim keeps its jobs: written within 1 s, answered within the timeout."""
         return _us(WRITE_WITHIN_S + self.timeout_s)
 
     @property
