@@ -10,14 +10,15 @@ from typing import Any, Final, cast
 
 from redis import Redis
 
-from bulk_cancel.worker.state.chunks import parts
+from bulk_cancel.worker.state.chunks import chunks
 from bulk_cancel.worker.state.ids import JobId
 from bulk_cancel.worker.state.jobs import read_jobs
 from bulk_cancel.worker.state.keys import Keys
 from bulk_cancel.worker.state.statuses import DEAD, Status, row_ended
 from bulk_cancel.worker.state.times import time_of
 
-_READ: Final = 500
+_CHUNK: Final = 500
+"""Rows read at once."""
 
 
 class UnknownBatchError(LookupError):
@@ -129,9 +130,9 @@ class Batches:
 
     def _ended_since(self, batch_id: str, jobs: Sequence[str]) -> Iterator[tuple[str, str]]:
         """The rows of jobs that waited a moment ago and have ended: read again, they say how."""
-        for part in parts(jobs, _READ):
-            rows = cast("list[str | None]", self._redis.hmget(self._keys.of("rows", batch_id), part))
-            yield from ((job, row) for job, row in zip(part, rows, strict=True) if row)
+        for chunk in chunks(jobs, _CHUNK):
+            rows = cast("list[str | None]", self._redis.hmget(self._keys.of("rows", batch_id), chunk))
+            yield from ((job, row) for job, row in zip(chunk, rows, strict=True) if row)
 
     def _read(self, batch_id: str) -> dict[str, str]:
         return cast("dict[str, str]", self._redis.hgetall(self._keys.of("batch", batch_id)))

@@ -1,4 +1,4 @@
-"""How is much work given in parts? So many at once that nobody else waits long."""
+"""Much work in chunks: each so small that nobody else waits long for its end."""
 
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
@@ -6,6 +6,6 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def parts(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    """The items in their order, `size` at a time, the last part as many as are left; nothing of nothing."""
+def chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """The items in their order, `size` at a time, the last chunk as many as are left; nothing of nothing."""
     return (items[start : start + size] for start in range(0, len(items), size))

@@ -15,6 +15,7 @@ from bulk_cancel.worker.state.scripts import Scripts
 from bulk_cancel.worker.state.window import Timing
 
 STRIKES: Final = 5
+"""Calls in a row without an answer after which the address rests: one timeout in a hundred must not stop a pool."""
 
 CONFIRM_AFTER_US: Final = 100_000
 """A book is looked at so long after a cancel was accepted: cancels take effect a little later, and come in numbers."""
