@@ -18,7 +18,7 @@ LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):[^#]*## /  make \1	/p' $(MAKEFILE_LIST)
 
-demo: $(VENV)/.runtime ## a bulk cancel with everything simulated, in a minute
+demo: $(VENV)/.demo ## a bulk cancel with everything simulated, in a minute
 	@$(BIN)/bulk-cancel demo
 
 # faults are told apart from a busy machine only when they run alone
@@ -64,9 +64,10 @@ format: $(VENV)/.dev ## format the code and mend what can be mended
 	$(BIN)/ruff format .
 
 lock: $(VENV)/.dev ## renew the locks
-	$(LOCK) --group build --output-file requirements.lock
-	$(LOCK) --group dev --constraint requirements.lock --output-file requirements-dev.lock
-	$(LOCK) --group bench --constraint requirements-dev.lock --output-file requirements-bench.lock
+	$(LOCK) --extra worker --extra cli --group build --output-file requirements.lock
+	$(LOCK) --extra all --group build --constraint requirements.lock --output-file requirements-demo.lock
+	$(LOCK) --extra all --group dev --constraint requirements-demo.lock --output-file requirements-dev.lock
+	$(LOCK) --extra all --group bench --constraint requirements-dev.lock --output-file requirements-bench.lock
 
 clean: ## remove .venv and all caches
 	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
@@ -77,15 +78,15 @@ $(BIN)/python:
 		"Install one, or name it: make PYTHON=/path/to/python3.12 …" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
-$(VENV)/.runtime: requirements.lock pyproject.toml | $(BIN)/python
-	$(PIP) install --require-hashes --requirement requirements.lock
+$(VENV)/.demo: requirements-demo.lock pyproject.toml | $(BIN)/python
+	$(PIP) install --require-hashes --requirement requirements-demo.lock
 	$(INSTALL_OURSELVES)
 	@touch $@
 
-$(VENV)/.dev: requirements-dev.lock requirements.lock pyproject.toml | $(BIN)/python
+$(VENV)/.dev: requirements-dev.lock pyproject.toml | $(BIN)/python
 	$(PIP) install --require-hashes --requirement requirements-dev.lock
 	$(INSTALL_OURSELVES)
-	@touch $(VENV)/.runtime $@
+	@touch $(VENV)/.demo $@
 
 $(VENV)/.bench: requirements-bench.lock $(VENV)/.dev
 	$(PIP) install --require-hashes --requirement requirements-bench.lock

@@ -99,10 +99,10 @@ def _claims(store: Store, lanes: int, jobs: int) -> list[Claim]:
 def _claim(store: Store, lanes: Lanes, name: str) -> Claim:
     user = users_of(store.settings)[UID]
     before_us, began = _in_verbs_us(store), time.perf_counter()
-    grant = lanes.claim(f"{UID}/{name}", user, permits=1)
+    claim = lanes.claim(f"{UID}/{name}", user, permits=1)
     caller_s = time.perf_counter() - began
-    if len(grant.calls) != 1 or grant.calls[0].meter != "batch":
-        raise RuntimeError(f"a claim in {name} got {len(grant.calls)} calls: {grant.reason}")
+    if len(claim.calls) != 1 or claim.calls[0].meter != "batch":
+        raise RuntimeError(f"a claim in {name} got {len(claim.calls)} calls: {claim.reason}")
     return Claim(caller_s, _in_verbs_us(store) - before_us)
 
 

@@ -1,76 +1,15 @@
-"""How does one ask for cancels? `submit` and `submit_all` from Python; three Celery tasks, by name, from elsewhere."""
+"""The three Celery tasks: producers of messages call them by their names, workers run them.
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+What a task needs is imported when it runs, so that a producer of messages never imports the worker.
+"""
 
 from celery import Task, shared_task
-
-from bulk_cancel.tasks.mass import parse_cancel_all
-from bulk_cancel.tasks.messages import Order, parse_cancel_orders
-
-if TYPE_CHECKING:
-    from bulk_cancel.tasks.receipts import MassReceipt, Receipt
-
-
-def submit(
-    orders: Iterable[Order | Mapping[str, object]],
-    *,
-    account: str,
-    batch_id: str | None = None,
-    urgent: bool = False,
-    reason: str = "",
-    requested_by: str = "",
-    deadline_s: int | None = None,
-    labels: Mapping[str, str] | None = None,
-) -> "Receipt":
-    """Hands in one batch; every order is in Redis when this returns.
-
-    `orders` are mappings with `instId` and `ordId` or `clOrdId`, at most 100,000. The same `batch_id` with the same
-    orders may be submitted again at any time, after an error too: nothing is sent twice because of it.
-
-    Raises:
-        InvalidOrders: `errors` names every bad row by its index; nothing was taken.
-        SettingsError, UnknownAccountError, AdmissionError: the message says what to change.
-        redis.exceptions.RedisError: Redis did not answer; submit the same `batch_id` again.
-    """
-    from bulk_cancel.worker.state.store import default_store  # noqa: PLC0415 (a producer of messages never needs worker)
-
-    asked = parse_cancel_orders(
-        account=account,
-        orders=orders,
-        batch_id=batch_id,
-        urgent=urgent,
-        reason=reason,
-        requested_by=requested_by,
-        deadline_s=deadline_s,
-        labels=labels,
-    )
-    return default_store().admission.admit(asked)
-
-
-def submit_all(account: str, **asked: object) -> list["MassReceipt"]:
-    """Asks for everything to be cancelled that is open and fits every filter: in Redis when this returns.
-
-    `account` may be `*`: then there is one mass cancel for each User ID, with the id `<batch_id>-<account>`. `asked`
-    are the fields of `tasks.cancel_all` (see tasks/mass.py): instType, instFamily, instId, side, tag, min_age_s,
-    until_flat_s, batch_id, urgent, reason, requested_by, deadline_s, labels. The same again does nothing but answer.
-
-    Raises:
-        InvalidOrders: `errors` has one line per fault; nothing was taken.
-        SettingsError, UnknownAccountError, AdmissionError: the message says what to change.
-        redis.exceptions.RedisError: Redis did not answer; ask again with the same `batch_id`.
-    """
-    from bulk_cancel.worker.books.mass.masses import Masses  # noqa: PLC0415 (as in `submit`)
-    from bulk_cancel.worker.state.store import default_store  # noqa: PLC0415
-
-    taken = Masses(default_store()).take(parse_cancel_all({**asked, "account": account}))
-    return [mass.receipt for mass in taken]
 
 
 @shared_task(name="tasks.cancel_orders", queue="cancel", bind=True)
 def cancel_orders(self: Task, *args: object, **kwargs: object) -> None:
     """Admits the valid orders of the message and keeps each invalid one in the stream `refused`."""
-    from bulk_cancel.worker.service.doors import take_cancel_orders  # noqa: PLC0415
+    from bulk_cancel.worker.service.doors import take_cancel_orders
 
     take_cancel_orders(args, kwargs, message_id=self.request.id, urgent_queue=_came_urgent(self))
 
@@ -78,7 +17,7 @@ def cancel_orders(self: Task, *args: object, **kwargs: object) -> None:
 @shared_task(name="tasks.cancel_order", queue="cancel", bind=True)
 def cancel_order(self: Task, *args: object, **kwargs: object) -> None:
     """As `cancel_orders`, for one order whose fields stand beside the message's own."""
-    from bulk_cancel.worker.service.doors import take_cancel_order  # noqa: PLC0415
+    from bulk_cancel.worker.service.doors import take_cancel_order
 
     take_cancel_order(args, kwargs, message_id=self.request.id, urgent_queue=_came_urgent(self))
 
@@ -86,7 +25,7 @@ def cancel_order(self: Task, *args: object, **kwargs: object) -> None:
 @shared_task(name="tasks.cancel_all", queue="cancel", bind=True)
 def cancel_all(self: Task, *args: object, **kwargs: object) -> None:
     """Takes a mass cancel, or keeps it in the stream `refused` as a whole: half a scope is another scope."""
-    from bulk_cancel.worker.service.doors import take_cancel_all  # noqa: PLC0415
+    from bulk_cancel.worker.service.doors import take_cancel_all
 
     take_cancel_all(args, kwargs, message_id=self.request.id)
 

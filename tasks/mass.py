@@ -1,4 +1,4 @@
-"""What may a mass cancel ask for? Everything that is open, less what filters leave out; contradictions are refused.
+"""The fields of a mass cancel: everything that is open, less what its filters leave out.
 
 Nothing here imports `worker`.
 """
@@ -9,7 +9,8 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
-from bulk_cancel.tasks.messages import Envelope, InstId, InvalidOrders, account_name, faults_in, refuse
+from bulk_cancel.tasks.errors import InvalidOrders
+from bulk_cancel.tasks.messages import Envelope, InstId, account_name, faults_in, refuse
 
 ALL_ACCOUNTS: Final = "*"
 WITH_FAMILY: Final = ("SWAP", "FUTURES", "OPTION")

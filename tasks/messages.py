@@ -1,4 +1,4 @@
-"""What may a producer ask for, and in exactly which words?
+"""The fields of a cancel message, checked: what a producer may ask for, and in which words.
 
 Frozen models of every message, field names as the contract spells them, and `parse_cancel_orders` for Python
 producers, which names every bad row before anything is enqueued. `tasks/reading.py` reads messages from
@@ -17,9 +17,12 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
     model_validator,
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
+
+from bulk_cancel.tasks.errors import InvalidOrders as InvalidOrders  # noqa: PLC0414 (producers import it from here, too)
 
 MAX_ORDERS = 100_000
 ORDER_FIELDS = ("instId", "ordId", "clOrdId")
@@ -28,20 +31,15 @@ _INST_ID = re.compile(r"[A-Z0-9]+(?:[_.][A-Z0-9]+)*(?:-[A-Z0-9]+(?:[_.][A-Z0-9]+
 _INST_ID_LENGTH = 64
 _ORD_ID = re.compile(r"[1-9][0-9]{0,19}")
 _ORD_ID_END = 10**20
+EXACT = 2**53 - 1
+"""Up to here every program reads the same number; JavaScript rounds greater ones, without a word."""
+
 _CL_ORD_ID = re.compile(r"[A-Za-z0-9]{1,32}")
 _ACCOUNT = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _BATCH_ID = re.compile(r"[\x21-\x7e]{1,128}")
 _ROUNDED = re.compile(r"[0-9]+[.,][0-9]*(?:[eE]\+?[0-9]+)?|[0-9]+[eE]\+?[0-9]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _BLANK = " \t\r\n"
-
-
-class InvalidOrders(ValueError):  # noqa: N818 (a finding about the input, not a failure of ours)
-    """A batch that cannot be accepted as it is; `errors` has one line per fault, bad rows by their index."""
-
-    def __init__(self, errors: list[str]) -> None:
-        super().__init__("\n".join(errors))
-        self.errors = errors
 
 
 def refuse(words: str) -> NoReturn:
@@ -60,10 +58,10 @@ def _inst_id(value: object) -> str:
 
 
 def _ord_id(value: object) -> str | None:
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value) if 0 < value < _ORD_ID_END else "-"
+    if type(value) is int and 0 < value <= EXACT:
+        value = str(value)
     if value is not None and not isinstance(value, str):
-        refuse("should be text of 1 to 20 digits; as a JSON number it may have lost digits")
+        refuse("should be text of 1 to 20 digits; a number above 2^53 may have lost digits on its way")
     text = (value or "").strip(_BLANK)
     if _ROUNDED.fullmatch(text):
         refuse("was rounded, most likely by a spreadsheet; export it again with the column as text")
@@ -72,7 +70,9 @@ def _ord_id(value: object) -> str | None:
     return text or None
 
 
-def _cl_ord_id(value: object) -> str | None:
+def _cl_ord_id(value: object, info: ValidationInfo) -> str | None:
+    if info.data.get("ordId"):  # it names the order: a client id that OKX would not take says nothing
+        return value if isinstance(value, str) and _CL_ORD_ID.fullmatch(value := value.strip(_BLANK)) else None
     if value is not None and not isinstance(value, str):
         refuse("should be text of 1 to 32 letters and digits")
     text = (value or "").strip(_BLANK)

@@ -1,4 +1,4 @@
-"""What can be used of a message that somebody else wrote?
+"""Reads messages that other programs wrote: what can be used is used, the rest is refused with reasons.
 
 Pure: a Celery message's args and kwargs in, a usable message and a list of refusals out. One bad row must
 not keep 499 orders alive, so valid orders are kept, and so is a batch whose reason or label cannot be read:
@@ -7,6 +7,7 @@ ignored cancels more than was asked for.
 """
 
 import json
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from bulk_cancel.tasks.messages import (
 )
 
 _ESSENTIAL = frozenset({"account"})
+_NUMBER = re.compile(r"[0-9]{1,9}")
+"""The name of a row in an object that was a list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +50,18 @@ def read_cancel_orders(
     fields = _fields(args, kwargs)
     if fields is None:
         return None, [_not_fields(args, kwargs)]
-    rows = fields.pop("orders", None)
+    rows = _as_list(fields.pop("orders", None))
     if not isinstance(rows, list | tuple) or not 0 < len(rows) <= MAX_ORDERS:
         errors = (f"orders: should be a list of 1 to {MAX_ORDERS:,} orders",)
         return None, [_whole({**fields, "orders": rows}, errors)]
     return _batch(fields, rows, message_id=message_id)
+
+
+def _as_list(rows: object) -> object:
+    """PHP writes an array with holes as an object with numbers for names; its rows in the order of their numbers."""
+    if isinstance(rows, dict) and rows and all(_NUMBER.fullmatch(str(name)) for name in rows):
+        return [rows[name] for name in sorted(rows, key=int)]
+    return rows
 
 
 def read_cancel_order(

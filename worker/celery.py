@@ -1,45 +1,22 @@
-"""The composition root of a worker: `celery -A bulk_cancel.worker worker` finds `app` here."""
+"""What Celery starts: `celery -A bulk_cancel.worker worker` finds `app` here, or a plain reason why there is none."""
 
 import sys
 
 from celery import Celery
-from celery.signals import setup_logging
 
-from bulk_cancel.worker.config.logs import configure_logs
-from bulk_cancel.worker.config.settings import Settings, SettingsError, load_settings
-from bulk_cancel.worker.service.broker import RefusePool, celery_config
-from bulk_cancel.worker.service.runtime import current
-from bulk_cancel.worker.service.step import RunnerStep
+from bulk_cancel.tasks.errors import SettingsError
+from bulk_cancel.worker.config.extras import MissingPackageError, needing
+from bulk_cancel.worker.config.settings import load_settings
 
 
-def create_app(settings: Settings) -> Celery:
-    """The Celery app that runs doors and drains under these settings."""
-    app = Celery("bulk-cancel")
-    broker = settings.broker_url.get_secret_value()
-    app.config_from_object(celery_config(broker_url=broker, key_prefix=settings.key_prefix))
-    app.conf.imports = ("bulk_cancel.tasks.cancel",)
-    app.settings = settings
-    app.refuse = _refuse
-    app.steps["worker"].add(RefusePool)
-    app.steps["worker"].add(RunnerStep)
-    setup_logging.connect(lambda **_: configure_logs(settings.log_level), weak=False)
-    return app
-
-
-def _refuse(payload: str, errors: list[str], *, source: str) -> None:
-    """The sink of the consumer; raises when the state Redis is away, so that the message stays where it is."""
-    runtime = current()
-    if runtime is None:
-        raise RuntimeError("the worker is still starting")
-    runtime.store.refusals.add(payload, errors, source=source)
-
-
-def _settings() -> Settings:
+def _app() -> Celery:
     try:
-        return load_settings(require_accounts=True)
-    except SettingsError as error:
+        with needing("worker"):
+            from bulk_cancel.worker.service.app import create_app  # noqa: PLC0415 (needs what the extra brings)
+        return create_app(load_settings(require_accounts=True))
+    except (MissingPackageError, SettingsError) as error:
         print(f"bulk-cancel worker refuses to start:\n{error}", file=sys.stderr)  # noqa: T201 (no logging yet)
         raise SystemExit(2) from None
 
 
-app = create_app(_settings())
+app = _app()

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from bench.drivers.wire import Desk, HandIn, Work, serve
-from bulk_cancel.tasks.cancel import submit
+from bulk_cancel.tasks import submit
 from bulk_cancel.worker.state.store import default_store
 
 POLL_S = 0.05

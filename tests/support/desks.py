@@ -14,7 +14,7 @@ from bulk_cancel.tasks.receipts import Receipt
 from bulk_cancel.worker.config.settings import Settings, load_settings
 from bulk_cancel.worker.simulator.accounts import ApiKey
 from bulk_cancel.worker.simulator.config import DEFAULT_KEY
-from tests.support.rig import ROOT, Rig
+from tests.support.rig import Rig
 
 HOUSE = DEFAULT_KEY.uid
 """The User ID of `desk1`, whom every rig has."""
@@ -68,7 +68,7 @@ def cli(rig: Rig, *arguments: str, **settings: str) -> subprocess.CompletedProce
     differing = {f"BULK_CANCEL_{name}": value for name, value in settings.items()}
     return subprocess.run(
         [sys.executable, "-m", "bulk_cancel.worker.cli", *arguments],
-        cwd=ROOT, env=os.environ | rig.environment | differing, capture_output=True, text=True, timeout=60, check=False,
+        env=os.environ | rig.environment | differing, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from bulk_cancel.worker.operators.decisions import Decisions
 from bulk_cancel.worker.state.admission import Admission
 from bulk_cancel.worker.state.batches import Batches, Row
 from bulk_cancel.worker.state.board import Board
-from bulk_cancel.worker.state.claims import Call, Decided, Done, Grant, Job, Recorded, RestFor, Result
+from bulk_cancel.worker.state.claims import Call, Claim, Decided, Done, Job, Recorded, RestFor, Result
 from bulk_cancel.worker.state.directory import Directory
 from bulk_cancel.worker.state.keys import Keys
 from bulk_cancel.worker.state.lanes import Lanes
@@ -111,13 +111,13 @@ class LaneRig:
             parse_cancel_orders(account="a1", batch_id=batch_id, orders=orders, **fields)  # type: ignore[arg-type]
         )
 
-    def claim(self, permits: int = 1, lane: str = LANE) -> Grant:
+    def claim(self, permits: int = 1, lane: str = LANE) -> Claim:
         """Claims from one lane."""
         return self.lanes.claim(lane, self.user, permits=permits)
 
-    def record(self, grant: Grant, call: Call | None = None, **fields: object) -> Recorded:
+    def record(self, claim: Claim, call: Call | None = None, **fields: object) -> Recorded:
         """Records an accepted call, or what `fields` of `Result` say instead."""
-        call = call or grant.calls[0]
+        call = call or claim.calls[0]
         result = {
             "slots": "settle",
             "decided": tuple(finished(job) for job in call.jobs),
@@ -125,7 +125,7 @@ class LaneRig:
             "answered": True,
             **fields,
         }
-        return self.lanes.record([Done(grant, call, Result(**result))])[0]  # type: ignore[arg-type]
+        return self.lanes.record([Done(claim, call, Result(**result))])[0]  # type: ignore[arg-type]
 
     def row(self, batch_id: str, place: int = 0) -> Row:
         """One order of a batch."""

@@ -20,8 +20,7 @@ from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
 from bulk_cancel.worker.simulator.process import Simulator
 from bulk_cancel.worker.state.batches import BatchState
 from bulk_cancel.worker.state.store import Store, adopt, open_store
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.checkout import ROOT
 
 
 class Rig:

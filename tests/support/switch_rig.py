@@ -40,7 +40,7 @@ class RoundSwitch:
 
     def round(self) -> None:
         """As the thread has it: what fails ends the round."""
-        self._switch._survive(self._switch._round)
+        self._switch.safely(self._switch.round)
 
     @property
     def problems(self) -> dict[str, str]:

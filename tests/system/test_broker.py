@@ -217,6 +217,19 @@ def consuming(broker: EmbeddedRedis) -> Iterator[tuple[Channel, list[Message]]]:
         yield channel, got
 
 
+@pytest.mark.parametrize("priority", ["", "\x06\x163", "\x06\x169"])
+def test_an_urgent_message_is_urgent_whatever_priority_it_names(broker: EmbeddedRedis, priority: str) -> None:
+    """Queues take turns, so it is one of the next two; for RabbitMQ's clients 9 comes first, for kombu's last."""
+    with Redis.from_url(broker.url) as client:
+        client.lpush("cancel", *(message(marker="normal") for _ in range(10)))
+        client.lpush(f"urgent{priority}", message(marker="urgent", queue="urgent"))
+    with consuming(broker) as (channel, got):
+        channel.basic_consume("urgent", no_ack=True, callback=got.append, consumer_tag="u")
+        while len(got) < 2:
+            channel.connection.client.drain_events(timeout=5)
+        assert "urgent" in [each.queue for each in got[:2]]
+
+
 def test_an_acknowledgement_may_come_after_the_channel_is_gone(broker: EmbeddedRedis) -> None:
     """A channel closes without raising while the broker is dead; once it is back a late ack reaches it."""
     push(broker, message(marker="x"))

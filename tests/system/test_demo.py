@@ -15,7 +15,6 @@ from redis import Redis
 
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
 
-ROOT = Path(__file__).resolve().parents[2]
 ORDERS = 200
 
 
@@ -25,9 +24,7 @@ class Demo:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.mark = uuid.uuid4().hex
-        self.environment = {
-            **os.environ, "DEMO_MARK": self.mark, "TMPDIR": str(directory), "PYTHONPATH": str(ROOT),
-        }  # fmt: skip
+        self.environment = {**os.environ, "DEMO_MARK": self.mark, "TMPDIR": str(directory)}
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         """The running demo."""

@@ -14,7 +14,8 @@ from bulk_cancel.worker.simulator.config import Config
 from bulk_cancel.worker.simulator.faults import Fault, Network
 from bulk_cancel.worker.simulator.log import CANCELS, Arrival, MeterSummary
 from bulk_cancel.worker.simulator.messages import Summary
-from tests.support.rig import ROOT, Rig, orders
+from tests.support.checkout import ROOT
+from tests.support.rig import Rig, orders
 
 UID = "1001"
 OPTIONS = ("BTC-USD-271231-100000-C", "BTC-USD-271231-100000-P")
@@ -227,10 +228,19 @@ def test_an_urgent_order_takes_the_next_slot_before_thousands() -> None:
         assert cancels(rig)[before].ordIds[0] == last
 
 
+@pytest.mark.parametrize("name", ["worker", "bulk_cancel.worker"])
+def test_a_checkout_starts_its_worker_by_either_name(name: str) -> None:
+    """By the folder, as before there was a namespace, and by the name that it has when it is installed."""
+    with Rig(workers=1, app=name) as rig:
+        ids = rig.exchange.control.place(UID, "BTC-USDT", 2)
+        submit(rig, "b", *orders("BTC-USDT", ids))
+        assert rig.done("b").counts == {"canceled": 2}
+
+
 def test_a_worker_that_is_not_configured_says_what_is_missing() -> None:
     """Exit code 2 and the variable's name, no traceback."""
     command = [sys.executable, "-m", "celery", "-A", "bulk_cancel.worker", "worker"]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert ended.returncode == 2
     assert "BULK_CANCEL_ACCOUNTS__" in ended.stderr
     assert "Traceback" not in ended.stderr

@@ -6,23 +6,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from threading import Event, Thread
-from typing import Self
 
 import pytest
 from celery import Celery
 
+from bulk_cancel.tasks.errors import BatchConflictError
 from bulk_cancel.tasks.mass import parse_cancel_all
 from bulk_cancel.worker.books.mass.masses import Masses
 from bulk_cancel.worker.books.mass.state import Mass
 from bulk_cancel.worker.simulator.book import Behaviour
-from bulk_cancel.worker.simulator.client import ControlClient
 from bulk_cancel.worker.simulator.config import Config
 from bulk_cancel.worker.simulator.faults import Network
 from bulk_cancel.worker.simulator.messages import PlaceOrders
-from bulk_cancel.worker.state.admission import BatchConflictError
 from bulk_cancel.worker.state.batches import BatchState
-from tests.support.rig import ROOT, Rig
+from tests.support.placing import Placing
+from tests.support.rig import Rig
 
 UID = "1001"
 LONG = os.environ.get("CHAOS") == "long"
@@ -71,6 +69,16 @@ def test_everything_open_is_cancelled(rig: Rig) -> None:
     assert live(rig) == 0
 
 
+@pytest.mark.parametrize("page_rows", [1, 50])
+def test_an_exchange_of_short_pages_is_listed_to_its_end(rig: Rig, page_rows: int) -> None:
+    """Fewer rows than were asked for may be all that it gives at once: only an empty page is the last one."""
+    rig.exchange.control.set_behaviour(Behaviour(page_rows=page_rows))
+    rig.exchange.control.place(UID, "BTC-USDT", orders := page_rows + 5)
+    mass, state = ask(rig, f"short-{page_rows}")
+    assert (mass.listings, mass.matching, state.counts) == (1, orders, {"canceled": orders})
+    assert live(rig) == 0
+
+
 def test_only_what_fits_every_filter_is_cancelled(rig: Rig) -> None:
     """Instrument type at the exchange; side, tag and age by us. What is left out is counted by its reason."""
     control = rig.exchange.control
@@ -103,37 +111,6 @@ def test_the_family_is_asked_of_the_exchange(rig: Rig) -> None:
     assert (state.size, state.counts) == (2 * len(family), {"canceled": 2 * len(family)})
     assert mass.left_out == {}
     assert control.summary().live[UID] == {"BTC-USDT-SWAP": 2, "BTC-USDT": 2}
-
-
-class Placing:
-    """Places an order every `every_s` from another thread, for the length of a block."""
-
-    def __init__(self, rig: Rig, *, every_s: float, inst_ids: tuple[str, ...] = ("BTC-USDT",)) -> None:
-        self._url = rig.exchange.url
-        self._every_s = every_s
-        self._inst_ids = inst_ids
-        self._stopping = Event()
-        self._thread = Thread(target=self._run)
-        self.placed = 0
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    def stop(self) -> None:
-        """No further order; `placed` says how many there were."""
-        self._stopping.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        control = ControlClient(self._url)
-        while not self._stopping.wait(self._every_s):
-            control.place(UID, self._inst_ids[self.placed % len(self._inst_ids)], 1)
-            self.placed += 1
-        control.close()
 
 
 def test_orders_placed_meanwhile_do_not_escape(rig: Rig) -> None:
@@ -307,7 +284,7 @@ def test_the_kill_switch_ends_flat_while_a_strategy_goes_on() -> None:
                 "--json",
             ]
             switch = subprocess.Popen(
-                command, env=os.environ | rig.environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+                command, env=os.environ | rig.environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
             )
             rig.wait_for(lambda: placing.placed >= 15 * for_s, 4 * for_s)
             assert switch.poll() is None

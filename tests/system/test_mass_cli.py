@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -18,10 +19,9 @@ from bulk_cancel.worker.operators.drill.rules import ASKED
 from bulk_cancel.worker.simulator.book import Behaviour
 from bulk_cancel.worker.simulator.config import Config
 from bulk_cancel.worker.simulator.messages import PlaceOrders
+from tests.support.placing import Placing
 from tests.support.rig import Rig
-from tests.system.test_mass import Placing
 
-ROOT = Path(__file__).resolve().parents[2]
 UID = "1001"
 Answer = tuple[int, str, str]
 Command = Callable[..., Answer]
@@ -196,9 +196,7 @@ def _as_process(rig: Rig, *arguments: str) -> Answer:
     """The command in a process of its own, which has no account's credentials."""
     told = {"BULK_CANCEL_REDIS_URL": rig.redis.url}
     command = [sys.executable, "-m", "bulk_cancel.worker.cli", *arguments]
-    done = subprocess.run(
-        command, env={**os.environ, **told}, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
-    )
+    done = subprocess.run(command, env=os.environ | told, capture_output=True, text=True, timeout=60, check=False)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -206,7 +204,7 @@ def test_a_drill_passes_and_leaves_only_its_report(rig: Rig, command: Command, t
     """Its orders alone are cancelled, each step has its time."""
     rig.exchange.control.place(UID, "BTC-USDT", 5)
     path = tmp_path / "drill.txt"
-    arguments = ("--account", "desk1", "--orders", "25", "--until-flat", "0.4", "--output", str(path))
+    arguments = ("--account", "desk1", "--orders", "25", "--until-flat", "0.4", "--output", str(path), "--yes")
     status, out, _ = command("drill", *arguments, "--by", "ann")
     assert status == 0
     assert out.startswith("drill of the kill switch: PASSED\n")
@@ -220,7 +218,9 @@ def test_a_drill_that_fails_cleans_up(rig: Rig, command: Command) -> None:
     """Nothing is sent for the account, so the drill cancels its orders itself and says what was wrong."""
     Decisions(rig.store).pause("desk1", Asked("test"))
     try:
-        status, out, _ = command("drill", "--account", "desk1", "--until-flat", "1", "--timeout", "2", "--json")
+        status, out, _ = command(
+            "drill", "--account", "desk1", "--until-flat", "1", "--timeout", "2", "--json", "--yes"
+        )
     finally:
         Decisions(rig.store).resume("desk1", Asked("test"))
     said: dict[str, Any] = json.loads(out)
@@ -228,6 +228,31 @@ def test_a_drill_that_fails_cleans_up(rig: Rig, command: Command) -> None:
     assert said["faults"][0].startswith("not over after 2 s")
     assert said["steps"][-1]["step"] == "cleaned up: none of the drill's orders is on the book"
     assert live(rig) == 0
+
+
+def test_a_drill_that_nobody_agreed_to_places_nothing(rig: Rig, command: Command) -> None:
+    """Without a terminal nobody can be asked."""
+    status, out, err = command("drill", "--account", "desk1", "--orders", "3")
+    assert (status, out) == (2, "")
+    assert "a drill would place 3 orders of BTC-USDT at http://127.0.0.1" in err
+    assert "give --yes" in err
+    assert live(rig) == 0
+
+
+@pytest.mark.parametrize(("answer", "status", "left"), [("n\n", 130, 3), ("y\n", 0, 0)])
+def test_all_accounts_in_a_terminal_are_asked_for(rig: Rig, answer: str, status: int, left: int) -> None:
+    """With the count; a program, and whoever says --yes, is not asked."""
+    rig.exchange.control.place(UID, "BTC-USDT", 3)
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "bulk_cancel.worker.cli", "all", "--all-accounts"]
+    with subprocess.Popen(command, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as asking:
+        os.write(ours, answer.encode())
+        _, err = asking.communicate(timeout=30)
+    for end in (ours, theirs):
+        os.close(end)
+    assert "cancel what is open of 1 account (1 User ID): desk1? [y/N]" in err
+    assert (asking.returncode, live(rig)) == (status, left)
+    assert _as_process(rig, "all", "--all-accounts", "--yes")[0] == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -246,9 +271,7 @@ def test_a_drill_that_is_told_to_end_cleans_up(rig: Rig, number: signal.Signals)
         "--yes",
     ]
     try:
-        with subprocess.Popen(
-            arguments, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True
-        ) as drill:
+        with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True) as drill:
             assert drill.stderr is not None
             while drill.stderr.readline() != f"{ASKED}\n":
                 assert drill.poll() is None
@@ -264,7 +287,7 @@ def test_a_drill_that_is_told_to_end_cleans_up(rig: Rig, number: signal.Signals)
 def test_filled_orders_fail_a_drill(rig: Rig, command: Command) -> None:
     """They were not far off, or the exchange is not what it should be."""
     rig.exchange.control.set_behaviour(Behaviour(cancel_lag_ms=20, fill_rate=1.0))
-    status, out, _ = command("drill", "--account", "desk1", "--orders", "3", "--until-flat", "0.3")
+    status, out, _ = command("drill", "--account", "desk1", "--orders", "3", "--until-flat", "0.3", "--yes")
     assert status == 1
     assert "fault: 3 matched and {'filled': 3}, but 3 should be canceled" in out
     assert "fault: 3 orders are filled at the exchange" in out
@@ -276,7 +299,7 @@ def test_filled_orders_fail_a_drill(rig: Rig, command: Command) -> None:
         ((), "--account is required"),
         (("--account", "desk1", "--embedded"), "leave --account out"),
         (("--account", "nobody"), "account nobody: no credentials here"),
-        (("--account", "desk1", "--inst-id", "NO-SUCH"), "no instrument NO-SUCH is listed there"),
+        (("--account", "desk1", "--inst-id", "NO-SUCH", "--yes"), "no instrument NO-SUCH is listed there"),
         (("--account", "desk1", "--output", "/nowhere/report.txt"), "cannot write there"),
         (("--account", "desk1", "--until-flat", "60"), "--until-flat 60 does not fit into --timeout 60"),
         (("--account", "desk1", "--orders", "0"), "should be greater than or equal to 1"),

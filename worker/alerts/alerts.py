@@ -1,7 +1,7 @@
-"""What must somebody act on, and how is he told? Five conditions with stable names: a log line each, and the webhook.
+"""The five conditions that somebody must act on, by stable names: a log line for each occurrence, and the webhook.
 
-`alert` logs each occurrence where it is noticed, and hands it to the webhook of this process, if it has one. That
-never blocks and never raises: a webhook that is slow, refuses or hangs slows no cancel.
+`alert` logs an occurrence where it is noticed, and hands it to the webhook of this process, if it has one. That never
+blocks and never raises: a webhook that is slow, refuses or hangs slows no cancel.
 """
 
 import json
@@ -13,13 +13,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from threading import Condition as Monitor
-from threading import Event, Thread
 from typing import Final
 
 import structlog
 
 from bulk_cancel.worker.alerts.webhook import Webhook, WebhookError
+from bulk_cancel.worker.state.loop import Loop
 
 log = structlog.get_logger(__name__)
 
@@ -31,7 +32,11 @@ KEPT_S: Final = 300.0
 
 FLUSH_S: Final = 1.0
 QUEUED: Final = 200
+"""Alerts that wait for the webhook; of more the oldest are lost, and counted."""
+
 SUBJECTS: Final = 1_000
+"""Subjects of which repeats are counted one by one."""
+
 _PAUSE_S, _PAUSE_CAP_S = 1.0, 30.0
 
 
@@ -87,14 +92,14 @@ class _Repeats:
     last: Alert | None = None
 
 
-class Alerts(Thread):
+class Alerts(Loop):
     """Delivers to one webhook, in order; `runner` and `worker` say whose alerts they are.
 
     At most `QUEUED` wait, of more the oldest are lost. Between `start` and `stop` it is where `alert` hands over.
     """
 
     def __init__(self, webhook: Webhook, *, runner: str, worker: str, again_s: float = AGAIN_S) -> None:
-        super().__init__(name="alerts", daemon=True)
+        super().__init__("alerts", pause_s=_PAUSE_S)
         self._webhook = webhook
         self._runner = runner
         self._worker = worker
@@ -102,9 +107,8 @@ class Alerts(Thread):
         self._waiting: deque[Alert] = deque(maxlen=QUEUED)
         self._repeats: dict[tuple[str, str], _Repeats] = {}
         self._changed = Monitor()
-        self._stopping = Event()
         self._flush_by = float("inf")
-        self._pause_s = 0.0
+        self._retry_s = 0.0
         self._failure = ""
         self._lost = 0
 
@@ -120,7 +124,7 @@ class Alerts(Thread):
         _current = None
         self._flush_by = time.monotonic() + FLUSH_S
         with self._changed:
-            self._stopping.set()
+            super().stop()
             self._changed.notify()
         self.join(FLUSH_S)
         self._say_lost(len(self._waiting) + self.is_alive())
@@ -145,12 +149,16 @@ class Alerts(Thread):
 
     def run(self) -> None:
         """One alert after the other until stopped, and what is left then."""
+        super().run()
         while told := self._take():
-            try:
-                self._deliver(told)
-            except Exception:
-                log.exception("alert_not_sent", condition=told.condition)
+            self.safely(partial(self._deliver, told))
         self._webhook.close()
+
+    def round(self) -> float:
+        """The next alert, which it waits for."""
+        if told := self._take():
+            self._deliver(told)
+        return 0.0
 
     def _key(self, told: Alert) -> tuple[str, str]:
         """With very many subjects at once, a condition is sent once for all of the further ones."""
@@ -186,7 +194,7 @@ class Alerts(Thread):
     def _deliver(self, told: Alert) -> None:
         """Tries until it is taken, refused for good, or too old; the pause is the webhook's, not the alert's."""
         body = told.body(runner=self._runner, worker=self._worker)
-        while not self._stopping.wait(self._pause_s) or time.monotonic() < self._flush_by:
+        while not self._stopping.wait(self._retry_s) or time.monotonic() < self._flush_by:
             if self._taken(body):
                 return
             if time.monotonic() > told.raised_at + KEPT_S or self._stopping.is_set():
@@ -208,13 +216,13 @@ class Alerts(Thread):
         if not self._failure:
             log.error("webhook_fails", webhook=self._webhook.where, error=why)
         self._failure = why
-        self._pause_s = min(_PAUSE_CAP_S, max(_PAUSE_S, self._pause_s * 2))
+        self._retry_s = min(_PAUSE_CAP_S, max(_PAUSE_S, self._retry_s * 2))
         self._say_lost()
 
     def _works(self) -> None:
         if self._failure:
             log.warning("webhook_works_again", webhook=self._webhook.where)
-        self._failure, self._pause_s = "", 0.0
+        self._failure, self._retry_s = "", 0.0
         self._say_lost()
 
     def _say_lost(self, more: int = 0) -> None:

@@ -1,4 +1,4 @@
-"""Which conditions that people act on hold now? Read from Redis; nothing is changed. See alerts.py for their names."""
+"""Reads from Redis which conditions hold now; changes nothing. See alerts.py for their names."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

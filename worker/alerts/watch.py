@@ -1,4 +1,4 @@
-"""Who notices what no call tells? A thread in every worker: is Redis there, an account paused, urgent work late?
+"""Notices what no call tells: that Redis is away, an account paused, urgent work late. A thread in every worker.
 
 One worker of the runner looks each second for what all of them would see; each for itself whether it reaches Redis.
 """
@@ -6,7 +6,6 @@ One worker of the runner looks each second for what all of them would see; each 
 import logging
 import time
 from collections.abc import Mapping
-from threading import Event, Thread
 from typing import Final
 
 import structlog
@@ -16,7 +15,8 @@ from bulk_cancel.worker.alerts.alerts import Condition, alert
 from bulk_cancel.worker.alerts.conditions import URGENT_TOO_OLD_S, oldest_urgent, pauses
 from bulk_cancel.worker.state.keys import Keys
 from bulk_cancel.worker.state.lease import take_lease
-from bulk_cancel.worker.state.scripts import PASSING, Scripts
+from bulk_cancel.worker.state.loop import Loop
+from bulk_cancel.worker.state.scripts import TRANSIENT, Scripts
 
 log = structlog.get_logger(__name__)
 
@@ -31,41 +31,33 @@ TOLD_S: Final = 60
 """People are told of late urgent work once in so long, of a pause once while it lasts."""
 
 
-class Watch(Thread):
+class Watch(Loop):
     """Looks until stopped; `accounts` (name → uid) are those that may be paused."""
 
     def __init__(self, scripts: Scripts, keys: Keys, accounts: Mapping[str, str], *, worker: str) -> None:
-        super().__init__(name="watch", daemon=True)
+        super().__init__("watch", pause_s=ROUND_S)
         self._redis = scripts.redis
         self._scripts = scripts
         self._keys = keys
         self._accounts = accounts
         self._worker = worker
-        self._stopping = Event()
         self._reached_at = time.monotonic()
         self._lost = False
 
-    def stop(self) -> None:
-        """The present round is the last one."""
-        self._stopping.set()
+    def round(self) -> None:
+        """Looks, and knows that Redis is there."""
+        self._notice()
+        self._reached()
 
-    def run(self) -> None:
-        """Rounds until stopped; whatever goes wrong ends a round, never the thread."""
-        while not self._stopping.is_set():
-            pause_s = ROUND_S
-            try:
-                self._round()
-                self._reached()
-            except PASSING as error:
-                self._missed(error)
-                pause_s = ASKED_EVERY_S
-            except RedisError:  # it answers: a full Redis takes no key of ours
-                self._reached()
-            except Exception:
-                log.exception("watch_round_failed")
-            self._stopping.wait(pause_s)
+    def without_redis(self, error: Exception) -> float | None:
+        """Asks more often while Redis is away. One that refuses is there: a full one takes no key of ours."""
+        if isinstance(error, RedisError) and not isinstance(error, TRANSIENT):
+            self._reached()
+            return None
+        self._missed(error)
+        return ASKED_EVERY_S
 
-    def _round(self) -> None:
+    def _notice(self) -> None:
         if not take_lease(self._scripts, "watch", for_s=LEASE_S):
             return
         self._tell_of_pauses()
@@ -77,7 +69,7 @@ class Watch(Thread):
             self._tell_of_redis(back=True, away_s=now - self._reached_at, why="", level=logging.WARNING)
         self._lost, self._reached_at = False, now
 
-    def _missed(self, error: RedisError) -> None:
+    def _missed(self, error: Exception) -> None:
         away_s = time.monotonic() - self._reached_at
         if away_s > LOST_AFTER_S and not self._lost:
             self._lost = True

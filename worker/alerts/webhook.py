@@ -1,4 +1,4 @@
-"""How does an alert reach the one webhook? A signed POST over one connection, at most 3 s, never followed elsewhere.
+"""Sends alerts to the webhook: a signed POST over one connection, at most 3 s, redirects not followed.
 
 The signature is the HMAC-SHA256 of timestamp + "." + body under the secret, in hex; README.md has a receiver's check of
 it. It is made anew for each attempt, so a receiver may refuse what is older than it likes.

@@ -1,10 +1,10 @@
-"""What stands on the exchange's book, and how did an order end? Every reading call under its own exact window."""
+"""Reads the exchange's books: open orders, and how orders ended. Every call keeps to its own exact window."""
 
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from threading import Event
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import structlog
 from redis.exceptions import RedisError
@@ -19,9 +19,6 @@ from bulk_cancel.worker.state.scripts import Scripts
 from bulk_cancel.worker.state.window import WRITE_WITHIN_S, Timing
 
 log = structlog.get_logger(__name__)
-
-PAGE: Final = 100
-"""Rows of a whole page; one with fewer is the last."""
 
 T = TypeVar("T")
 
@@ -47,7 +44,8 @@ class Book:
         """Every open order that the exchange's `filters` leave, newest first, page by page.
 
         Once exhausted, the listing is complete: an order that was open all the while was in it, since a page begins
-        after an ordId, not at a place in a list that shifts. OutcomeUnknown if a page repeats an order.
+        after an ordId, not at a place in a list that shifts. Only an empty page, which is given, too, is the last: a
+        short one may be all that the exchange gives at once. OutcomeUnknown if a page repeats an order.
         """
         seen: set[str] = set()
         after = None
@@ -58,7 +56,7 @@ class Book:
                 raise OutcomeUnknown("orders-pending repeats an order, or names none")
             seen |= ids
             yield page
-            if len(page) < PAGE:
+            if not page:
                 return
             after = page[-1]["ordId"]
 

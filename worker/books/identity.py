@@ -1,4 +1,4 @@
-"""Are the accounts who the settings say they are?
+"""Asks the exchange whose accounts these are, and opens the gate for users who are what the settings say.
 
 Two accounts of one User ID must share lanes, or both would be too fast. So nothing is sent for a user before the
 exchange has told the uid of each of its accounts and no setting contradicts it.
@@ -8,18 +8,19 @@ import hashlib
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from threading import Event, Thread
 from typing import Final
 
 import structlog
 from redis.exceptions import RedisError
 
+from bulk_cancel.worker.config.gate import Gate
 from bulk_cancel.worker.config.users import User
 from bulk_cancel.worker.okx.client import AccountConfig, OkxClient
 from bulk_cancel.worker.okx.credentials import Credentials
 from bulk_cancel.worker.okx.errors import ClockSkew, ExchangeError, NotAuthorised
 from bulk_cancel.worker.state.keys import Keys
 from bulk_cancel.worker.state.lease import take_lease
+from bulk_cancel.worker.state.loop import Loop
 from bulk_cancel.worker.state.scripts import Scripts
 
 log = structlog.get_logger(__name__)
@@ -79,52 +80,36 @@ def _clashes(
     ]
 
 
-class Identity(Thread):
-    """Asks until every account's uid is known; calls `admit` with the uid of each user that may be sent for."""
+class Identity(Loop):
+    """Asks until every account's uid is known; opens the gate for each user that may be sent for."""
 
     def __init__(
         self,
         scripts: Scripts,
         keys: Keys,
         client: OkxClient,
-        users: Mapping[str, User],
-        admit: Callable[[str], None],
+        gate: Gate,
     ) -> None:
-        super().__init__(name="identity", daemon=True)
+        super().__init__("identity", pause_s=PAUSE_S)
         self._redis = scripts.redis
         self._scripts = scripts
         self._keys = keys
         self._client = client
-        self._users = users
-        self._admit = admit
+        self._gate = gate
+        self._users = gate.users
         self._told: dict[str, str] = {}
-        self._admitted: set[str] = set()
-        self._stopping = Event()
         self.problems: dict[str, str] = {}
         """Account → why nothing is sent for it."""
 
-    def stop(self) -> None:
-        """Stops asking."""
-        self._stopping.set()
-
-    def run(self) -> None:
+    def round(self) -> None:
         """Asks what is not known yet, less often while nobody answers; then keeps our users registered."""
-        pause = PAUSE_S
-        while not self._stopping.is_set():
-            news = self._round()
-            done = len(self._admitted) == len(self._users)
-            pause = KEEP_S if done else PAUSE_S if any(news) else min(PAUSE_CAP_S, pause * 1.5)
-            self._stopping.wait(pause)
-
-    def _round(self) -> list[bool]:
-        """Which of the accounts asked for are known now; whatever goes wrong ends the round, never the thread."""
-        try:
-            news = [self._learn(account) for account in self._unknown()]
-            self._settle()
-        except Exception:
-            log.exception("identity_round_failed")
-            return []
-        return news
+        self.pause_s = min(PAUSE_CAP_S, self.pause_s * 1.5)
+        news = [self._learn(account) for account in self._unknown()]
+        self._settle()
+        if self._gate.all_open:
+            self.pause_s = KEEP_S
+        elif any(news):
+            self.pause_s = PAUSE_S
 
     def _unknown(self) -> list[Credentials]:
         every = (account for user in self._users.values() for account in user.accounts)
@@ -176,12 +161,7 @@ class Identity(Thread):
         for uid, user in self._users.items():
             names = {account.name for account in user.accounts}
             if names <= self._told.keys() and not names & bad.keys() and self._registered(user):
-                self._let_in(uid)
-
-    def _let_in(self, uid: str) -> None:
-        if uid not in self._admitted:
-            self._admitted.add(uid)
-            self._admit(uid)
+                self._gate.open(uid)
 
     def _registered(self, user: User) -> bool:
         """Whether every worker of every runner on this Redis serves this User ID under the same UID setting."""

@@ -1,14 +1,15 @@
-"""How does a command read the exchange's books itself? Under the workers' windows, and only as who the account is."""
+"""Reads the exchange's books for a command, under the workers' windows and only for a proven User ID."""
 
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from threading import Event
 from typing import Final
 
+from bulk_cancel.tasks.errors import BulkCancelError
 from bulk_cancel.worker.books.book import Book
 from bulk_cancel.worker.books.identity import Identity
 from bulk_cancel.worker.config.account import Account
+from bulk_cancel.worker.config.gate import Gate
 from bulk_cancel.worker.config.users import User, users_of
 from bulk_cancel.worker.okx.client import OkxClient
 from bulk_cancel.worker.state.store import Store
@@ -17,7 +18,7 @@ from bulk_cancel.worker.state.window import Timing
 IDENTIFIED_WITHIN_S: Final = 10.0
 
 
-class NotReadableError(Exception):
+class NotReadableError(BulkCancelError):
     """The account's book cannot be read from here; the message says why and what to do."""
 
 
@@ -28,11 +29,9 @@ class Reader:
         self.client = client
         self.book = book
         self._accounts = store.settings.accounts
-        self._users = users
-        self._admitted: set[str] = set()
-        self._changed = Event()
+        self._gate = Gate(users)
         self._asking = False
-        self._identity = Identity(store.scripts, store.keys, client, users, self._admit)
+        self._identity = Identity(store.scripts, store.keys, client, self._gate)
 
     def stop(self, timeout_s: float) -> None:
         """No further question; waits for the answer to the last one."""
@@ -43,7 +42,7 @@ class Reader:
     @property
     def accounts(self) -> list[str]:
         """The first account of each User ID that this process has credentials for."""
-        return [user.accounts[0].name for user in self._users.values()]
+        return [user.accounts[0].name for user in self._gate.users.values()]
 
     def account(self, name: str) -> Account:
         """The account's settings; NotReadableError without credentials of it here."""
@@ -56,15 +55,11 @@ class Reader:
 
     def user(self, name: str) -> User:
         """The account's user, once the exchange has said that it is who the settings say; else NotReadableError."""
-        user = self._users[self.account(name).uid]
+        user = self._gate.users[self.account(name).uid]
         self._ask()
-        ends = time.monotonic() + IDENTIFIED_WITHIN_S
-        while user.uid not in self._admitted:
-            self._changed.clear()
-            if time.monotonic() > ends:
-                why = self._identity.problems.get(name, "the exchange has not said who it is")
-                raise NotReadableError(f"account {name}: {why}; nothing was read")
-            self._changed.wait(0.1)
+        if not self._gate.wait(user.uid, IDENTIFIED_WITHIN_S):
+            why = self._identity.problems.get(name, "the exchange has not said who it is")
+            raise NotReadableError(f"account {name}: {why}; nothing was read")
         return user
 
     def _ask(self) -> None:
@@ -76,10 +71,6 @@ class Reader:
     def now_ms(self, user: User) -> float:
         """The exchange's clock, as far as we know it."""
         return self.client.time_s(user.base_url) * 1000
-
-    def _admit(self, uid: str) -> None:
-        self._admitted.add(uid)
-        self._changed.set()
 
 
 @contextmanager

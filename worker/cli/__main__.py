@@ -1,4 +1,4 @@
-"""How is the command line started without being installed? `python -m bulk_cancel.worker.cli`."""
+"""Starts the command line without its script: `python -m bulk_cancel.worker.cli`."""
 
 from bulk_cancel.worker.cli import main
 

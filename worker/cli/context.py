@@ -1,4 +1,4 @@
-"""What do all commands share? The store that the environment describes, and the options that many of them take."""
+"""What commands share: the store that the environment describes, and the options that many take."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from bulk_cancel.worker.config.settings import SettingsError, load_settings
+from bulk_cancel.worker.config.settings import load_settings
 from bulk_cancel.worker.state.store import Store, open_store
 
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout; errors as a JSON object on stderr.")]
@@ -21,11 +21,3 @@ def opened() -> Iterator[Store]:
         yield store
     finally:
         store.redis.close()
-
-
-def redis_url() -> str:
-    """Where Redis should be, for error messages; empty when the settings cannot say."""
-    try:
-        return load_settings().redis_url.get_secret_value()
-    except SettingsError:
-        return ""

@@ -1,4 +1,4 @@
-"""How does a command learn that it should end? Ctrl-C, SIGTERM and a closed terminal are one and the same interrupt."""
+"""Ends a command on Ctrl-C, SIGTERM or a closed terminal, which are the same interrupt."""
 
 import signal
 from collections.abc import Callable, Iterator

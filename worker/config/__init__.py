@@ -1,0 +1,1 @@
+"""What this process was told: settings, accounts and users, addresses, logs."""

@@ -1,4 +1,4 @@
-"""What belongs to one account? Its credentials, its User ID and how the exchange is reached for it."""
+"""One account: its credentials, its User ID, and how the exchange is reached for it."""
 
 import re
 from collections.abc import Mapping

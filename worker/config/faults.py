@@ -1,4 +1,4 @@
-"""How is a wrong setting told to the person who can mend it?
+"""Says what is wrong with settings, to the person who can mend them.
 
 Pure: names and pydantic's error details in, one line per fault out. A line says which variable, what is
 wrong and how to mend it; it never holds a value, since any value may be a secret in the wrong place.
@@ -13,11 +13,15 @@ from pydantic_core import ErrorDetails
 PREFIX = "BULK_CANCEL_"
 _NESTED = "__"
 _EXAMPLE = "DESK1"
+_KUBERNETES = re.compile(
+    r"(\w+?)_(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)?)"
+)
 
 
 def misspelt(names: Iterable[str], *, fields: Sequence[str], account_fields: Sequence[str]) -> list[str]:
     """One line for each name with our prefix (case ignored) that is no setting, with the nearest that is."""
     ours = sorted(name.upper() for name in names if name.upper().startswith(PREFIX))
+    ours = [name for name in ours if not _is_of_kubernetes(name, ours)]
     known = [field.upper() for field in fields]
     return [
         f"{name}: no such setting{_did_you_mean(name, known, account_fields)}"
@@ -40,6 +44,15 @@ def no_account() -> list[str]:
         f"account of your naming (here {_EXAMPLE.lower()}), or name a TOML file in {PREFIX}ACCOUNTS_FILE"
         for field in needed
     ]
+
+
+def _is_of_kubernetes(name: str, names: Sequence[str]) -> bool:
+    """Every pod is told of every service: one called `bulk-cancel-redis` comes as names with our prefix.
+
+    They come together, so a misspelt `…_PORT` alone is still found.
+    """
+    match = _KUBERNETES.fullmatch(name)
+    return match is not None and {f"{match[1]}_SERVICE_HOST", f"{match[1]}_SERVICE_PORT"} <= set(names)
 
 
 def _is_known(rest: str, known: Sequence[str]) -> bool:

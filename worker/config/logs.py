@@ -1,4 +1,4 @@
-"""How do log lines look? Structured: readable in a terminal, one JSON object a line everywhere else."""
+"""The format of log lines: readable in a terminal, one JSON object a line everywhere else."""
 
 import logging
 import sys

@@ -1,4 +1,4 @@
-"""What is this runner told by its environment, and is all of it usable?
+"""The settings of a runner, from its environment, checked as a whole.
 
 `load_settings` builds one frozen `Settings` from `BULK_CANCEL_…` variables, then a `.env` file, then the
 accounts file; the earlier source wins, field by field. Nothing is read at import. Secrets are `SecretStr` and
@@ -29,19 +29,17 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from bulk_cancel.tasks.errors import SettingsError
 from bulk_cancel.worker.config.account import ACCOUNT_FIELDS, Account, HttpUrl, Secret, WsUrl, named
 from bulk_cancel.worker.config.faults import PREFIX, faults_in, misspelt, no_account
 from bulk_cancel.worker.config.urls import broker_form, check_broker_url, check_state_url, check_webhook_url, redacted
 
+_ENV_FILE: Final = ".env"
 DEFAULT_BASE_URL: Final = "https://openapi.okx.com"
 DEFAULT_WS_URL: Final = "wss://ws.okx.com:8443/ws/v5/private"
 DEMO_WS_URL: Final = "wss://wspap.okx.com:8443/ws/v5/private"
 
 __all__ = ["Account", "Settings", "SettingsError", "load_settings", "redacted"]
-
-
-class SettingsError(Exception):
-    """The environment is not usable; one line per fault: which variable, what is wrong, how to mend it."""
 
 
 def _switch(value: int) -> int:
@@ -76,7 +74,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
         env_nested_delimiter="__",
-        env_file=".env",
+        env_file=_ENV_FILE,
         env_ignore_empty=True,
         enable_decoding=False,  # a passphrase that looks like JSON is still a passphrase
         extra="ignore",  # misspelt names are found by name, with a hint
@@ -188,12 +186,16 @@ def load_settings(*, require_accounts: bool = False) -> Settings:
     Raises:
         SettingsError: anything unusable, misspelt or missing, one line each; no account at all if required.
     """
-    faults = misspelt(_names_set(), fields=list(Settings.model_fields), account_fields=ACCOUNT_FIELDS)
     try:
+        faults = misspelt(_names_set(), fields=list(Settings.model_fields), account_fields=ACCOUNT_FIELDS)
         settings = Settings()
     except ValidationError as error:
         found = error.errors(include_input=False, include_url=False, include_context=False)
         raise SettingsError("\n".join([*faults, *faults_in(found, account_fields=ACCOUNT_FIELDS)])) from None
+    except OSError as error:
+        raise SettingsError(f"{_ENV_FILE} cannot be read: {error.strerror}; mend its rights, or remove it") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{_ENV_FILE} is not UTF-8; save it as UTF-8, or remove it") from None
     if require_accounts and not settings.accounts:
         faults += no_account()
     if faults:

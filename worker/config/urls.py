@@ -1,5 +1,6 @@
-"""Which URLs do we accept for Redis, broker and exchange, and how is one shown without its password?"""
+"""The addresses of Redis, broker and exchange that are accepted, and how one is shown without its password."""
 
+import re
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
@@ -8,6 +9,10 @@ from pydantic import SecretStr
 STATE_SCHEMES = ("redis", "rediss", "unix", "sentinel")
 BROKER_SCHEMES = (*STATE_SCHEMES, "redis+socket")
 _SHAPE = "should look like {scheme}://host:6379/0"
+_OPTION = re.compile(r"[a-z_]{1,32}")
+_TLS = frozenset({"ssl_cert_reqs", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname"})
+_OPTIONS = {"rediss": _TLS, "unix": {"db"}, "redis+socket": {"virtual_host"}, "sentinel": {"master_name"}}
+"""What a URL may say after `?`: what redis-py and kombu both take, and what does not undo our own options."""
 
 
 def redacted(url: str | SecretStr) -> str:
@@ -146,3 +151,14 @@ def _check_redis(url: str, schemes: tuple[str, ...]) -> None:
         raise ValueError(_SHAPE.format(scheme=parts.scheme))
     elif parts.path.strip("/") and not parts.path.strip("/").isdigit():
         raise ValueError(f"{_SHAPE.format(scheme=parts.scheme)}: the db is a number")
+    _check_options(parts)
+
+
+def _check_options(parts: SplitResult) -> None:
+    """A name is shown, never its value; before an `@`, or if it is no plain word, it may be part of a password."""
+    known = _OPTIONS.get(parts.scheme, set())
+    unknown = [name for name in parse_qs(parts.query, keep_blank_values=True) if name not in known]
+    if unknown:
+        what = f"`{unknown[0]}`" if _OPTION.fullmatch(unknown[0]) and "@" not in parts.query else "what follows its `?`"
+        may = f"only {', '.join(sorted(known))}" if known else "nothing after the db"
+        raise ValueError(f"takes no {what}: {parts.scheme}:// may say {may}; timeouts and the like are set by us")

@@ -1,4 +1,4 @@
-"""Whose lanes are these? The exchange's User IDs, each with its accounts, its limits and its address."""
+"""The exchange's User IDs, each with its accounts, its limits and its address."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field

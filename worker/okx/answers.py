@@ -1,4 +1,4 @@
-"""What did the exchange say? Reads bodies defensively: a field of a wrong type is as good as missing.
+"""Reads the bodies of the exchange's answers; a field of a wrong type counts as missing.
 
 A body that is not a JSON object with a `code` is judged by its HTTP status. Item codes are the verdict, so
 an envelope raises only when no item carries one.
@@ -23,13 +23,10 @@ from bulk_cancel.worker.okx.errors import (
 # "look at the items": all, none, or some of them succeeded
 _ENVELOPES = frozenset({"0", "1", "2"})
 _RATE_CODES = frozenset({"50011", "50040", "50061"})
-_BY_STATUS: dict[int, type[ExchangeError]] = {
-    401: NotAuthorised,
-    403: NotAuthorised,
-    429: Throttled,
-    503: Unavailable,
-}
-_SERVER_ERROR = 500
+_BY_STATUS: dict[int, type[ExchangeError]] = {429: Throttled, 503: Unavailable}
+# these speak of credentials only with a code of the exchange's own: a proxy or a CDN refuses with them, too
+_BY_STATUS_AND_CODE = _BY_STATUS | {401: NotAuthorised, 403: NotAuthorised}
+_CLIENT_ERROR, _SERVER_ERROR = 400, 500
 _MAX_DIGITS = 19  # of what is a time in µs at all
 
 Row = Mapping[str, str]
@@ -106,9 +103,14 @@ def _open(status: int, body: bytes) -> _Envelope:
         said = None
     code = _base(said.get("code")) if isinstance(said, dict) else ""
     if not code:
-        raise _BY_STATUS.get(status, OutcomeUnknown)(f"unreadable answer, HTTP {status}", http_status=status)
+        raise _BY_STATUS.get(status, OutcomeUnknown)(_words_for(body), http_status=status)
     times = (_microseconds(said.get(name)) for name in ("inTime", "outTime"))
     return _Envelope(status, code, _text(said.get("msg")), _objects(said.get("data")), *times)
+
+
+def _words_for(body: bytes) -> str:
+    """What stands in the place of an answer; a person must not look for the cause at the exchange."""
+    return "an HTML page, not the exchange's words" if body.lstrip()[:1] == b"<" else "unreadable answer"
 
 
 def _refusal(envelope: _Envelope) -> ExchangeError | None:
@@ -118,8 +120,10 @@ def _refusal(envelope: _Envelope) -> ExchangeError | None:
 
 def _refusal_class(status: int, code: str) -> type[ExchangeError] | None:
     row = lookup(code)
-    if code in _ENVELOPES or row.verdict is Verdict.UNKNOWN:
-        return _BY_STATUS.get(status, OutcomeUnknown if status >= _SERVER_ERROR else None)
+    if code in _ENVELOPES:
+        return _BY_STATUS.get(status, OutcomeUnknown if status >= _CLIENT_ERROR else None)
+    if row.verdict is Verdict.UNKNOWN:
+        return _BY_STATUS_AND_CODE.get(status, OutcomeUnknown if status >= _SERVER_ERROR else None)
     if code in _RATE_CODES:
         return Throttled
     if row.scope is Scope.EXCHANGE:

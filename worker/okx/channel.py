@@ -1,4 +1,4 @@
-"""Who listens to what the exchange pushes of one account's orders? A thread that keeps one session open.
+"""A thread that keeps one session of an account's private channel open.
 
 Pushes are a faster witness, never the only one: after every gap the reader is told, and asks by REST.
 """

@@ -1,4 +1,4 @@
-"""How is the exchange asked? One method per question, each a single signed HTTP call that is never repeated.
+"""The exchange's calls: one method each, a single signed HTTP request that is never repeated.
 
 The client is thread safe. Every call takes a connection of its own, must be written by `write_by` and must be
 answered within `timeout_s` of its first byte.
@@ -53,8 +53,6 @@ class AccountConfig:
     """What the exchange knows of a key: its User ID, what it may do, from which addresses ((): from any)."""
 
     uid: str
-    main_uid: str
-    label: str
     permissions: tuple[str, ...]
     ip: tuple[str, ...]
 
@@ -143,8 +141,6 @@ class OkxClient:
         row = rows[0] if rows else {}
         return AccountConfig(
             uid=_given(row, "uid"),
-            main_uid=row.get("mainUid", ""),
-            label=row.get("label", ""),
             permissions=_listed(row.get("perm", "")),
             ip=_listed(row.get("ip", "")),
         )

@@ -1,4 +1,4 @@
-"""What does a code of the exchange mean for us?
+"""The table of the exchange's codes and what each means for us.
 
 One row per meaning; a row lists its codes, `51016-51020` stands for five. A new code is a row. `scope` says
 who waits until a retry can help; a verdict that ends an order concerns that order only.

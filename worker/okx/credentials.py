@@ -1,4 +1,4 @@
-"""Who asks the exchange, and where?"""
+"""The credentials of one account, and the address that they are for."""
 
 from dataclasses import dataclass, field
 

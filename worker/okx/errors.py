@@ -1,13 +1,13 @@
-"""Why did a call to the exchange give no answer that can be judged order by order?
+"""Errors of a call to the exchange that has no answer to judge order by order.
 
     ExchangeError
     ├── NeverSent            no byte left: no connection; its slots may be released
     │   └── TooLate          no byte left, because `write_by` had passed
-    ├── OutcomeUnknown       bytes may have arrived: reset, unreadable answer, HTTP 5xx without a known code
+    ├── OutcomeUnknown       bytes may have arrived: reset, unreadable answer, HTTP 4xx or 5xx without a known code
     │   └── DeadlinePassed   the total deadline cut the call: its bytes may still be on their way
     ├── Throttled            refused for speed: HTTP 429, 50011, 50040, 50061
     ├── Unavailable          the exchange as a whole does not serve: HTTP 503, 50001, 50013, …
-    ├── NotAuthorised        the credentials do not open this door: HTTP 401 and 403, 501xx, …
+    ├── NotAuthorised        the credentials do not open this door: 501xx, or HTTP 401 and 403 with another code
     ├── ClockSkew            our timestamp is too far from the exchange's clock: 50102, 50112
     └── Refused              a reading call got a code of its own; cancels carry such a code in their Answer
 

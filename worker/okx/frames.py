@@ -1,4 +1,4 @@
-"""What passes over the private channel? What we say, and what the exchange's frames mean.
+"""The frames of the private channel: those that we send, and what the exchange's mean.
 
 They are read as defensively as answers; one that is not understood is `other`: the exchange adds events as it likes.
 """

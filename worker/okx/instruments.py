@@ -1,4 +1,4 @@
-"""By which key does the exchange meter the cancels of an instrument?
+"""The key by which the exchange meters an instrument's cancels.
 
 By the instrument itself, except options, which share one meter per instrument family. Spot and margin
 orders of a pair have the same `instId` and so the same meter. Pure.

@@ -1,4 +1,4 @@
-"""How is an order named to the exchange?"""
+"""How an order is named to the exchange."""
 
 from typing import NamedTuple
 

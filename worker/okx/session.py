@@ -1,4 +1,4 @@
-"""How does one connection of the private channel begin, stay alive and end? Logged in and subscribed, or not at all."""
+"""One connection of the private channel, from its login and subscription to its end."""
 
 import socket
 import ssl
@@ -17,7 +17,7 @@ from bulk_cancel.worker.okx.answers import Row
 from bulk_cancel.worker.okx.credentials import Credentials
 from bulk_cancel.worker.okx.frames import PING, SUBSCRIBE, Frame, Kind, login, read_frame
 
-_PASSING: Final = frozenset({"60004", "60006", "60014", "63999", "50001", "50011", "50013", "50026"})
+_TRANSIENT: Final = frozenset({"60004", "60006", "60014", "63999", "50001", "50011", "50013", "50026"})
 """The clock is off, too many logins, the exchange is busy: nothing that says no to these credentials."""
 
 _SLICE_S: Final = 0.2
@@ -175,4 +175,4 @@ def _ending(frame: Frame) -> SessionOver | None:
     if frame.kind != "error":
         return None
     said = f"{frame.code} {frame.msg}".strip()
-    return SessionOver(said) if frame.code in _PASSING else LoginRefused(said)
+    return SessionOver(said) if frame.code in _TRANSIENT else LoginRefused(said)

@@ -1,4 +1,4 @@
-"""How is a request signed, so that the exchange knows who asks?"""
+"""Signs requests, so that the exchange knows who asks."""
 
 import base64
 import hmac

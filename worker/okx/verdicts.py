@@ -1,4 +1,4 @@
-"""What does the result of one call mean for each order that was in it? Pure."""
+"""Judges what the result of one call means for each order in it. Pure."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
@@ -33,8 +33,8 @@ _MEANINGS: Final[Sequence[tuple[type[ExchangeError], Verdict, Scope]]] = (
 class Judgement(NamedTuple):
     """What one order's result means.
 
-    `never_sent`: no byte left, its slot may be released. `silent`: the exchange said nothing, or only that it did not
-    manage in time. `whole`: the code was said of a request for several orders, so another may be its cause.
+    `silent`: the exchange said nothing, or only that it did not manage in time. `whole`: the code was said of a request
+    for several orders, so another may be its cause.
     """
 
     verdict: Verdict
@@ -42,7 +42,6 @@ class Judgement(NamedTuple):
     slow: bool
     code: str
     msg: str
-    never_sent: bool = False
     silent: bool = False
     whole: bool = False
 
@@ -133,7 +132,7 @@ def _of_error(error: ExchangeError) -> Judgement:
     verdict, scope = _meaning(error)
     judged = Judgement(verdict, scope, slow=False, code=error.code, msg=error.msg)
     if isinstance(error, NeverSent):
-        return judged._replace(never_sent=True, silent=not isinstance(error, TooLate))
+        return judged._replace(silent=not isinstance(error, TooLate))
     if isinstance(error, OutcomeUnknown):
         return judged._replace(silent=True)
     row = lookup(error.code)

@@ -1,0 +1,1 @@
+"""What people may decide, and how everything stands."""

@@ -1,4 +1,4 @@
-"""Who decided what, when and why? An append-only stream: what verbs write with their effect, and what `add` tells.
+"""The audit: an append-only stream of who decided what, when and why.
 
 A decision about a large batch takes several steps, with an entry each; readers get them as one, their counts added up.
 """

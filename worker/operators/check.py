@@ -1,4 +1,4 @@
-"""Is everything that a runner needs in order, and how is each fault mended? One point per question, asked one by one.
+"""The points of `check`: whether all that a runner needs is in order, and how to mend what is not.
 
 Nothing is changed: Redis is only read, the exchange is asked for its time and for each account's own configuration.
 """
@@ -210,11 +210,11 @@ def _workers(store: Store) -> list[Point]:
     problems = sorted({(name, why) for worker in workers for name, why in worker.problems.items()})
     found = [Point("workers", "ok", f"{alive} alive")]
     if not alive:
-        found = [Point("workers", "warn", "none is alive: nothing is sent", f"start one: {START_WORKER}")]
+        found = [Point("workers", "ACT", "none is alive: nothing is sent", f"start one: {START_WORKER}")]
     served = {name for worker in workers if worker.alive for name in worker.accounts}
     unserved = sorted(store.settings.accounts.keys() - served) if alive else []
     found += [
-        Point("workers", "warn", f"none serves account {name}: nothing is sent for it", "every worker needs it")
+        Point("workers", "ACT", f"none serves account {name}: nothing is sent for it", "every worker needs it")
         for name in unserved
     ]
     return found + [_problem(name, why) for name, why in problems]

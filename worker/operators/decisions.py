@@ -1,4 +1,4 @@
-"""What can an operator do while orders wait? Withdraw, retry, pause, resume: with who and why, and harmless to repeat.
+"""What operators may decide while orders wait: withdraw, retry, pause, resume. Each may be repeated.
 
 Large batches go in steps of `CHUNK` orders, so that no verb holds Redis for long. What an interrupted command has done
 holds; the same command again does the rest.
@@ -14,13 +14,13 @@ from typing import Any, Final
 
 from redis.exceptions import ResponseError
 
+from bulk_cancel.tasks.errors import BulkCancelError, RedisFullError
 from bulk_cancel.worker.books.mass.masses import call_off
 from bulk_cancel.worker.operators.targets import Target, Targets
-from bulk_cancel.worker.state.admission import RedisFullError
 from bulk_cancel.worker.state.batches import BatchState, UnknownBatchError
 from bulk_cancel.worker.state.chunks import chunks
 from bulk_cancel.worker.state.ids import JobId
-from bulk_cancel.worker.state.scripts import is_full
+from bulk_cancel.worker.state.redis_errors import is_full
 from bulk_cancel.worker.state.statuses import DEAD, Again, row_ended
 from bulk_cancel.worker.state.store import Store
 from bulk_cancel.worker.state.times import time_of
@@ -33,7 +33,7 @@ RETRIED: Final = tuple(map(Again, DEAD))
 """What goes again unless an operator says otherwise: not what an operator withdrew."""
 
 
-class UnsealedBatchError(Exception):
+class UnsealedBatchError(BulkCancelError):
     """Not all orders of the batch were handed in yet."""
 
     def __init__(self, state: BatchState) -> None:

@@ -1,4 +1,4 @@
-"""What is the answer to one question of `check`?"""
+"""One point of `check`: a level, a text, and how to mend it."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -1,4 +1,4 @@
-"""Which of the conditions that people act on hold now, and what is to be done? One point each, by its stable name."""
+"""The conditions that hold now as points of `check`, each by its stable name."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final

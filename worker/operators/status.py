@@ -1,4 +1,4 @@
-"""How does the whole runner stand? Lanes, rests, workers, batches and totals, read without changing anything.
+"""The snapshot of a whole runner: lanes, rests, workers, batches and totals; changes nothing.
 
 One reading is not one instant: lanes are read in parts, so figures of a busy runner may differ by a moment.
 """

@@ -1,4 +1,4 @@
-"""What happened to a batch, in order? Decisions about it, its account and its lanes meanwhile, and its completions."""
+"""The story of a batch in order: decisions about it, its account and its lanes, and its completions."""
 
 from collections.abc import Iterator
 from functools import cached_property

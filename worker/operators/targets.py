@@ -1,8 +1,9 @@
-"""What does an operator mean by an account or a lane? The scope to pause, and whom that holds back."""
+"""The account or lane that an operator names: the scope to pause, and whose orders that holds back."""
 
 from dataclasses import dataclass
 from typing import Final
 
+from bulk_cancel.tasks.errors import BulkCancelError
 from bulk_cancel.worker.state.ids import lane_of, uid_of
 from bulk_cancel.worker.state.scopes import account_scope, lane_scope, user_scope
 from bulk_cancel.worker.state.store import Store
@@ -10,7 +11,7 @@ from bulk_cancel.worker.state.store import Store
 LANES_NAMED: Final = 8
 
 
-class UnknownLaneError(LookupError):
+class UnknownLaneError(BulkCancelError, LookupError):
     """No order was ever handed in for this lane, or none for so long that it is forgotten; the message names others."""
 
     def __init__(self, lane: str, known: list[str]) -> None:

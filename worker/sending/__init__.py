@@ -1,0 +1,1 @@
+"""How a due lane becomes calls and records."""

@@ -1,4 +1,4 @@
-"""What does one call's answer do to its jobs, slots and scopes? Pure: judgements in, one `Result` out."""
+"""Concludes what one call's answer does to its jobs, slots and scopes. Pure: judgements in, one `Result` out."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,17 +12,18 @@ from bulk_cancel.worker.okx.errors import DeadlinePassed, ExchangeError, NeverSe
 from bulk_cancel.worker.okx.orders import OrderRef
 from bulk_cancel.worker.okx.verdicts import Judgement, exchange_ids, judge
 from bulk_cancel.worker.sending.retry import EXCHANGE_BASE_S, EXCHANGE_CAP_S, Finish, Policy, decide, rest_for
-from bulk_cancel.worker.state.claims import Act, Call, Decided, Grant, Job, RestFor, Result, Slots
+from bulk_cancel.worker.state.claims import Act, Call, Claim, Decided, Job, RestFor, Result, Slots
 from bulk_cancel.worker.state.scopes import account_scope, exchange_scope, lane_scope
 from bulk_cancel.worker.state.statuses import Status
 
 _encode: Final = json.JSONEncoder(separators=(",", ":")).encode
 
+# refused for speed: they tell of the meter, whatever else the answer says
 RATE_CODES = frozenset({"50011", "50061", "50040"})
 _SERVED = frozenset({Verdict.ACCEPTED, Verdict.GONE})
 
 
-class Turns:
+class Concluder:
     """Concludes calls under one retry policy; `worker` is the name that attempts carry.
 
     `confirm`: what the exchange says of an order off the book is believed only once the book has told the same.
@@ -34,23 +35,23 @@ class Turns:
         self._rand = rand
         self._confirm = confirm
 
-    def conclude(self, grant: Grant, call: Call, outcome: Answer | ExchangeError, elapsed_s: float) -> Result:
+    def conclude(self, claim: Claim, call: Call, outcome: Answer | ExchangeError, elapsed_s: float) -> Result:
         """What to record of a call that took `elapsed_s` seconds from its first byte on."""
         orders = [job.ref for job in call.jobs]
-        groups = _alike(call.jobs, judge(orders, outcome), probe=bool(grant.probes))
+        groups = _alike(call.jobs, judge(orders, outcome), probe=bool(claim.probes))
         judgements = [judged for judged, _ in groups]
-        strike = _strike(grant, judgements)
+        strike = _strike(claim, judgements)
         if isinstance(outcome, NeverSent):
-            return self._unsent(grant, call, judgements, strike)
+            return self._unsent(claim, call, judgements, strike)
         ords = _named(call.jobs, exchange_ids(orders, outcome)) if isinstance(outcome, Answer) else {}
-        attempts = self._attempts(grant, call, judgements, elapsed_s)
+        attempts = self._attempts(call, judgements, elapsed_s)
         decided = tuple(
             each
             for judged, jobs in groups
             for each in self._decide(jobs, judged, elapsed_s, attempts[judged.code, judged.msg], ords)
         )
         answered = not _silent(judgements)
-        rests = self._rests(grant, judgements)
+        rests = self._rests(claim, call, judgements)
         return Result(
             slots=_slots(outcome),
             decided=decided,
@@ -58,7 +59,7 @@ class Turns:
             answered=answered,
             rests=rests,
             refused=isinstance(outcome, Throttled) or any(judged.code in RATE_CODES for judged in judgements),
-            mended=_mended(grant, rests) if answered else (),
+            mended=_mended(claim, rests) if answered else (),
             strike=strike,
         )
 
@@ -66,8 +67,8 @@ class Turns:
         """Nothing was sent: jobs and slots go back as if never claimed."""
         return Result("release", (Decided(call.jobs, "return", "", reason, "{}", counts=False),), 0.0, answered=False)
 
-    def _unsent(self, grant: Grant, call: Call, judgements: Sequence[Judgement], strike: RestFor | None) -> Result:
-        given_back, rests = self.given_back(call, judgements[0].msg), self._rests(grant, judgements)
+    def _unsent(self, claim: Claim, call: Call, judgements: Sequence[Judgement], strike: RestFor | None) -> Result:
+        given_back, rests = self.given_back(call, judgements[0].msg), self._rests(claim, call, judgements)
         return replace(given_back, rests=rests, strike=strike)
 
     def _decide(
@@ -95,26 +96,24 @@ class Turns:
             )
         ]  # fmt: skip
 
-    def _attempts(
-        self, grant: Grant, call: Call, judgements: Sequence[Judgement], elapsed_s: float
-    ) -> Mapping[tuple[str, str], str]:
+    def _attempts(self, call: Call, judgements: Sequence[Judgement], elapsed_s: float) -> Mapping[tuple[str, str], str]:
         """What the histories are to say of the call, JSON by code and message."""
         told = {
             "call": call.id,
             "worker": self._worker,
-            "account": grant.user.accounts[grant.account or 0].name,
+            "account": call.account.name,
             "endpoint": call.meter,
             "latency_ms": round(elapsed_s * 1000, 1),
         }
         said = {(judged.code, judged.msg) for judged in judgements}
         return {(code, msg): _encode({**told, "sCode": code, "sMsg": msg}) for code, msg in said}
 
-    def _rests(self, grant: Grant, judgements: Sequence[Judgement]) -> tuple[RestFor, ...]:
+    def _rests(self, claim: Claim, call: Call, judgements: Sequence[Judgement]) -> tuple[RestFor, ...]:
         found = {}
         for judged in judgements:
             rest = rest_for(judged, self._policy)
             if rest:
-                scope = _scope(grant, rest.scope)
+                scope = _scope(claim, call, rest.scope)
                 found[scope] = RestFor(scope, rest.base_s, rest.cap_s, _reason(judged))
         return tuple(found.values())
 
@@ -157,14 +156,14 @@ def _may_be_off(decision: Finish, judged: Judgement) -> bool:
     return decision.status in (Status.ACCEPTED, Status.GONE)
 
 
-def _scope(grant: Grant, scope: Scope) -> str:
+def _scope(claim: Claim, call: Call, scope: Scope) -> str:
     match scope:
         case Scope.ACCOUNT:
-            return account_scope(grant.user.accounts[grant.account or 0].name)
+            return account_scope(call.account.name)
         case Scope.EXCHANGE:
-            return exchange_scope(grant.user.base_url)
+            return exchange_scope(claim.user.base_url)
         case _:
-            return lane_scope(grant.lane)
+            return lane_scope(claim.lane)
 
 
 def _slots(outcome: Answer | ExchangeError) -> Slots:
@@ -172,21 +171,21 @@ def _slots(outcome: Answer | ExchangeError) -> Slots:
     return "keep" if isinstance(outcome, DeadlinePassed) else "settle"
 
 
-def _mended(grant: Grant, rests: Sequence[RestFor]) -> tuple[str, ...]:
+def _mended(claim: Claim, rests: Sequence[RestFor]) -> tuple[str, ...]:
     """The probed scopes that the answer did not blame."""
     blamed = {rest.scope for rest in rests}
-    return tuple(scope for scope in grant.probes if scope not in blamed)
+    return tuple(scope for scope in claim.probes if scope not in blamed)
 
 
 def _silent(judgements: Sequence[Judgement]) -> bool:
     return all(judged.silent for judged in judgements)
 
 
-def _strike(grant: Grant, judgements: Sequence[Judgement]) -> RestFor | None:
+def _strike(claim: Claim, judgements: Sequence[Judgement]) -> RestFor | None:
     """Enough calls in a row of which the exchange says nothing rest its address; a failed probe rests it at once."""
-    if grant.probes or not _silent(judgements):
+    if claim.probes or not _silent(judgements):
         return None
-    scope, why = exchange_scope(grant.user.base_url), f"no answer: {_reason(judgements[0])}"
+    scope, why = exchange_scope(claim.user.base_url), f"no answer: {_reason(judgements[0])}"
     return RestFor(scope, EXCHANGE_BASE_S, EXCHANGE_CAP_S, why)
 
 

@@ -1,4 +1,4 @@
-"""Which of the exchange's addresses can this process not connect to?
+"""The exchange's addresses to which this process cannot connect.
 
 A worker that is cut off must not speak for all: it leaves their lanes to others until a connection stands again.
 """
@@ -6,15 +6,15 @@ A worker that is cut off must not speak for all: it leaves their lanes to others
 from threading import Event, Lock
 
 
-class Reach:
-    """The addresses out of reach, and why. Thread-safe."""
+class Reachability:
+    """The addresses out of reach, and why; `news` is set whenever one is lost. Thread-safe."""
 
     def __init__(self) -> None:
+        self.news = Event()
         self._lost: dict[str, str] = {}
         self._lock = Lock()
-        self._news = Event()
 
-    def has(self, base_url: str) -> bool:
+    def reaches(self, base_url: str) -> bool:
         """Whether a call there may be tried."""
         return base_url not in self._lost
 
@@ -28,19 +28,10 @@ class Reach:
             if base_url in self._lost:
                 return False
             self._lost[base_url] = why
-        self._news.set()
+        self.news.set()
         return True
 
     def regain(self, base_url: str) -> None:
         """A connection stands."""
         with self._lock:
             self._lost.pop(base_url, None)
-
-    def wait(self, timeout_s: float) -> None:
-        """Until an address is lost, or `stir` is called; at most so long."""
-        self._news.wait(timeout_s)
-        self._news.clear()
-
-    def stir(self) -> None:
-        """Whoever waits goes on."""
-        self._news.set()

@@ -1,4 +1,4 @@
-"""Who writes down what calls brought? Whoever finishes a call first, for all that finish while it writes.
+"""Writes down what calls brought: the thread that finishes a call first does so for all that finish while it writes.
 
 A record costs about the same for one call as for ten, and calls of a burst are answered together: while one thread
 records, the others leave their results with it and go on.
@@ -13,7 +13,7 @@ import structlog
 
 from bulk_cancel.worker.state.claims import Done, Recorded
 from bulk_cancel.worker.state.lanes import Lanes
-from bulk_cancel.worker.state.scripts import PASSING
+from bulk_cancel.worker.state.scripts import TRANSIENT
 
 log = structlog.get_logger(__name__)
 
@@ -22,6 +22,9 @@ RECORD_FOR_S: Final = 60.0
 
 ORDERS_AT_ONCE: Final = 100
 """Orders in one record: a few milliseconds in which Redis does nothing else."""
+
+_AGAIN_S: Final = 0.2
+"""Between two attempts while Redis is away; `Scripts` has made a few by then."""
 
 
 class Recorder:
@@ -48,7 +51,7 @@ class Recorder:
             try:
                 self._after(list(zip(calls, self._record(calls), strict=True)))
             except Exception:
-                log.exception("record_broke", calls=[done.call.id for done in calls])
+                log.exception("record_failed", calls=[done.call.id for done in calls])
 
     def _take(self) -> list[Done]:
         """The next ones that are recorded together; none ends this thread's turn."""
@@ -68,10 +71,10 @@ class Recorder:
         try:
             return self._patiently(calls)
         except Exception as error:
-            if len(calls) > 1 and not isinstance(error, PASSING):
+            if len(calls) > 1 and not isinstance(error, TRANSIENT):
                 return [recorded for done in calls for recorded in self._record([done])]
             for done in calls:
-                log.exception("result_lost", lane=done.grant.lane, call=done.call.id, error=str(error))
+                log.exception("result_lost", lane=done.claim.lane, call=done.call.id, error=str(error))
             return [None] * len(calls)
 
     def _patiently(self, calls: Sequence[Done]) -> Sequence[Recorded]:
@@ -79,8 +82,8 @@ class Recorder:
         while True:
             try:
                 return self._lanes.record(calls)
-            except PASSING as error:
+            except TRANSIENT as error:
                 if time.monotonic() > gives_up or self._stopping.is_set():
                     raise
                 log.warning("record_waits", calls=len(calls), error=str(error))
-                self._stopping.wait(0.2)
+                self._stopping.wait(_AGAIN_S)

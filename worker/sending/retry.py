@@ -1,4 +1,4 @@
-"""Does an order end here, or when is it tried again, and who rests meanwhile? Pure."""
+"""The retry policy: whether an order ends, when it is tried again, and who rests meanwhile. Pure."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

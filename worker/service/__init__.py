@@ -1,0 +1,1 @@
+"""One worker process. The only room that knows Celery."""

@@ -1,4 +1,4 @@
-"""What if all of us die? Each user's switch at the exchange then cancels its orders, unless a worker kept it from that.
+"""Each user's dead man's switch at the exchange: it cancels all orders of the user if all of our workers die.
 
 One worker of all holds a user's switch and refreshes it; whoever asks first after its lease ended takes it over. The
 last to stop cleanly disarms it. **It is refreshed only by who could hold it in Redis a moment ago**: without Redis no
@@ -10,17 +10,16 @@ back.
 """
 
 import time
-from collections.abc import Callable, Mapping
-from threading import Event, Thread
+from collections.abc import Mapping
 from typing import Final
 
 import structlog
-from redis.exceptions import RedisError
 
 from bulk_cancel.worker.config.users import User
 from bulk_cancel.worker.okx.client import OkxClient
 from bulk_cancel.worker.okx.credentials import Credentials
 from bulk_cancel.worker.okx.errors import ClockSkew, ExchangeError, OutcomeUnknown
+from bulk_cancel.worker.state.loop import Loop, join_all
 from bulk_cancel.worker.state.scripts import Scripts
 from bulk_cancel.worker.state.times import time_of
 
@@ -36,13 +35,14 @@ FRESH_S: Final = 4.0
 
 DISARM_S: Final = 10.0
 _DISARMS: Final = 3
+"""The first may come too soon after a refresh, or while the exchange is busy."""
 
 
-class DeadMansSwitch(Thread):
+class DeadMansSwitch(Loop):
     """Keeps one user's switch armed while this worker runs; `timeout_s` after the last refresh the exchange acts."""
 
     def __init__(self, scripts: Scripts, client: OkxClient, user: User, *, worker: str, timeout_s: int) -> None:
-        super().__init__(name=f"switch-{user.uid}", daemon=True)
+        super().__init__(f"switch-{user.uid}", pause_s=ROUND_S)
         self._scripts = scripts
         self._client = client
         self._user = user
@@ -51,33 +51,22 @@ class DeadMansSwitch(Thread):
         self._every_s = min(REFRESH_CAP_S, timeout_s / 3)
         self._failures = 0
         self._problem = ""
-        self._stopping = Event()
 
     @property
     def problems(self) -> dict[str, str]:
         """Why the switch is not refreshed, for `status`; empty while all is well, or another worker holds it."""
         return {f"dead man's switch {self._user.uid}": self._problem} if self._problem else {}
 
-    def stop(self) -> None:
-        """Hands over, or disarms if no other worker is left; `join` waits for that, up to `DISARM_S`."""
-        self._stopping.set()
-
     def run(self) -> None:
-        """Rounds until stopped; whatever goes wrong ends a round, never the thread."""
-        while not self._stopping.is_set():
-            self._survive(self._round)
-            self._stopping.wait(ROUND_S)
-        self._survive(self._leave)
+        """Rounds until stopped; then hands over, or disarms if no other worker is left, within `DISARM_S`."""
+        super().run()
+        self.safely(self._leave)
 
-    def _survive(self, step: Callable[[], None]) -> None:
-        try:
-            step()
-        except RedisError as error:
-            self._failed(f"not refreshed without Redis: {type(error).__name__}: {error}")
-        except Exception:
-            log.exception("switch_round_failed", uid=self._user.uid)
+    def without_redis(self, error: Exception) -> None:
+        """Redis may be gone for good: that is what the switch is for."""
+        self._failed(f"not refreshed without Redis: {type(error).__name__}: {error}")
 
-    def _round(self) -> None:
+    def round(self) -> None:
         """The exchange is told before anything is noted: whatever becomes of a note, the switch is refreshed."""
         asked_at = time.monotonic()
         held = self._scripts.run("switch_hold", self._me(LEASE_S))
@@ -146,3 +135,33 @@ class DeadMansSwitch(Thread):
     def _me(self, lease_s: float, note: Mapping[str, int] | None = None) -> dict[str, object]:
         told = {name: str(value) for name, value in (note or {}).items()}
         return {"uid": self._user.uid, "worker": self._worker, "lease_us": round(lease_s * 1e6), "note": told}
+
+
+class DeadMansSwitches:
+    """The switches of this worker's users, none where `timeout_s` is 0; `worker` names their holder."""
+
+    def __init__(
+        self, scripts: Scripts, client: OkxClient, users: Mapping[str, User], *, worker: str, timeout_s: int
+    ) -> None:
+        self._switches = {
+            uid: DeadMansSwitch(scripts, client, user, worker=worker, timeout_s=timeout_s)
+            for uid, user in users.items()
+            if timeout_s
+        }
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """Why switches are not refreshed, for `status`."""
+        return {name: why for switch in self._switches.values() for name, why in switch.problems.items()}
+
+    def opened(self, uid: str) -> None:
+        """The gate is open for this user: its switch is kept armed from now on."""
+        if switch := self._switches.get(uid):
+            switch.start()
+
+    def stop(self) -> None:
+        """Lets go of all at once, and waits for that: a switch alone may need `DISARM_S`."""
+        started = [switch for switch in self._switches.values() if switch.ident is not None]
+        for switch in started:
+            switch.stop()
+        join_all(started, within_s=DISARM_S)

@@ -1,4 +1,4 @@
-"""What happens to a message at the door? Valid orders are admitted, all else is kept as refused."""
+"""The doors for Celery messages: valid orders are admitted, all else is kept as refused."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -8,13 +8,12 @@ import structlog
 from celery.exceptions import Reject
 from redis.exceptions import RedisError
 
+from bulk_cancel.tasks.errors import BulkCancelError, NotReplicatedError, RedisFullError
 from bulk_cancel.tasks.mass import CancelAll
 from bulk_cancel.tasks.messages import CancelOrders
 from bulk_cancel.tasks.reading import Refusal, read_cancel_all, read_cancel_order, read_cancel_orders
 from bulk_cancel.worker.books.mass.masses import Masses
 from bulk_cancel.worker.service.runtime import current
-from bulk_cancel.worker.state.admission import AdmissionError, NotReplicatedError, RedisFullError
-from bulk_cancel.worker.state.directory import UnknownAccountError
 from bulk_cancel.worker.state.store import Store
 
 log = structlog.get_logger(__name__)
@@ -22,7 +21,7 @@ log = structlog.get_logger(__name__)
 PAUSE_S: Final = 0.5
 """How long a message waits in hand before it goes back to the queue while Redis is away or full."""
 
-_PASSING: Final = (RedisFullError, NotReplicatedError)
+_TRANSIENT: Final = (RedisFullError, NotReplicatedError)
 
 Read = tuple[CancelOrders | None, list[Refusal]]
 
@@ -54,9 +53,9 @@ def _take_all(store: Store, asked: CancelAll | None, refusals: Sequence[Refusal]
         try:
             for mass in Masses(store).take(asked):
                 log.info("mass_taken", batch=mass.batch_id, account=mass.account, scope=mass.scope.asked)
-        except _PASSING:
+        except _TRANSIENT:
             raise
-        except (UnknownAccountError, AdmissionError) as error:
+        except BulkCancelError as error:
             refusals = [_whole(asked, str(error))]
     _keep(store, refusals, source="tasks.cancel_all")
 
@@ -79,9 +78,9 @@ def _admit(store: Store, asked: CancelOrders | None, refusals: Sequence[Refusal]
                 orders=receipt.size,
                 new=receipt.new,
             )
-        except _PASSING:
+        except _TRANSIENT:
             raise
-        except (UnknownAccountError, AdmissionError) as error:
+        except BulkCancelError as error:
             refusals = [*refusals, _whole(asked, str(error))]
     _keep(store, refusals, source=source)
 
@@ -104,7 +103,7 @@ def _or_requeue(work: Callable[[Store], None]) -> None:
         raise Reject("the worker is still starting", requeue=True)
     try:
         work(runtime.store)
-    except (RedisError, *_PASSING) as error:
+    except (RedisError, *_TRANSIENT) as error:
         log.warning("message_goes_back", error=str(error))
         time.sleep(PAUSE_S)
         raise Reject(str(error), requeue=True) from error

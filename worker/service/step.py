@@ -1,4 +1,4 @@
-"""When does the runtime start and stop within a Celery worker? A bootstep around it, before the broker's connection."""
+"""Celery's bootstep around the runtime: when it starts and stops within a worker, before the broker's connection."""
 
 import sys
 import time
@@ -12,11 +12,14 @@ from redis.exceptions import AuthenticationError, RedisError
 from bulk_cancel.worker.config.settings import redacted
 from bulk_cancel.worker.service.runtime import Runtime, set_current
 from bulk_cancel.worker.state.connection import UnfitRedisError
-from bulk_cancel.worker.state.scripts import PASSING
+from bulk_cancel.worker.state.scripts import TRANSIENT
 
 log = structlog.get_logger(__name__)
 
 WAIT_FOR_REDIS_S: Final = 30.0
+"""A worker and its Redis are often started together, and a large file takes time to load."""
+
+_AGAIN_S: Final = 0.5
 
 
 class RunnerStep(bootsteps.StartStopStep):
@@ -59,11 +62,11 @@ def _start(runtime: Runtime) -> None:
     while True:
         try:
             return runtime.start()
-        except PASSING as error:
+        except TRANSIENT as error:
             if isinstance(error, AuthenticationError) or time.monotonic() > gives_up:
                 raise
             log.warning("waiting_for_redis", error=str(error))
-            time.sleep(0.5)
+            time.sleep(_AGAIN_S)
 
 
 def _refuse(why: str) -> None:

@@ -1,0 +1,1 @@
+"""The simulated exchange and an embedded Redis: what stands in for the outside world."""

@@ -1,4 +1,4 @@
-"""How is the simulated exchange started by a program? Its configuration is read from standard input.
+"""Starts the simulated exchange for another program; its configuration comes by standard input.
 
 The first line of standard input is a `Config` as JSON; the end of standard input ends the simulator, so that
 it never outlives the program that started it.

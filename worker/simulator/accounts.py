@@ -1,4 +1,4 @@
-"""Who may call the simulated exchange, and with which words is everybody else turned away?"""
+"""The accounts of the simulated exchange, and how callers without valid credentials are refused."""
 
 import base64
 import hmac

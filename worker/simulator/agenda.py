@@ -1,4 +1,4 @@
-"""What time is it on the simulated exchange, and what is to happen when?"""
+"""The clock of the simulated exchange, and what is due when."""
 
 import asyncio
 import heapq

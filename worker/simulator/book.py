@@ -1,4 +1,4 @@
-"""Which orders does the simulated exchange hold, and what does a cancel do to one of them?
+"""The orders of the simulated exchange, and what a cancel does to one of them.
 
 Pure: the caller names the time (integer µs) and seeds the dice.
 """
@@ -26,7 +26,7 @@ class Behaviour:
     in between. `fill_rate`: share of acknowledged cancels beaten by a fill. `lie_rate`: share of orders whose
     first cancel is acknowledged and never happens. `forget_after_s`: cancelled, never filled orders are then
     unknown. `switch_scale`: how many seconds one second of `cancel-all-after` lasts. `shuffle_items`: a batch
-    answer has its items in any order.
+    answer has its items in any order. `page_rows`: a page of orders has no more rows, whatever is asked for.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
@@ -38,6 +38,7 @@ class Behaviour:
     forget_after_s: float = 7_200.0
     switch_scale: float = 1.0
     shuffle_items: bool = False
+    page_rows: int = 100
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""What is a call to the simulated exchange, what is an answer, and what makes an endpoint?"""
+"""A call to the simulated exchange, its answer, and what makes an endpoint."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""How does the simulated exchange push what becomes of orders? Its private WebSocket, with the channel `orders`.
+"""The simulated exchange's private WebSocket with the channel `orders`.
 
 Everything said over it takes the network's delay and keeps its order; each change of an order is a push of its own.
 """

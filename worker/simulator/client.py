@@ -1,4 +1,4 @@
-"""How do tests, the demo and drills steer the simulated exchange and read its log?"""
+"""The client with which tests, the demo and drills steer the simulated exchange and read its log."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar

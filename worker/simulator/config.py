@@ -1,4 +1,4 @@
-"""How is the simulated exchange set up at start?"""
+"""The configuration of the simulated exchange at its start."""
 
 from dataclasses import dataclass, field
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""How does one client connection take requests in and let answers out, well or spoilt?"""
+"""One client's connection: takes requests in and lets answers out, sound or spoilt."""
 
 import asyncio
 import contextlib

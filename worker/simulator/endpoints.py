@@ -1,4 +1,4 @@
-"""Which endpoints does the simulated exchange have, and what does a call to each of them weigh?"""
+"""The endpoints of the simulated exchange, and what a call to each weighs."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""What does the simulated exchange do with one request? Authentication, meters, faults, answer, log.
+"""Answers one request: authentication, meters, faults, answer, log.
 
 No I/O: the server hands in a request with its time of arrival and delivers what comes back.
 """

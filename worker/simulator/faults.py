@@ -1,4 +1,4 @@
-"""What should go wrong with this request? Faults, scripts and network delay, as values.
+"""Faults, scripts of faults and network delays, as values.
 
 Pure: the caller names the time and seeds the dice.
 """

@@ -1,4 +1,4 @@
-"""Which instruments does the simulated exchange list, and what does each one share a meter with?
+"""The instruments of the simulated exchange, and which of them share a meter.
 
 Deliberately no import from the runner's own rules: an oracle that shares the code under test proves nothing.
 """

@@ -1,4 +1,4 @@
-"""What arrived at the simulated exchange, when, and was it ever too fast?"""
+"""The arrival log: what arrived when, and whether it was ever too fast."""
 
 from array import array
 from collections import Counter, deque

@@ -1,4 +1,4 @@
-"""What passes over the control API? One value per request body and answer."""
+"""The bodies of the control API: one value per request and answer."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal

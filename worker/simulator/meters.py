@@ -1,4 +1,4 @@
-"""Does the exchange refuse this arrival for speed? Strict sliding windows, counted at arrival.
+"""Meters that refuse arrivals for speed: strict sliding windows, counted at arrival.
 
 Pure: the caller names the time. An arrival at t is refused if the weights of the arrivals in (t - window, t]
 and its own exceed the limit.

@@ -1,4 +1,4 @@
-"""How does a test get an exchange of its own? `with Simulator() as exchange:` runs one in its own process."""
+"""Runs a simulated exchange in a process of its own: `with Simulator() as exchange:`."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""How does the simulated exchange answer questions: orders, account, time, instruments?"""
+"""The reading calls of the simulated exchange: orders, account, time, instruments."""
 
 from collections.abc import Iterable
 
@@ -6,8 +6,6 @@ from bulk_cancel.worker.simulator.book import Order
 from bulk_cancel.worker.simulator.calls import Answer, Call, Planned, Row, Venue, done, failed
 from bulk_cancel.worker.simulator.instruments import currencies as currencies_of
 from bulk_cancel.worker.simulator.instruments import row
-
-MAX_PAGE = 100
 
 
 def order(venue: Venue, call: Call, planned: Planned) -> Answer:
@@ -24,15 +22,15 @@ def order(venue: Venue, call: Call, planned: Planned) -> Answer:
 
 
 def pending(venue: Venue, call: Call, _planned: Planned) -> Answer:
-    """`GET trade/orders-pending`: open orders, newest first, at most 100."""
-    return _page(call, venue.book.newest_first(call.uid))
+    """`GET trade/orders-pending`: open orders, newest first, at most `page_rows`."""
+    return _page(venue, call, venue.book.newest_first(call.uid))
 
 
 def history(venue: Venue, call: Call, _planned: Planned) -> Answer:
-    """`GET trade/orders-history`: finished orders, newest first, at most 100."""
+    """`GET trade/orders-history`: finished orders, newest first, at most `page_rows`."""
     if not call.text("instType"):
         return failed("50014", "Parameter instType can not be empty", 400)
-    return _page(call, venue.book.history(call.uid))
+    return _page(venue, call, venue.book.history(call.uid))
 
 
 def config(venue: Venue, call: Call, _planned: Planned) -> Answer:
@@ -102,11 +100,12 @@ _PLAIN |= {"tdMode": "cash", "fillSz": "0", "fee": "0", "rebate": "0", "pnl": "0
 _PLAIN |= {"reduceOnly": "false", "cancelSourceReason": ""}
 
 
-def _page(call: Call, orders: Iterable[Order]) -> Answer:
+def _page(venue: Venue, call: Call, orders: Iterable[Order]) -> Answer:
     after, before, limit = (call.text(name) for name in ("after", "before", "limit"))
     if not all(number.isdecimal() for number in (after, before, limit) if number):
         return failed("51000", "Parameter after, before or limit error", 400)
-    size = min(int(limit or MAX_PAGE), MAX_PAGE)
+    most = venue.book.behaviour.page_rows
+    size = min(int(limit or most), most)
     page: list[Row] = []
     for shown in orders:
         if len(page) == size or (before and shown.number <= int(before)):

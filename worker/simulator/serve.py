@@ -1,4 +1,4 @@
-"""How does the simulated exchange run in this process?"""
+"""Runs the simulated exchange in this process."""
 
 import asyncio
 import logging

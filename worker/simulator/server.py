@@ -1,4 +1,4 @@
-"""How does the simulated exchange listen, delay, and keep requests in order of arrival?
+"""Listens, delays, and keeps requests in the order of their arrival.
 
 The simulator has no protection against misuse and its control API no password: bind it to loopback only, or
 to a network that holds nothing but tests.

@@ -1,4 +1,4 @@
-"""When does the exchange cancel all orders of a user by itself? Countdowns of `cancel-all-after`, one per user and tag.
+"""Countdowns of `cancel-all-after`, one per user and tag, which cancel all orders of a user.
 
 Pure: the caller names the time (integer µs).
 """

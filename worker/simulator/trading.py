@@ -1,4 +1,4 @@
-"""How does the simulated exchange answer cancels and new orders?"""
+"""The trading calls of the simulated exchange: cancels and new orders."""
 
 from collections.abc import Sequence
 

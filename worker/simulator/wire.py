@@ -1,4 +1,4 @@
-"""How do bytes become requests and replies become bytes (HTTP/1.1, keep-alive, Content-Length)?"""
+"""Turns bytes into requests and replies into bytes (HTTP/1.1, keep-alive, Content-Length)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,0 +1,1 @@
+"""What stands in Redis, as typed Python over the verbs."""

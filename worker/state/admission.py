@@ -1,4 +1,4 @@
-"""How do orders get into their lanes? One batch, in chunks, each taken by one run of the verb `admit`."""
+"""Admits batches into their lanes, in chunks, each by one run of the verb `admit`."""
 
 import hashlib
 import json
@@ -11,12 +11,14 @@ from typing import Any, Final
 from redis import Redis
 from redis.exceptions import ResponseError
 
+from bulk_cancel.tasks.errors import BatchConflictError, NotReplicatedError, RedisFullError
 from bulk_cancel.tasks.messages import CancelOrders, Order
 from bulk_cancel.tasks.receipts import Receipt
 from bulk_cancel.worker.state.chunks import chunks
 from bulk_cancel.worker.state.directory import AccountInfo, Directory
 from bulk_cancel.worker.state.ids import JobId, lane_of
-from bulk_cancel.worker.state.scripts import Scripts, is_full
+from bulk_cancel.worker.state.redis_errors import is_full
+from bulk_cancel.worker.state.scripts import Scripts
 from bulk_cancel.worker.state.times import time_of
 from bulk_cancel.worker.state.window import LaneLoad, earliest_s
 
@@ -31,22 +33,6 @@ BYTES_PER_ORDER: Final = 2_000
 
 FULL_AT: Final = 0.9
 """Share of `maxmemory` above which no batch is taken, so that every outcome can still be recorded."""
-
-
-class AdmissionError(Exception):
-    """The batch was not taken as asked; the message says why and what to do."""
-
-
-class BatchConflictError(AdmissionError):
-    """The batch id is known, with other orders."""
-
-
-class RedisFullError(AdmissionError):
-    """Redis has no room for the batch; the message says whether some of it may be there."""
-
-
-class NotReplicatedError(AdmissionError):
-    """Fewer replicas than `WAIT_REPLICAS` confirmed the batch in time."""
 
 
 class Admission:

@@ -1,4 +1,4 @@
-"""What became of a batch? Reads its state and one row per order; waits until it is complete."""
+"""Reads what became of a batch: its state and one row per order; waits until it is complete."""
 
 import json
 import time
@@ -10,6 +10,7 @@ from typing import Any, Final, cast
 
 from redis import Redis
 
+from bulk_cancel.tasks.errors import BulkCancelError
 from bulk_cancel.worker.state.chunks import chunks
 from bulk_cancel.worker.state.ids import JobId
 from bulk_cancel.worker.state.jobs import read_jobs
@@ -21,7 +22,7 @@ _CHUNK: Final = 500
 """Rows read at once."""
 
 
-class UnknownBatchError(LookupError):
+class UnknownBatchError(BulkCancelError, LookupError):
     """No batch has this id: never submitted, or past its retention."""
 
     def __init__(self, batch_id: str) -> None:
@@ -82,7 +83,12 @@ class Row:
     """Its number in the batch, from 0."""
     log: tuple[Mapping[str, object], ...]
     accFillSz: str | None = None
-    """What of the order was filled, in its own unit; None if nothing, or not known."""
+    """What of the order was filled, in its own unit; "0" if nothing, None if that is not known."""
+
+    @property
+    def partly_filled(self) -> bool:
+        """It ended otherwise, but some of it was filled before."""
+        return self.status != Status.FILLED and (self.accFillSz or "").strip("0.") != ""
 
 
 class Batches:

@@ -1,4 +1,4 @@
-"""Which lanes are due? The waker's view of the board, and the upkeep that keeps its promises about once a second."""
+"""The waker's view of the board, and the upkeep that keeps its promises about once a second."""
 
 import json
 from collections.abc import Iterator, Mapping

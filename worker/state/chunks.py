@@ -1,4 +1,4 @@
-"""Much work in chunks: each so small that nobody else waits long for its end."""
+"""Gives much work in chunks, so that nobody else waits long."""
 
 from collections.abc import Iterator, Sequence
 from typing import TypeVar

@@ -1,4 +1,4 @@
-"""What do a claim and a record say? The values that pass between the lanes, the turn and the sender.
+"""The values that pass between a claim, its calls and their record.
 
 Of each order there is one `Job`: a named tuple, which costs a third of a frozen dataclass. Jobs of which the same is
 said share one `Decided`.
@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 
 from bulk_cancel.worker.config.users import User
 from bulk_cancel.worker.okx.codes import Verdict
+from bulk_cancel.worker.okx.credentials import Credentials
 from bulk_cancel.worker.okx.orders import OrderRef
 
 Meter = Literal["single", "batch"]
@@ -32,9 +33,10 @@ class Job(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One HTTP call that a grant allows: its meter and its jobs (one for `single`, 2 to 20 for `batch`)."""
+    """One HTTP call of a claim: the account that makes it, its meter and its jobs (one if `single`, else 2 to 20)."""
 
     id: str
+    account: Credentials
     meter: Meter
     jobs: tuple[Job, ...]
 
@@ -52,24 +54,24 @@ class Exhausted:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """The answer to a claim: calls to make with one account, or why there are none and when to ask again.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """Jobs and slots of one lane, taken together: the calls to make, or the `reason` why there are none.
 
     `due_s` is the time until the lane needs its next turn (None: no work). `asked_at` is the `time.monotonic()`
-    from just before the claim was asked for: every first byte must be written within 1 s of it. `exhausted`
-    are the jobs that the claim ended instead, `lost` the ids of jobs that stood in the lane and are not known any more.
+    from just before the claim was asked for: every first byte must be written within 1 s of it. `probes` are the
+    resting scopes that these calls probe. `exhausted` are the jobs that the claim ended instead, `lost` the ids of jobs
+    that stood in the lane and are not known any more.
     """
 
+    id: str
     lane: str
-    claim: str
     user: User
-    account: int | None
-    probes: tuple[str, ...]
-    due_s: float | None
-    reason: str
-    calls: tuple[Call, ...]
     asked_at: float
+    calls: tuple[Call, ...]
+    due_s: float | None
+    reason: str = ""
+    probes: tuple[str, ...] = ()
     exhausted: tuple[Exhausted, ...] = ()
     lost: tuple[str, ...] = ()
 
@@ -124,7 +126,7 @@ class Result:
 class Done:
     """A call that was made, and all that it brought."""
 
-    grant: Grant
+    claim: Claim
     call: Call
     result: Result
 

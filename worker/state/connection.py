@@ -8,6 +8,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from redis.sentinel import Sentinel, SentinelConnectionPool
 
+from bulk_cancel.tasks.errors import BulkCancelError
 from bulk_cancel.worker.config.settings import Settings
 from bulk_cancel.worker.config.urls import sentinels
 
@@ -17,7 +18,7 @@ OLDEST_REDIS: Final = (6, 2)
 _SMALL: Final = 32
 
 
-class UnfitRedisError(Exception):
+class UnfitRedisError(BulkCancelError):
     """This Redis would lose or forget jobs; the message says what to change."""
 
 

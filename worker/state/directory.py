@@ -1,4 +1,4 @@
-"""Which accounts exist, and which User ID does each belong to? Read by producers, which need not hold any secret.
+"""Accounts with their User IDs, published by workers for producers, which need not hold any secret.
 
 Workers write it at start from their settings; a producer without accounts of its own looks them up here.
 """
@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 
 from redis import Redis
 
+from bulk_cancel.tasks.errors import UnknownAccountError
 from bulk_cancel.worker.config.users import User
 from bulk_cancel.worker.okx.limits import Limits
 from bulk_cancel.worker.state.keys import Keys
@@ -23,15 +24,6 @@ class AccountInfo:
     limits: Limits
     batch_size: int
     window_s: float
-
-
-class UnknownAccountError(LookupError):
-    """No worker and no setting knows this account; the message names those that are known."""
-
-    def __init__(self, name: str, known: Iterable[str]) -> None:
-        names = ", ".join(sorted(known))
-        hint = f"known accounts: {names}" if names else "no account is known; start a worker, or set an account here"
-        super().__init__(f"unknown account {name!r}; {hint}")
 
 
 class Directory:

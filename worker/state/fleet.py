@@ -1,4 +1,4 @@
-"""Which workers run, and what keeps them from sending? Their last reports, read from Redis."""
+"""Reads the last report of each worker: whether it is alive, and what keeps it from sending."""
 
 import json
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""What do jobs say of themselves? Many read at once, without a verb: whoever acts on it names their generation."""
+"""Reads many jobs at once, without a verb; who acts on one names its generation."""
 
 import json
 from collections.abc import Iterator, Sequence

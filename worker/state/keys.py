@@ -1,4 +1,4 @@
-"""Which keys exist in Redis? Every name, with its type, meaning and time to live; only this module builds one.
+"""The catalogue of keys in Redis: name, type, meaning and time to live; only this module builds one.
 
 The Lua verbs use the same catalogue: `lua_preamble` turns each entry into a function of the table `K`, so that a
 template is written once. Windows and the clock carry no runner's prefix: the exchange does not know prefixes.

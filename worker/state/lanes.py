@@ -1,4 +1,4 @@
-"""How are jobs claimed and what came of them recorded? Typed Python over the verbs `claim` and `record`."""
+"""Claims jobs with their slots, and records what came of them: typed Python over the verbs `claim` and `record`."""
 
 import time
 import uuid
@@ -8,14 +8,15 @@ from operator import attrgetter
 from typing import Any, Final
 
 from bulk_cancel.worker.config.users import User
-from bulk_cancel.worker.state.claims import Call, Decided, Done, Exhausted, Grant, Job, Recorded, RestFor
+from bulk_cancel.worker.okx.credentials import Credentials
+from bulk_cancel.worker.state.claims import Call, Claim, Decided, Done, Exhausted, Job, Recorded, RestFor
 from bulk_cancel.worker.state.ids import order_of
 from bulk_cancel.worker.state.scopes import account_scope, exchange_scope
 from bulk_cancel.worker.state.scripts import Scripts
 from bulk_cancel.worker.state.window import Timing
 
 STRIKES: Final = 5
-"""Calls in a row without an answer after which the address rests: one timeout in a hundred must not stop a pool."""
+"""Calls in a row without an answer that rest an address: one timeout in a hundred must not stop a pool."""
 
 CONFIRM_AFTER_US: Final = 100_000
 """A book is looked at so long after a cancel was accepted: cancels take effect a little later, and come in numbers."""
@@ -36,15 +37,15 @@ class Lanes:
         self._retention_s = retention_s
         self._confirming = {"confirm_us": CONFIRM_AFTER_US} if confirm else {}
 
-    def claim(self, lane: str, user: User, *, permits: int) -> Grant:
+    def claim(self, lane: str, user: User, *, permits: int) -> Claim:
         """At most `permits` calls of the lane, with their jobs and slots; raises redis-py's errors."""
-        claim, asked_at = uuid.uuid4().hex, time.monotonic()
+        claim_id, asked_at = uuid.uuid4().hex, time.monotonic()
         argument = {
             **_meters(user),
             "window_us": self._timing.window_us,
             "retention_s": self._retention_s,
             "lane": lane,
-            "claim": claim,
+            "claim": claim_id,
             "permits": permits,
             "exchange": exchange_scope(user.base_url),
             "accounts": [account_scope(account.name) for account in user.accounts],
@@ -55,18 +56,17 @@ class Lanes:
             **self._confirming,
         }
         reply = self._scripts.run("claim", argument)
-        return Grant(
-            lane,
-            claim,
-            user,
-            reply["account"],
-            tuple(reply["probes"]),
-            _due(reply["due"]),
-            reply["reason"],
-            tuple(_call(call) for call in reply["calls"]),
-            asked_at,
-            exhausted_in(reply),
-            tuple(reply["lost"]),
+        return Claim(
+            id=claim_id,
+            lane=lane,
+            user=user,
+            asked_at=asked_at,
+            calls=tuple(_call(call, user.accounts[reply["account"]]) for call in reply["calls"]),
+            due_s=_due(reply["due"]),
+            reason=reply["reason"],
+            probes=tuple(reply["probes"]),
+            exhausted=exhausted_in(reply),
+            lost=tuple(reply["lost"]),
         )
 
     def record(self, calls: Sequence[Done]) -> list[Recorded]:
@@ -79,7 +79,7 @@ class Lanes:
         }
         reply = self._scripts.run("record", argument)
         return [
-            Recorded(_due(reply["due"][done.grant.lane]), said["stale"], tuple(said["rested"]))
+            Recorded(_due(reply["due"][done.claim.lane]), said["stale"], tuple(said["rested"]))
             for done, said in zip(calls, reply["calls"], strict=True)
         ]
 
@@ -89,20 +89,20 @@ def _meters(user: User) -> dict[str, object]:
 
 
 def _done(done: Done) -> dict[str, object]:
-    grant, call, result = done.grant, done.call, done.result
+    claim, call, result = done.claim, done.call, done.result
     said: dict[str, object] = {
-        **_meters(grant.user),
-        "lane": grant.lane,
-        "claim": grant.claim,
+        **_meters(claim.user),
+        "lane": claim.lane,
+        "claim": claim.id,
         "call": call.id,
         "meter": call.meter,
         "slots": result.slots,
         "count": len(call.jobs),
-        "probes": grant.probes,
+        "probes": claim.probes,
         "elapsed_us": round(result.elapsed_s * 1e6),
         "refused": result.refused,
         "answered": result.answered,
-        "exchange": exchange_scope(grant.user.base_url),
+        "exchange": exchange_scope(claim.user.base_url),
         "rests": _rests(result.rests),
         "mended": result.mended,
         "decided": list(_decided(result.decided)),
@@ -132,8 +132,8 @@ def exhausted_in(reply: dict[str, Any]) -> tuple[Exhausted, ...]:
     )
 
 
-def _call(raw: dict[str, Any]) -> Call:
-    return Call(raw["id"], raw["meter"], tuple(job for alike in raw["jobs"] for job in _jobs(alike)))
+def _call(raw: dict[str, Any], account: Credentials) -> Call:
+    return Call(raw["id"], account, raw["meter"], tuple(job for alike in raw["jobs"] for job in _jobs(alike)))
 
 
 def _jobs(alike: dict[str, Any]) -> Iterable[Job]:

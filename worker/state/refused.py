@@ -1,4 +1,4 @@
-"""Where is what could not be admitted? A stream of payloads with every reason, for a person to read and mend."""
+"""The stream of what could not be admitted, each with every reason, for a person to read and mend."""
 
 import json
 from collections.abc import Sequence

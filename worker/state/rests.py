@@ -1,4 +1,4 @@
-"""What rests or is paused, why, and until when? Read from the scopes that the verbs keep, changing nothing."""
+"""Reads what rests or is paused, why and until when; changes nothing."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace

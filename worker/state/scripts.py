@@ -1,4 +1,4 @@
-"""How does Python call a verb? Loads each with the shared parts before it, and runs it so that a lost reply is safe.
+"""Loads and runs the Lua verbs, each with the shared parts it uses; a lost reply is safe.
 
 Every verb takes the runner's prefix as `KEYS[1]` and one JSON object as `ARGV[1]`. All verbs may be given twice (see
 their headers), so a call whose reply was lost is made again with the same argument; redis-py's own retry is off.
@@ -16,6 +16,7 @@ from typing import Any, Final
 from redis import Redis, exceptions
 
 from bulk_cancel.worker.state import keys, scopes, statuses
+from bulk_cancel.worker.state.redis_errors import ELSEWHERE, LATER, code_of
 
 LIBRARY: Final = ("base", "lease", "window", "board", "rest", "job", "mover", "finish", "join", "decision", "batch")
 """The shared parts, in the order in which they build on each other; in each, blank lines part its functions."""
@@ -54,16 +55,13 @@ _DEFINED: Final = re.compile(r"^local (?:function )?(\w+(?:, \w+)*)", re.MULTILI
 
 _encode: Final = json.JSONEncoder(separators=(",", ":")).encode
 
-PASSING: Final = (
+TRANSIENT: Final = (
     exceptions.ConnectionError,
     exceptions.TimeoutError,
     exceptions.BusyLoadingError,
     exceptions.ReadOnlyError,
 )
 """What Redis answers, or does not, while it is away, loading, failing over, busy or without a disk."""
-
-_LATER: Final = ("MISCONF ", "BUSY ", "MASTERDOWN ")
-"""Refusals before anything was written, which pass."""
 
 
 @cache
@@ -116,7 +114,7 @@ class Scripts:
         for attempt in range(1, self._attempts + 1):
             try:
                 return self._call(verb, text)
-            except PASSING:
+            except TRANSIENT:
                 if attempt == self._attempts:
                     raise
                 time.sleep(0.05 * attempt)
@@ -128,9 +126,10 @@ class Scripts:
         try:
             return _parse(self._evaluate(verb, text))
         except exceptions.ResponseError as error:
-            if any(word in str(error) for word in _LATER):
+            code = code_of(error)
+            if code in LATER:
                 raise exceptions.BusyLoadingError(str(error)) from error
-            if not _must_leave(error):
+            if code not in ELSEWHERE:
                 raise
             self._disconnect()
             raise exceptions.ReadOnlyError(str(error)) from error
@@ -152,18 +151,6 @@ class Scripts:
             self.redis.connection.disconnect()  # type: ignore[no-untyped-call]
         else:
             self.redis.connection_pool.disconnect(inuse_connections=False)
-
-
-def is_full(error: exceptions.ResponseError) -> bool:
-    """Whether Redis refused a verb because it has no memory left."""
-    return "OOM " in str(error)
-
-
-def _must_leave(error: exceptions.ResponseError) -> bool:
-    """Redis 6 wraps what a script's command was told into an error of the script; redis-py knows only the plain one."""
-    return isinstance(error, exceptions.ReadOnlyError) or any(
-        f"{code} " in str(error) for code in ("READONLY", "NOREPLICAS")
-    )
 
 
 def _parse(reply: object) -> dict[str, Any]:

@@ -27,10 +27,14 @@ class Again(StrEnum):
     REJECTED = Status.REJECTED
     EXHAUSTED = Status.EXHAUSTED
     WITHDRAWN = Status.WITHDRAWN
+    GONE = Status.GONE
 
 
 OFF_THE_BOOK: Final = (Status.CANCELED, Status.FILLED, Status.GONE)
 """The exchange has nothing left to cancel."""
+
+PROVED: Final = (Status.CANCELED, Status.FILLED)
+"""The book has told how the order ended: true for ever. `gone` is only what the exchange did not know at the time."""
 
 DEAD: Final = (Status.REJECTED, Status.EXHAUSTED)
 """Nothing more is done, and the order may still be live."""
@@ -46,6 +50,7 @@ OUTCOMES: Final = (*OFF_THE_BOOK, Status.ACCEPTED, *DEAD, Status.WITHDRAWN)
 
 _FOR_LUA: Final[Mapping[str, tuple[Status, ...]]] = {
     "OFF_THE_BOOK": OFF_THE_BOOK,
+    "PROVED": PROVED,
     "DECIDED": DECIDED,
     "IN_LINE": IN_LINE,
 }

@@ -1,4 +1,4 @@
-"""What does a process need that submits or reads? One pool of connections, and the parts that speak over it."""
+"""One pool of connections, and the parts that speak over it: for all who submit, read or work."""
 
 from dataclasses import dataclass
 from functools import cache

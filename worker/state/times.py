@@ -1,4 +1,4 @@
-"""How do the µs of Redis become times that people read? Pure."""
+"""Turns the µs of Redis into times that people read. Pure."""
 
 from datetime import UTC, datetime
 

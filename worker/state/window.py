@@ -1,4 +1,4 @@
-"""What are the limiter's rules? Limits, the times that the proof needs, and the earliest end they allow; no I/O."""
+"""The limiter's rules: the times that the proof needs, and the earliest end that limits allow. Pure."""
 
 import math
 from dataclasses import dataclass

@@ -194,23 +194,23 @@ class TestOrders:
     def test_an_order_may_be_live_until_a_later_cancel_worked(self, redis: Redis, rig: LaneRig) -> None:
         """Given up: named with account and batches; retried and gone: no more."""
         rig.submit("b1", orders(1))
-        grant = rig.claim()
-        rig.record(grant, decided=(finished(grant.calls[0].jobs[0], "exhausted", "51410"),))
+        claim = rig.claim()
+        rig.record(claim, decided=(finished(claim.calls[0].jobs[0], "exhausted", "51410"),))
         count, (order,) = may_be_live(redis, rig.keys, retention_s=600)
         assert (count, order.order, order.account, order.batches) == (1, f"{LANE}/o1", "a1", ("b1",))
         rig.submit("b2", orders(1))
         assert may_be_live(redis, rig.keys, retention_s=600)[0] == 1
-        grant = rig.claim()
-        rig.record(grant, decided=(finished(grant.calls[0].jobs[0], "gone", "51400"),))
+        claim = rig.claim()
+        rig.record(claim, decided=(finished(claim.calls[0].jobs[0], "gone", "51400"),))
         assert may_be_live(redis, rig.keys, retention_s=600) == (0, [])
 
     def test_a_refusal_is_remembered_for_a_while(self, redis: Redis, rig: LaneRig) -> None:
         """With its time."""
         rig.advance(time.time() - rig.us / 1e6)
         rig.submit("b", orders(1))
-        grant = rig.claim()
+        claim = rig.claim()
         assert refused_lanes(redis, rig.keys, within_s=60) == []
-        rig.record(grant, refused=True)
+        rig.record(claim, refused=True)
         ((lane, at),) = refused_lanes(redis, rig.keys, within_s=60)
         assert lane == LANE
         assert at.timestamp() == pytest.approx(time.time(), abs=5)

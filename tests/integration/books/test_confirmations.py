@@ -1,11 +1,13 @@
 """Does a job wait for the book's word, and end with nothing else? The verbs of confirmation on a real Redis."""
 
+from typing import cast
+
 import pytest
 from redis import Redis
 
 from bulk_cancel.worker.books.confirm.confirmations import Look
 from bulk_cancel.worker.books.confirm.proof import SEND_AGAIN_AFTER_S, Finding, seen_as, seen_open
-from bulk_cancel.worker.state.claims import Decided, Grant
+from bulk_cancel.worker.state.claims import Claim, Decided
 from tests.support.lane_rig import TIMING, LaneRig, believed, finished, orders, retried
 
 CLAIM_S = TIMING.claim_us / 1e6
@@ -14,13 +16,13 @@ CANCELED = {"state": "canceled", "accFillSz": "0"}
 FILLED = {"state": "filled", "accFillSz": "3"}
 
 
-def accepted(rig: LaneRig, count: int = 1, status: str = "accepted") -> list[Grant]:
+def accepted(rig: LaneRig, count: int = 1, status: str = "accepted") -> list[Claim]:
     """Batch `b`, every cancel answered."""
     rig.submit("b", orders(count))
-    grant = rig.claim(permits=count)
-    for call in grant.calls:
-        rig.record(grant, call, decided=tuple(believed(job, status) for job in call.jobs))
-    return [grant]
+    claim = rig.claim(permits=count)
+    for call in claim.calls:
+        rig.record(claim, call, decided=tuple(believed(job, status) for job in call.jobs))
+    return [claim]
 
 
 def look(rig: LaneRig) -> Look:
@@ -50,17 +52,17 @@ class TestLook:
     def test_the_bell_rings_for_the_first_of_them(self, rig: LaneRig) -> None:
         """Or a waker would sleep over it."""
         rig.submit("b", orders(1))
-        grant = rig.claim()
+        claim = rig.claim()
         rig.redis.delete(rig.keys.of("bell"))
-        rig.record(grant, decided=(believed(grant.calls[0].jobs[0]),))
+        rig.record(claim, decided=(believed(claim.calls[0].jobs[0]),))
         assert rig.redis.llen(rig.keys.of("bell")) == 1
 
     def test_later_ones_do_not_put_the_look_off(self, rig: LaneRig) -> None:
         """The first one's look is everybody's."""
         rig.submit("b", orders(2))
-        grant = rig.claim(permits=2)
-        for call in grant.calls:
-            rig.record(grant, call, decided=(believed(call.jobs[0]),))
+        claim = rig.claim(permits=2)
+        for call in claim.calls:
+            rig.record(claim, call, decided=(believed(call.jobs[0]),))
             rig.advance(0.06)
         assert rig.board.wake(9).users == ("u1",)
 
@@ -136,7 +138,15 @@ class TestLook:
 class TestFindings:
     """What the book told."""
 
-    @pytest.mark.parametrize(("row", "status", "filled"), [(CANCELED, "canceled", ""), (FILLED, "filled", "3")])
+    @pytest.mark.parametrize(
+        ("row", "status", "filled"),
+        [
+            (CANCELED, "canceled", "0"),
+            (FILLED, "filled", "3"),
+            ({"state": "canceled", "accFillSz": "0.5"}, "canceled", "0.5"),
+            ({"state": "canceled"}, "canceled", ""),
+        ],
+    )
     def test_a_job_ends_as_it_was_seen(self, rig: LaneRig, row: dict[str, str], status: str, filled: str) -> None:
         """In its batch, in the stream, and in the lane's counter; given twice, once."""
         accepted(rig)
@@ -145,6 +155,8 @@ class TestFindings:
         assert rig.confirmations.write([finding]).ended == 0
         ended = rig.row("b")
         assert (ended.status, ended.sCode, ended.accFillSz) == (status, "0", filled or None)
+        ((_, told),) = cast("list[tuple[str, dict[str, str]]]", rig.redis.xrange(rig.keys.of("outcomes")))
+        assert (told["status"], told["accFillSz"]) == (status, filled)
         assert ended.accepted_at is not None
         assert ended.finished_at is not None
         assert rig.batches.state("b").complete
@@ -154,8 +166,8 @@ class TestFindings:
     def test_what_was_gone_keeps_the_code_that_said_so(self, rig: LaneRig) -> None:
         """It was never accepted."""
         rig.submit("b", orders(1))
-        grant = rig.claim()
-        rig.record(grant, decided=(believed(grant.calls[0].jobs[0], "gone", "51400"),))
+        claim = rig.claim()
+        rig.record(claim, decided=(believed(claim.calls[0].jobs[0], "gone", "51400"),))
         rig.confirmations.write([seen_as(look(rig).jobs[0], FILLED)])
         assert (rig.row("b").status, rig.row("b").sCode, rig.row("b").accepted_at) == ("filled", "51400", None)
 
@@ -167,15 +179,15 @@ class TestFindings:
         assert rig.confirmations.write([seen_open(look(rig).jobs[0])]).again == 1
         assert rig.places()["ready"] == ["o1", "o9"]
         assert "still live" in str(rig.row("b").log[-1]["sMsg"])
-        grant = rig.claim()
-        assert [(job.id, job.attempts) for job in grant.calls[0].jobs] == [("u1/BTC-USDT/o1", 2)]
+        claim = rig.claim()
+        assert [(job.id, job.attempts) for job in claim.calls[0].jobs] == [("u1/BTC-USDT/o1", 2)]
 
     def test_an_order_still_open_after_its_last_attempt_is_exhausted(self, rig: LaneRig) -> None:
         """And told to whoever reports it."""
         rig.submit("b", orders(1))
         for _ in range(3):
-            grant = rig.claim()
-            rig.record(grant, decided=(believed(grant.calls[0].jobs[0]),))
+            claim = rig.claim()
+            rig.record(claim, decided=(believed(claim.calls[0].jobs[0]),))
             rig.advance(3)
             begun = look(rig)
             written = rig.confirmations.write([seen_open(begun.jobs[0])])
@@ -186,13 +198,13 @@ class TestFindings:
     def test_a_finding_about_an_earlier_generation_changes_nothing(self, rig: LaneRig) -> None:
         """Its job ended meanwhile, and another effort for the same order is under way."""
         rig.submit("b", [{"instId": "BTC-USDT", "clOrdId": "mine"}])
-        grant = rig.claim()
-        rig.record(grant, decided=(believed(grant.calls[0].jobs[0]),))
+        claim = rig.claim()
+        rig.record(claim, decided=(believed(claim.calls[0].jobs[0]),))
         late = seen_as(look(rig).jobs[0], CANCELED)
         rig.confirmations.write([Finding(late.job, "end", "gone")])
         rig.submit("c", [{"instId": "BTC-USDT", "clOrdId": "mine"}])
-        grant = rig.claim()
-        rig.record(grant, decided=(believed(grant.calls[0].jobs[0]),))
+        claim = rig.claim()
+        rig.record(claim, decided=(believed(claim.calls[0].jobs[0]),))
         assert rig.confirmations.write([late]).ended == 0
         assert rig.row("c").status == "accepted"
 
@@ -239,8 +251,8 @@ class TestFindings:
     def test_without_confirmation_accepted_is_the_end(self, rig: LaneRig) -> None:
         """And such a job is not taken for one that waits."""
         rig.submit("b", orders(1))
-        grant = rig.claim()
-        rig.record(grant, decided=(finished(grant.calls[0].jobs[0]),))
+        claim = rig.claim()
+        rig.record(claim, decided=(finished(claim.calls[0].jobs[0]),))
         rig.submit("c", orders(1))
         assert (rig.row("b").status, rig.row("c").status) == ("accepted", "queued")
 
@@ -251,8 +263,8 @@ class TestPushes:
     def test_a_push_ends_the_job_at_once(self, rig: LaneRig) -> None:
         """Whatever place it is in: what is canceled need not be cancelled."""
         rig.submit("b", orders(3))
-        grant = rig.claim()
-        rig.record(grant, decided=(believed(grant.calls[0].jobs[0]),))
+        claim = rig.claim()
+        rig.record(claim, decided=(believed(claim.calls[0].jobs[0]),))
         told(rig, {"ordId": "1"}, {"ordId": "3"})
         assert [row.status for row in rig.batches.rows("b")] == ["canceled", "queued", "canceled"]
         assert rig.places()["ready"] == ["o2"]
@@ -260,10 +272,10 @@ class TestPushes:
     def test_a_push_may_be_faster_than_the_answer(self, rig: LaneRig) -> None:
         """The record then ends the job, with its own facts."""
         rig.submit("b", orders(1))
-        grant = rig.claim()
+        claim = rig.claim()
         told(rig, {"ordId": "1", "accFillSz": "3"}, state="filled")
         assert rig.row("b").status == "sending"
-        rig.record(grant, decided=(believed(grant.calls[0].jobs[0], "gone", "51400"),))
+        rig.record(claim, decided=(believed(claim.calls[0].jobs[0], "gone", "51400"),))
         row = rig.row("b")
         assert (row.status, row.sCode, row.accFillSz, row.attempts) == ("filled", "51400", "3", 1)
         assert row.first_sent_at is not None
@@ -271,17 +283,17 @@ class TestPushes:
     def test_a_push_beats_a_retry(self, rig: LaneRig) -> None:
         """The call failed, but the order is off the book."""
         rig.submit("b", orders(1))
-        grant = rig.claim()
+        claim = rig.claim()
         told(rig, {"ordId": "1"})
-        rig.record(grant, decided=(retried(grant.calls[0].jobs[0], 1.0),))
+        rig.record(claim, decided=(retried(claim.calls[0].jobs[0], 1.0),))
         assert rig.row("b").status == "canceled"
 
     @pytest.mark.parametrize(("ord_id", "status"), [("77", "canceled"), ("55", "accepted")])
     def test_a_client_ids_push_must_be_about_its_own_order(self, rig: LaneRig, ord_id: str, status: str) -> None:
         """The same client id may have named another order before."""
         rig.submit("b", [{"instId": "BTC-USDT", "clOrdId": "mine"}])
-        grant = rig.claim()
-        rig.record(grant, decided=(believed(grant.calls[0].jobs[0], ord_id="77"),))
+        claim = rig.claim()
+        rig.record(claim, decided=(believed(claim.calls[0].jobs[0], ord_id="77"),))
         told(rig, {"ordId": ord_id, "clOrdId": "mine"})
         assert rig.row("b").status == status
 
@@ -289,20 +301,20 @@ class TestPushes:
     def test_so_must_one_that_was_faster(self, rig: LaneRig, ord_id: str, status: str) -> None:
         """The answer says whose order it is."""
         rig.submit("b", [{"instId": "BTC-USDT", "clOrdId": "mine"}])
-        grant = rig.claim()
+        claim = rig.claim()
         told(rig, {"ordId": ord_id, "clOrdId": "mine"})
-        rig.record(grant, decided=(believed(grant.calls[0].jobs[0], ord_id="77"),))
+        rig.record(claim, decided=(believed(claim.calls[0].jobs[0], ord_id="77"),))
         assert rig.row("b").status == status
 
     def test_the_last_answer_says_whose_order_it_is(self, rig: LaneRig) -> None:
         """What an earlier attempt was told of a client id does not count any more."""
         rig.submit("b", [{"instId": "BTC-USDT", "clOrdId": "mine"}])
-        grant = rig.claim()
-        rig.record(grant, decided=(believed(grant.calls[0].jobs[0], ord_id="77"),))
+        claim = rig.claim()
+        rig.record(claim, decided=(believed(claim.calls[0].jobs[0], ord_id="77"),))
         rig.advance(SEND_AGAIN_AFTER_S)
         assert rig.confirmations.write([seen_open(look(rig).jobs[0])]).again == 1
-        grant = rig.claim()
-        rig.record(grant, decided=(believed(grant.calls[0].jobs[0], "gone", "51400"),))
+        claim = rig.claim()
+        rig.record(claim, decided=(believed(claim.calls[0].jobs[0], "gone", "51400"),))
         told(rig, {"ordId": "77", "clOrdId": "mine"})
         assert rig.row("b").status == "accepted"
 
@@ -315,17 +327,17 @@ class TestPushes:
         rig.claim()
         told(rig, {"ordId": "1"}, state=state)
         rig.advance(CLAIM_S)
-        grant = rig.claim()
-        assert (grant.calls, grant.exhausted) == ((), ())
+        claim = rig.claim()
+        assert (claim.calls, claim.exhausted) == ((), ())
         assert (rig.row("b").status, rig.batches.state("b").complete) == (state, True)
 
     def test_a_deadline_does_not_undo_what_was_told(self, rig: LaneRig) -> None:
         """Neither at the claim nor in the sweep."""
         rig.submit("b", orders(1), deadline_s=2)
-        grant = rig.claim()
+        claim = rig.claim()
         told(rig, {"ordId": "1"})
         rig.record(
-            grant, slots="release", decided=(Decided(grant.calls[0].jobs, "return", "", "", "{}", counts=False),)
+            claim, slots="release", decided=(Decided(claim.calls[0].jobs, "return", "", "", "{}", counts=False),)
         )
         rig.advance(3)
         assert rig.board.sweep() == []

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from bulk_cancel.worker.books.confirm import confirmer as module
 from bulk_cancel.worker.books.confirm.confirmer import Confirmer
+from bulk_cancel.worker.config.gate import Gate
 from bulk_cancel.worker.config.users import User
 from bulk_cancel.worker.okx.client import Row
 from bulk_cancel.worker.okx.errors import OutcomeUnknown, Refused
@@ -49,23 +50,23 @@ def answered(rig: LaneRig, rows: list[dict[str, object]], status: str = "accepte
     """Every cancel of the batch was answered so."""
     rig.submit(batch, rows)
     while rig.places()["ready"]:
-        grant = rig.claim(permits=60)
-        for call in grant.calls:
-            rig.record(grant, call, decided=tuple(believed(job, status) for job in call.jobs))
-        if not grant.calls:
+        claim = rig.claim(permits=60)
+        for call in claim.calls:
+            rig.record(claim, call, decided=tuple(believed(job, status) for job in call.jobs))
+        if not claim.calls:
             rig.advance(2.1)
 
 
 def confirmer(rig: LaneRig, book: FakeBook, *, users: Mapping[str, User] | None = None) -> Confirmer:
     """Reads this book, for the rig's user unless told otherwise."""
-    known = {"u1": rig.user} if users is None else users
-    return Confirmer(rig.confirmations, cast("Book", book), known, Event(), deadline_s=300)
+    gate = Gate({"u1": rig.user} if users is None else users)
+    return Confirmer(rig.confirmations, cast("Book", book), gate, Event(), deadline_s=300)
 
 
 def look(rig: LaneRig, book: FakeBook, looks: Confirmer | None = None) -> Confirmer:
     """One look, to its end."""
     looks = looks or confirmer(rig, book)
-    looks.admit_user("u1")
+    looks._gate.open("u1")
     looks.look("u1")
     looks._pool.shutdown()
     return looks

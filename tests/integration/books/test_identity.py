@@ -6,6 +6,7 @@ from typing import cast
 from redis import Redis
 
 from bulk_cancel.worker.books.identity import Identity, fingerprint
+from bulk_cancel.worker.config.gate import Gate
 from bulk_cancel.worker.config.users import User
 from bulk_cancel.worker.okx.client import OkxClient
 from bulk_cancel.worker.okx.credentials import Credentials
@@ -21,12 +22,14 @@ def test_a_clock_that_is_off_is_corrected_before_the_account_is_known(redis_url:
     """60 s off: the exchange refuses the first question, its clock is measured, the second one is answered."""
     redis = Redis.from_url(redis_url, decode_responses=True, protocol=2)
     with redis, Simulator(Config(clock_offset_s=60)) as exchange:
-        key, client, admitted = DEFAULT_KEY, OkxClient(timeout_s=2, pool=2), Event()
+        key, client, opened = DEFAULT_KEY, OkxClient(timeout_s=2, pool=2), Event()
         account = Credentials("a", key.key, key.secret, key.passphrase, exchange.url, demo=False)
         user = User(key.uid, (account,), exchange.url, Limits(60, 300), 20)
-        identity = Identity(Scripts(redis, "t"), Keys("t"), client, {user.uid: user}, lambda _: admitted.set())
+        gate = Gate({user.uid: user})
+        gate.tell(lambda _: opened.set())
+        identity = Identity(Scripts(redis, "t"), Keys("t"), client, gate)
         identity.start()
-        assert admitted.wait(10), identity.problems
+        assert opened.wait(10), identity.problems
         identity.stop()
         assert [row.endpoint for row in exchange.control.log()] == ["config", "time", "config"]
         client.close()
@@ -38,17 +41,13 @@ def test_one_user_under_two_uid_settings_is_refused_across_runners(redis_url: st
     one, other = credentials("desk1"), credentials("risk")
     for keys, account in ((Keys("bc"), one), (Keys("zz"), other)):
         redis.hset(keys.of("identity"), fingerprint(account), "1001")
-    let_in: list[str] = []
-    first = Identity(
-        Scripts(redis, "bc"), Keys("bc"), cast("OkxClient", None), {"desk1": user("desk1", one)}, let_in.append
-    )
-    second = Identity(
-        Scripts(redis, "zz"), Keys("zz"), cast("OkxClient", None), {"risk": user("risk", other)}, let_in.append
-    )
+    gates = Gate({"desk1": user("desk1", one)}), Gate({"risk": user("risk", other)})
+    first = Identity(Scripts(redis, "bc"), Keys("bc"), cast("OkxClient", None), gates[0])
+    second = Identity(Scripts(redis, "zz"), Keys("zz"), cast("OkxClient", None), gates[1])
     for identity in (first, second):
         assert [identity._learn(account) for account in identity._unknown()] == [True]
         identity._settle()
-    assert let_in == ["desk1"]
+    assert (gates[0].is_open("desk1"), gates[1].is_open("risk")) == (True, False)
     assert "is served under UID desk1" in second.problems["risk"]
 
 

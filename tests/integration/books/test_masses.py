@@ -3,13 +3,12 @@
 import pytest
 from redis import Redis
 
+from bulk_cancel.tasks.errors import AdmissionError, BatchConflictError, UnknownAccountError
 from bulk_cancel.tasks.mass import parse_cancel_all
 from bulk_cancel.worker.books.mass.flat import Seen, Verdict
 from bulk_cancel.worker.books.mass.masses import Listing, MassEnded, UnknownMassError
 from bulk_cancel.worker.books.mass.state import Mass
 from bulk_cancel.worker.operators.decisions import Asked
-from bulk_cancel.worker.state.admission import AdmissionError, BatchConflictError
-from bulk_cancel.worker.state.directory import UnknownAccountError
 from tests.support.lane_rig import LaneRig, finished, orders
 
 LEASE_S = 7.0
@@ -43,8 +42,8 @@ def find(rig: LaneRig, listing: Listing, count: int, *, first: int = 1) -> None:
 
 def end_all(rig: LaneRig, status: str) -> None:
     """Whatever waits is sent and ends so."""
-    for call in (grant := rig.claim(permits=60)).calls:
-        rig.record(grant, call, decided=tuple(finished(job, status) for job in call.jobs))
+    for call in (claim := rig.claim(permits=60)).calls:
+        rig.record(claim, call, decided=tuple(finished(job, status) for job in call.jobs))
 
 
 class TestTaking:

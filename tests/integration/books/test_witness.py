@@ -1,38 +1,27 @@
 """Does exactly one worker listen for each user, whoever dies, and whatever Redis does meanwhile?"""
 
-import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
 from itertools import count
-from pathlib import Path
-from queue import Empty, Queue
+from queue import Empty
 from threading import active_count
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 from redis import Redis
 
-from bulk_cancel.worker.books.confirm.witness import LEASE_S, NO_ADDRESS, ROUND_S, Witness
+from bulk_cancel.worker.books.confirm.witness import LEASE_S, NO_ADDRESS, ROUND_S
 from bulk_cancel.worker.config.settings import DEFAULT_WS_URL, Settings
-from bulk_cancel.worker.config.users import User, users_of
-from bulk_cancel.worker.okx.answers import Row
-from bulk_cancel.worker.okx.credentials import Credentials
-from bulk_cancel.worker.okx.limits import Limits
-from bulk_cancel.worker.simulator.config import DEFAULT_KEY, Config
+from bulk_cancel.worker.config.users import users_of
+from bulk_cancel.worker.simulator.config import Config
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
 from bulk_cancel.worker.simulator.process import Simulator
-from bulk_cancel.worker.state.connection import connect
-from bulk_cancel.worker.state.keys import Keys
 from bulk_cancel.worker.state.scripts import Scripts
-from tests.support.channel_rig import LATE_S, QUICK, credentials, wait_until
-
-UID = DEFAULT_KEY.uid
-KEYS = Keys("t")
-ROOT = Path(__file__).resolve().parents[3]
+from tests.support.channel_rig import credentials, wait_until
+from tests.support.checkout import ROOT
+from tests.support.witness_rig import KEYS, UID, user, worker
 
 
 @pytest.fixture(scope="module")
@@ -50,60 +39,16 @@ def exchange(running: Simulator) -> Simulator:
     return running
 
 
-def user(ws_url: str | None, *accounts: Credentials) -> User:
-    """The simulator's user."""
-    return User(UID, accounts or (credentials(),), "http://127.0.0.1:1", Limits(60, 300), 20, ws_url=ws_url)
-
-
-class Worker:
-    """One worker's witness, and what it saw."""
-
-    def __init__(self, redis_url: str, of: User, name: str, **options: object) -> None:
-        self.redis = connect(Settings(redis_url=SecretStr(redis_url)))
-        self.scripts = Scripts(self.redis, KEYS.prefix, attempts=1)
-        self.seen: Queue[tuple[str, str]] = Queue()
-        self.witness = Witness(
-            self.scripts,
-            {of.uid: of},
-            name,
-            saw=self._saw,
-            gap=lambda uid: self.seen.put((uid, "gap")),
-            now=lambda _: time.time(),
-            patience=QUICK,
-            **options,  # type: ignore[arg-type]
-        )
-
-    def sees(self, what: str) -> None:
-        """The next thing seen is this order, or a gap."""
-        assert self.seen.get(timeout=LATE_S) == (UID, what)
-
-    def _saw(self, uid: str, rows: Sequence[Row]) -> None:
-        for row in rows:
-            self.seen.put((uid, row["ordId"]))
-
-
-@contextmanager
-def worker(redis_url: str, of: User, name: str = "one", **options: object) -> Iterator[Worker]:
-    """A worker that runs until the block ends."""
-    made = Worker(redis_url, of, name, **options)
-    made.witness.start()
-    try:
-        yield made
-    finally:
-        made.witness.stop()
-        made.redis.close()
-
-
 def test_one_of_two_listens_and_the_other_follows(redis_url: str, exchange: Simulator) -> None:
     """A clean stop hands over at the other's next round; a handover is a gap."""
     of = user(exchange.ws_url)
     with worker(redis_url, of, "two") as second, worker(redis_url, of, "three") as third:
-        wait_until(lambda: bool(second.witness.channels or third.witness.channels))
-        first, other = (second, third) if second.witness.channels else (third, second)
+        wait_until(lambda: bool(second.channels or third.channels))
+        first, other = (second, third) if second.channels else (third, second)
         first.sees("gap")
         order_id = exchange.control.place(UID, "BTC-USDT")[0]
         first.sees(order_id)
-        assert not other.witness.channels
+        assert not other.channels
         assert other.seen.empty()
         assert first.redis.get(KEYS.of("witness", UID)) == first.witness._worker
         began = time.monotonic()
@@ -118,7 +63,7 @@ def test_one_of_two_listens_and_the_other_follows(redis_url: str, exchange: Simu
 
 _DIES = """
 import sys, time
-from tests.integration.books.test_witness import *
+from tests.support.witness_rig import user, worker
 redis_url, ws_url = sys.argv[1:]
 with worker(redis_url, user(ws_url), "dies") as made:
     made.sees("gap")
@@ -136,13 +81,12 @@ def test_a_killed_worker_is_replaced_when_its_lease_lapses(redis_url: str, excha
         stdout=subprocess.PIPE,
         text=True,
         cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
     ) as dying:
         assert dying.stdout is not None
         assert "listens\n" in iter(dying.stdout.readline, "")
         with worker(redis_url, user(exchange.ws_url), "heir") as heir:
             wait_until(heir.witness.is_alive)
-            assert not heir.witness.channels
+            assert not heir.channels
             dying.kill()
             killed = time.monotonic()
             heir.sees("gap")
@@ -162,7 +106,7 @@ def test_a_channel_outlives_an_absence_of_redis(exchange: Simulator) -> None:
         server.restart()
         wait_until(lambda: made.redis.get(KEYS.of("witness", UID)) == "one")
         made.sees(exchange.control.place(UID, "BTC-USDT")[0])
-        assert made.witness.channels == {UID: True}
+        assert made.channels == {UID: True}
 
 
 def no_frenzy(calls: Callable[[], int]) -> None:
@@ -191,7 +135,7 @@ def test_without_redis_for_long_there_is_no_channel(exchange: Simulator, monkeyp
     with EmbeddedRedis() as server, worker(server.url, user(exchange.ws_url), round_s=0.1) as made:
         made.sees("gap")
         server.kill()
-        wait_until(lambda: not made.witness.channels)
+        wait_until(lambda: not made.channels)
         server.restart()
         made.sees("gap")
 
@@ -201,7 +145,7 @@ def test_a_lease_that_somebody_else_has_ends_the_channel(redis_url: str, exchang
     with worker(redis_url, user(exchange.ws_url), round_s=0.1) as made:
         made.sees("gap")
         made.redis.set(KEYS.of("witness", UID), "other", px=3_000)
-        wait_until(lambda: not made.witness.channels and exchange.control.drop_channels() == 0)
+        wait_until(lambda: not made.channels and exchange.control.drop_channels() == 0)
         exchange.control.place(UID, "BTC-USDT")
         made.redis.delete(KEYS.of("witness", UID))
         made.sees("gap")
@@ -213,7 +157,7 @@ def test_a_refused_account_makes_room_for_the_next(redis_url: str, exchange: Sim
     with worker(redis_url, of, round_s=0.1) as made:
         made.sees("gap")
         made.sees(exchange.control.place(UID, "BTC-USDT")[0])
-        assert made.witness.channels == {UID: True}
+        assert made.channels == {UID: True}
         assert not made.witness.problems
 
 
@@ -228,7 +172,7 @@ def test_why_there_is_no_channel_is_told(redis_url: str, exchange: Simulator) ->
             return told == {f"account {name}: 60009 Login failed." for name in ("a", "b")}
 
         wait_until(both_told)
-        assert made.witness.channels == {UID: False}
+        assert made.channels == {UID: False}
     assert made.seen.empty()
 
 

@@ -10,19 +10,12 @@ from redis import Redis
 
 from bulk_cancel.tasks.messages import parse_cancel_orders
 from bulk_cancel.worker.alerts.alerts import Condition
-from bulk_cancel.worker.simulator.config import DEFAULT_KEY, Config
+from bulk_cancel.worker.simulator.config import DEFAULT_KEY
 from bulk_cancel.worker.simulator.process import Simulator
 from bulk_cancel.worker.state.scopes import account_scope
-from tests.integration.cli.test_commands import Desk
+from tests.support.cli_desk import Desk
 
 ROWS = [{"instId": "BTC-USDT", "ordId": "1"}]
-
-
-@pytest.fixture(scope="module")
-def exchange() -> Iterator[Simulator]:
-    """One simulator for these tests."""
-    with Simulator(Config()) as simulator:
-        yield simulator
 
 
 @pytest.fixture
@@ -45,7 +38,8 @@ def desk(
 
 
 def checked(desk: Desk, status: int) -> dict[str, dict[str, str]]:
-    """The conditions that hold, by name, with the exit status."""
+    """The conditions that hold while a worker lives, by name, with the exit status."""
+    desk.worker_reports()
     ended, out, _ = desk("check", "--json")
     said = json.loads(out)
     assert (ended, said["ok"]) == (status, status == 0)

@@ -3,71 +3,28 @@
 import csv
 import io
 import json
-import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from redis import Redis
 
 from bulk_cancel.worker.alerts.alerts import Condition
-from bulk_cancel.worker.cli import run
-from bulk_cancel.worker.config.settings import load_settings
-from bulk_cancel.worker.config.users import users_of
-from bulk_cancel.worker.simulator.config import DEFAULT_KEY, Config
+from bulk_cancel.worker.simulator.config import DEFAULT_KEY
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
 from bulk_cancel.worker.simulator.messages import AccountChange
 from bulk_cancel.worker.simulator.process import Simulator
-from bulk_cancel.worker.state.claims import Decided, Done, Result
-from bulk_cancel.worker.state.lanes import Lanes
-from bulk_cancel.worker.state.store import Store, adopt, open_store
-from bulk_cancel.worker.state.window import Timing
+from tests.support.cli_desk import GOOD, Desk
 
-ROOT = Path(__file__).resolve().parents[3]
-GOOD = "instId,ordId\nBTC-USDT,1\nBTC-USDT,2\nETH-USDT,3\n"
 BAD = "instId,ordId\nBTC-USDT,1\nBTC-USDT,1.2E+15\nnope,2\n"
 FIELDS = [
     "batch_id", "account", "instId", "ordId", "clOrdId", "status", "sCode", "sMsg", "attempts",
     "enqueued_at", "first_sent_at", "accepted_at", "finished_at", "accFillSz",
 ]  # fmt: skip
 Check = Callable[[], dict[str, dict[str, str]]]
-
-
-class Desk:
-    """A runner without workers: the test itself claims and records."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self.store: Store = open_store(load_settings())
-        adopt(self.store)
-        self._capsys = capsys
-        self._user = users_of(self.store.settings)["desk1"]
-        self._lanes = Lanes(self.store.scripts, Timing(2.0, 3.0), max_attempts=3, retention_s=600)
-
-    def __call__(self, *arguments: str) -> tuple[int, str, str]:
-        """Runs a command; its exit status, stdout and stderr."""
-        status = run(arguments)
-        out, err = self._capsys.readouterr()
-        return status, out, err
-
-    def json(self, *arguments: str) -> dict[str, Any]:
-        """Runs a command that succeeds; what it prints as JSON."""
-        status, out, err = self(*arguments, "--json")
-        assert (status, err) == (0, "")
-        return dict(json.loads(out))
-
-    def finish(self, meter: str, status: str = "accepted", code: str = "0") -> None:
-        """Every order of the lane ends."""
-        grant = self._lanes.claim(f"desk1/{meter}", self._user, permits=60)
-        for call in grant.calls:
-            decided = tuple(
-                Decided((job,), "finish", code, "", json.dumps({"sCode": code}), status=status) for job in call.jobs
-            )
-            result = Result(slots="settle", decided=decided, elapsed_s=0.01, answered=True)
-            self._lanes.record([Done(grant, call, result)])
 
 
 @pytest.fixture
@@ -87,13 +44,6 @@ def desk(_environment_of_a_desk: None, capsys: pytest.CaptureFixture[str]) -> It
     made = Desk(capsys)
     yield made
     made.store.redis.close()
-
-
-@pytest.fixture(scope="module")
-def exchange() -> Iterator[Simulator]:
-    """One simulator for these tests."""
-    with Simulator(Config()) as simulator:
-        yield simulator
 
 
 class TestSubmit:
@@ -355,19 +305,34 @@ class TestCheck:
         def checked() -> dict[str, dict[str, str]]:
             status, out, _ = desk("check", "--json")
             said = json.loads(out)
-            assert status == (0 if said["ok"] else 2)
+            levels = {point["level"] for point in said["points"]}
+            expected = 2 if "FAIL" in levels else int("ACT" in levels)
+            assert (status, said["ok"]) == (expected, expected == 0)
             return {point["name"]: point for point in said["points"]}
 
         return checked
 
-    def test_all_is_well(self, check: Check) -> None:
-        """Warnings are no failure: no worker, no persistence."""
+    def test_all_is_well(self, desk: Desk, check: Check) -> None:
+        """Warnings are no failure, such as no persistence."""
+        desk.worker_reports()
         points = check()
         assert {name for name, point in points.items() if point["level"] == "ok"} == {
-            "redis", "broker", "exchange", "account desk1", "lanes", *Condition,
+            "redis", "broker", "exchange", "account desk1", "lanes", "workers", *Condition,
         }  # fmt: skip
         assert "User ID 1001" in points["account desk1"]["text"]
-        assert points["workers"]["level"] == "warn"
+
+    def test_without_a_worker_somebody_must_act(self, check: Check) -> None:
+        """All is set up, and nothing is sent: a script that asks before it relies on us has to know."""
+        point = check()["workers"]
+        assert (point["level"], point["text"]) == ("ACT", "none is alive: nothing is sent")
+
+    def test_an_account_that_no_worker_serves(self, desk: Desk, check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The same for this account."""
+        desk.worker_reports()
+        for name in ("API_KEY", "API_SECRET", "PASSPHRASE"):
+            monkeypatch.setenv(f"BULK_CANCEL_ACCOUNTS__DESK2__{name}", "x")
+        monkeypatch.setenv("BULK_CANCEL_ACCOUNTS__DESK2__UID", "desk2")
+        assert check()["workers"]["text"] == "none serves account desk2: nothing is sent for it"
 
     def test_a_stray_message_and_a_wrong_uid(self, desk: Desk, check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
         """A producer forgot its queue; the setting contradicts the exchange."""
@@ -427,6 +392,7 @@ class TestProcess:
 
     def test_orders_come_from_standard_input_and_leave_through_a_pipe(self, desk: Desk) -> None:
         """`… | bulk-cancel submit - …`, `bulk-cancel outcomes … | head`."""
+        desk.worker_reports()
         done = _spawn("submit", "-", "--account", "desk1", "--batch-id", "b1", given=GOOD)
         assert (done.returncode, done.stderr) == (0, "")
         assert desk.store.batches.state("b1").size == 3
@@ -442,7 +408,7 @@ class TestProcess:
         Path("many.csv").write_text("instId,ordId\n" + "".join(f"BTC-USDT,{n}\n" for n in range(1, 3000)))
         desk("submit", "many.csv", "--account", "desk1", "--batch-id", "b1")
         command = [sys.executable, "-m", "bulk_cancel.worker.cli", "outcomes", "b1"]
-        with subprocess.Popen(command, env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             assert process.stdout is not None
             assert process.stderr is not None
             assert process.stdout.readline()
@@ -454,11 +420,10 @@ class TestProcess:
     def test_ctrl_c_ends_a_wait_cleanly(self) -> None:
         """130, no traceback, and how to look at the batch later."""
         command = [sys.executable, "-m", "bulk_cancel.worker.cli", "submit", "good.csv", "--account", "desk1", "--wait"]
-        with subprocess.Popen(
-            command, env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        ) as process:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             assert process.stderr is not None
-            assert process.stderr.readline() == "0 of 3 ended\n"
+            told = [process.stderr.readline() for _ in range(2)]
+            assert told == ["bulk-cancel: no worker is alive\n", "0 of 3 ended\n"]
             process.send_signal(signal.SIGINT)
             _, err = process.communicate(timeout=10)
         assert process.returncode == 130
@@ -469,7 +434,7 @@ class TestProcess:
     def test_the_exchange_alone_says_how_to_use_it(self) -> None:
         """Its lines are an environment that works; its orders are on the book."""
         command = [sys.executable, "-m", "bulk_cancel.worker.cli", "exchange", "--orders", "30"]
-        with subprocess.Popen(command, env=_environment(), stdout=subprocess.PIPE, text=True) as process:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             lines = [process.stdout.readline() for _ in range(8)]
             process.send_signal(signal.SIGINT)
@@ -481,12 +446,6 @@ class TestProcess:
         assert lines[6].startswith("# 30 orders are on the book")
 
 
-def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT)}
-
-
 def _spawn(*arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "bulk_cancel.worker.cli", *arguments]
-    return subprocess.run(
-        command, env=_environment(), input=given, capture_output=True, text=True, check=False, timeout=30
-    )
+    return subprocess.run(command, input=given, capture_output=True, text=True, check=False, timeout=30)

@@ -8,7 +8,7 @@ import pytest
 
 from bulk_cancel.worker.operators.audit import Audit
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
-from tests.integration.cli.test_commands import GOOD, Desk
+from tests.support.cli_desk import GOOD, Desk
 
 SUBMIT = ("submit", "good.csv", "--account", "desk1", "--batch-id", "b1")
 WHO = ("--by", "risk-1", "--reason", "hedging by hand")
@@ -45,7 +45,7 @@ class TestWithdraw:
     def test_what_was_not_sent(self, desk: Desk) -> None:
         """And what it is too late for."""
         desk(*SUBMIT)
-        desk._lanes.claim("desk1/BTC-USDT", desk._user, permits=1)
+        desk.claim("BTC-USDT", permits=1)
         late = "too late for 2 orders (sent already, going on)"
         assert said(desk, "withdraw", "b1", *WHO) == [f"batch b1: 1 order withdrawn; {late}"]
         assert said(desk, "withdraw", "b1") == [f"batch b1: nothing to withdraw; {late}; 1 order had ended before"]
@@ -93,7 +93,7 @@ class TestRetry:
         for meter in ("BTC-USDT", "ETH-USDT"):
             desk.finish(meter, "rejected", "51000")
         desk("submit", "good.csv", "--account", "desk1", "--batch-id", "b2")
-        desk.finish("ETH-USDT", "gone", "51400")
+        desk.finish("ETH-USDT", "canceled")
         assert said(desk, "retry", "b1")[0].endswith(
             "; 2 of them being cancelled already for another batch; 1 order off the book by now, as another batch found"
         )
@@ -110,6 +110,7 @@ class TestPause:
             "what is in flight finishes; orders that wait keep their deadlines and end as exhausted when they pass",
             "to go on: bulk-cancel resume desk1",
         ]
+        desk.worker_reports()
         assert "by risk-1: hedging by hand (bulk-cancel resume desk1)" in said(desk, *SUBMIT)[1]
         assert "by risk-1: hedging by hand (bulk-cancel resume desk1)" in said(desk, "status", "b1")[-1]
         shown = said(desk, "status")
@@ -211,7 +212,10 @@ class TestBadInput:
             (["audit", "nope"], "unknown batch 'nope'"),
             (["withdraw"], "Missing argument 'BATCH'"),
             (["pause"], "Missing argument 'ACCOUNT|LANE'"),
-            (["retry", "b1", "--status", "gone"], "'gone' is not one of 'rejected', 'exhausted', 'withdrawn'"),
+            (
+                ["retry", "b1", "--status", "filled"],
+                "'filled' is not one of 'rejected', 'exhausted', 'withdrawn', 'gone'",
+            ),
             (["retry", "b1", "--deadline", "0"], "'--deadline'"),
             (["retry", "b2"], "batch 'b2' is not handed in completely (3 orders were announced)"),
             (["pause", "nobody"], "unknown account 'nobody'; known accounts: desk1, desk2"),
@@ -244,11 +248,12 @@ class TestBadInput:
         assert (status, out) == (2, "")
         assert "no answer from Redis at redis://***@127.0.0.1:1/0" in json.loads(err)["error"][0]
 
-    def test_a_redis_that_is_full(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.usefixtures("desk")
+    def test_a_redis_that_is_full(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         """A pause is taken, more work is not."""
         with EmbeddedRedis() as server:
             monkeypatch.setenv("BULK_CANCEL_REDIS_URL", server.url)
-            full = Desk(desk._capsys)
+            full = Desk(capsys)
             full(*SUBMIT)
             full.finish("ETH-USDT", "rejected", "51000")
             full.store.redis.config_set("maxmemory", "1mb")

@@ -278,7 +278,7 @@ def test_account_config(client: OkxClient) -> None:
     row = {"uid": "44", "mainUid": "43", "label": "risk", "perm": "read_only,trade", "ip": ""}
     with Server(says(rows(row))) as server:
         assert client.account_config(credentials(server.url)) == AccountConfig(
-            uid="44", main_uid="43", label="risk", permissions=("read_only", "trade"), ip=()
+            uid="44", permissions=("read_only", "trade"), ip=()
         )
 
 

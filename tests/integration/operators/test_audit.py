@@ -26,9 +26,9 @@ def story(rig: LaneRig, batch_id: str) -> list[Decision]:
 
 def end(rig: LaneRig, status: str, lane: str = LANE) -> None:
     """Every order of the lane ends."""
-    grant = rig.claim(60, lane)
-    for call in grant.calls:
-        rig.record(grant, call, decided=tuple(finished(job, status) for job in call.jobs))
+    claim = rig.claim(60, lane)
+    for call in claim.calls:
+        rig.record(claim, call, decided=tuple(finished(job, status) for job in call.jobs))
 
 
 class TestStream:

@@ -1,4 +1,4 @@
-"""Does the operator's hand do what it says, once, and nothing else, on a real Redis?"""
+"""Do an operator's decisions do what they say, once, and nothing else, on a real Redis?"""
 
 import time
 from typing import Any
@@ -6,12 +6,11 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from bulk_cancel.tasks.errors import RedisFullError, UnknownAccountError
 from bulk_cancel.worker.operators.decisions import Asked, UnsealedBatchError
 from bulk_cancel.worker.operators.targets import UnknownLaneError
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
-from bulk_cancel.worker.state.admission import RedisFullError
 from bulk_cancel.worker.state.batches import UnknownBatchError
-from bulk_cancel.worker.state.directory import UnknownAccountError
 from bulk_cancel.worker.state.ids import JobId
 from bulk_cancel.worker.state.scripts import Scripts
 from bulk_cancel.worker.state.statuses import Again
@@ -23,7 +22,7 @@ CLAIM_S = TIMING.claim_us / 1e6
 
 @pytest.fixture
 def replies_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every verb of the hand is run twice, as when its first reply was lost; both answers must be the same."""
+    """Every verb of a decision is run twice, as when its first reply was lost; both answers must be the same."""
     run = Scripts.run
 
     def twice(self: Scripts, verb: str, argument: dict[str, object]) -> dict[str, Any]:
@@ -39,9 +38,9 @@ def replies_lost(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def end(rig: LaneRig, status: str, code: str = "51000", permits: int = 60) -> None:
     """The lane's next jobs end."""
-    grant = rig.claim(permits)
-    for call in grant.calls:
-        rig.record(grant, call, decided=tuple(finished(job, status, code) for job in call.jobs))
+    claim = rig.claim(permits)
+    for call in claim.calls:
+        rig.record(claim, call, decided=tuple(finished(job, status, code) for job in call.jobs))
 
 
 def events(rig: LaneRig) -> list[str]:
@@ -79,8 +78,8 @@ class TestWithdraw:
     def test_an_order_given_back_unsent_can_be_withdrawn(self, rig: LaneRig) -> None:
         """It was claimed once, and no byte of it left."""
         rig.submit("b", orders(1))
-        grant = rig.claim()
-        rig.record(grant, slots="release", decided=(returned(grant.calls[0].jobs[0]),), answered=False)
+        claim = rig.claim()
+        rig.record(claim, slots="release", decided=(returned(claim.calls[0].jobs[0]),), answered=False)
         assert rig.decisions.withdraw("b", ASKED).withdrawn == 1
 
     def test_a_claim_that_ran_out_may_have_been_sent(self, rig: LaneRig) -> None:
@@ -117,11 +116,11 @@ class TestWithdraw:
         """The present one was sent for others and goes on; only those who still want it get another send."""
         asked = [{"instId": "BTC-USDT", "clOrdId": "x1"}]
         rig.submit("a", asked)
-        grant = rig.claim()
+        claim = rig.claim()
         for name in ("b", "c"):
             rig.submit(name, asked)
         assert [rig.decisions.withdraw(name, ASKED).withdrawn for name in "ab"] == [0, 1]
-        rig.record(grant)
+        rig.record(claim)
         again = rig.claim()
         assert again.calls[0].jobs[0].batches == ("c",)
         rig.record(again)
@@ -131,19 +130,19 @@ class TestWithdraw:
         """Nothing is sent a second time."""
         asked = [{"instId": "BTC-USDT", "clOrdId": "x1"}]
         rig.submit("a", asked)
-        grant = rig.claim()
+        claim = rig.claim()
         rig.submit("b", asked)
         rig.decisions.withdraw("b", ASKED)
-        rig.record(grant)
+        rig.record(claim)
         assert rig.claim().calls == ()
 
     def test_a_job_that_ends_opens_its_next_generation(self, rig: LaneRig) -> None:
         """A client id given back unsent had been asked for again meanwhile."""
         asked = [{"instId": "BTC-USDT", "clOrdId": "x1"}]
         rig.submit("a", asked)
-        grant = rig.claim()
+        claim = rig.claim()
         rig.submit("b", asked)
-        rig.record(grant, slots="release", decided=(returned(grant.calls[0].jobs[0]),), answered=False)
+        rig.record(claim, slots="release", decided=(returned(claim.calls[0].jobs[0]),), answered=False)
         rig.decisions.withdraw("a", ASKED)
         assert rig.claim().calls[0].jobs[0].generation == 2
         assert rig.row("b").status == "sending"
@@ -209,9 +208,9 @@ class TestRetry:
     def test_every_attempt_stays_in_the_history(self, rig: LaneRig) -> None:
         """Whatever the exchange wrote in its message."""
         rig.submit("b", orders(1))
-        grant = rig.claim()
-        rude = finished(grant.calls[0].jobs[0], "rejected", '"},{"at":1,"log":[')
-        rig.record(grant, decided=(rude,))
+        claim = rig.claim()
+        rude = finished(claim.calls[0].jobs[0], "rejected", '"},{"at":1,"log":[')
+        rig.record(claim, decided=(rude,))
         rig.decisions.retry("b", ASKED)
         end(rig, "accepted", "0")
         assert [attempt["sCode"] for attempt in rig.row("b").log] == ['"},{"at":1,"log":[', "0"]
@@ -241,10 +240,10 @@ class TestRetry:
         rig.submit("b", orders(2))
         end(rig, "rejected")
         rig.submit("c", orders(2))
-        grant = rig.claim()
+        claim = rig.claim()
         done = rig.decisions.retry("b", ASKED)
         assert (done.opened, done.joined) == (0, 2)
-        rig.record(grant)
+        rig.record(claim)
         rig.record(rig.claim())
         assert rig.claim().calls == ()
         assert [dict(rig.batches.state(name).counts) for name in "bc"] == [{"accepted": 2}] * 2
@@ -255,9 +254,9 @@ class TestRetry:
         rig.submit("b", asked)
         end(rig, "rejected")
         rig.submit("c", asked)
-        grant = rig.claim()
+        claim = rig.claim()
         assert rig.decisions.retry("b", ASKED).joined == 1
-        rig.record(grant)
+        rig.record(claim)
         again = rig.claim()
         assert again.calls[0].jobs[0].generation == 3
         rig.record(again)
@@ -268,11 +267,19 @@ class TestRetry:
         rig.submit("b", orders(1))
         end(rig, "rejected")
         rig.submit("c", orders(1))
-        end(rig, "gone", "51400")
+        end(rig, "canceled")
         done = rig.decisions.retry("b", ASKED)
         assert (done.opened, done.remembered, done.state.complete) == (0, 1, True)
-        assert dict(done.state.counts) == {"gone": 1}
+        assert dict(done.state.counts) == {"canceled": 1}
         assert rig.redis.zcard(rig.keys.of("deadlines")) == 0
+
+    def test_an_order_that_was_unknown_is_asked_for_again(self, rig: LaneRig) -> None:
+        """With the wrong key, or a second too early, a live one is unknown, too: only the book proves an end."""
+        rig.submit("b", orders(1))
+        end(rig, "gone", "51400")
+        assert rig.decisions.retry("b", ASKED).changed == 0
+        assert rig.decisions.retry("b", ASKED, statuses=[Again.GONE]).opened == 1
+        assert rig.claim().calls[0].jobs[0].generation == 2
 
     def test_withdrawn_orders_only_if_asked_for(self, rig: LaneRig) -> None:
         """They were taken back on purpose."""
@@ -388,9 +395,9 @@ class TestPause:
     def test_a_probe_that_is_out_ends_no_pause(self, rig: LaneRig, mended: bool) -> None:  # noqa: FBT001
         """Whether it succeeds or fails."""
         rig.submit("b", orders(3))
-        grant = rig.claim()
-        refused = (retried(grant.calls[0].jobs[0], 0.0, counts=False),)
-        rig.record(grant, decided=refused, rests=(rest(f"lane:{LANE}", 2.0, 2.0),))
+        claim = rig.claim()
+        refused = (retried(claim.calls[0].jobs[0], 0.0, counts=False),)
+        rig.record(claim, decided=refused, rests=(rest(f"lane:{LANE}", 2.0, 2.0),))
         rig.advance(2.0)
         probe = rig.claim()
         rig.decisions.pause(LANE, ASKED)
@@ -404,9 +411,9 @@ class TestPause:
     def test_a_rest_of_the_same_lane_does_not_shorten_it(self, rig: LaneRig) -> None:
         """A call that was in flight is refused."""
         rig.submit("b", orders(2))
-        grant = rig.claim()
+        claim = rig.claim()
         rig.decisions.pause(LANE, ASKED)
-        recorded = rig.record(grant, rests=(rest(f"lane:{LANE}", 2.0, 2.0),))
+        recorded = rig.record(claim, rests=(rest(f"lane:{LANE}", 2.0, 2.0),))
         assert recorded.rested == ()
         rig.advance(100)
         assert rig.claim().calls == ()
@@ -446,14 +453,14 @@ class TestPause:
     def test_resume_ends_a_rest_of_the_credentials(self, rig: LaneRig) -> None:
         """The next claim tries at once, and it is no probe."""
         rig.submit("b", orders(2))
-        grant = rig.claim()
-        again = (retried(grant.calls[0].jobs[0], 0.0, counts=False),)
-        rig.record(grant, decided=again, rests=(rest("account:a1", 30.0, 30.0),))
+        claim = rig.claim()
+        again = (retried(claim.calls[0].jobs[0], 0.0, counts=False),)
+        rig.record(claim, decided=again, rests=(rest("account:a1", 30.0, 30.0),))
         assert rig.claim().calls == ()
         ended = rig.decisions.resume("a1", ASKED).ended
         assert [(each.scope, each.by, each.reason) for each in ended] == [("account:a1", "", "test")]
-        grant = rig.claim(9)
-        assert (len(grant.calls), grant.probes) == (2, ())
+        claim = rig.claim(9)
+        assert (len(claim.calls), claim.probes) == (2, ())
 
     def test_the_first_pause_stands(self, rig: LaneRig) -> None:
         """Who comes second is told who was first."""

@@ -20,7 +20,7 @@ from bulk_cancel.worker.simulator.faults import Network
 from bulk_cancel.worker.simulator.messages import EndOrders, PlaceOrders
 from bulk_cancel.worker.simulator.process import Simulator
 from bulk_cancel.worker.simulator.server import Server
-from tests.integration.simulator.test_simulator import cancel, code
+from tests.support.simulator_calls import cancel, code
 
 UID = DEFAULT_KEY.uid
 OTHER = ApiKey(key="other", secret="other-secret", passphrase="other-pass", uid="2002")

@@ -15,8 +15,6 @@ from redis.exceptions import TimeoutError as RedisTimeout
 from bulk_cancel.worker.simulator import embedded
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis, RedisNotStarted, server_binary
 
-ROOT = Path(__file__).parents[3]
-
 
 def gone(pid: int, directory: Path) -> bool:
     """Whether a process (not our child) and its directory are no more."""
@@ -98,6 +96,7 @@ def test_a_taken_port_is_told(redis_server: EmbeddedRedis) -> None:
 def test_no_server_at_all_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a bundled server and with nothing on PATH."""
     monkeypatch.setattr(embedded, "_BUNDLED", {})
+    monkeypatch.delenv("REDIS_SERVER", raising=False)
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(RedisNotStarted, match=r"install Redis 6\.2"):
         server_binary()
@@ -109,8 +108,15 @@ def test_a_server_on_path_will_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     found.write_text("")
     found.chmod(0o755)
     monkeypatch.setattr(embedded, "_BUNDLED", {"no_such_package": "x"})
+    monkeypatch.delenv("REDIS_SERVER", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert server_binary() == found
+
+
+def test_a_server_can_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that the tests can run on another one than the bundled."""
+    monkeypatch.setenv("REDIS_SERVER", "/opt/redis-7/redis-server")
+    assert server_binary() == Path("/opt/redis-7/redis-server")
 
 
 def test_the_server_dies_with_its_parent() -> None:
@@ -120,7 +126,7 @@ def test_the_server_dies_with_its_parent() -> None:
         "print(s.pid, s._directory, flush=True); input()"
     )
     with subprocess.Popen(
-        [sys.executable, "-c", code], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as parent:
         assert parent.stdout is not None
         pid, directory = parent.stdout.readline().split()

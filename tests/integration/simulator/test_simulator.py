@@ -1,6 +1,5 @@
 """Does the simulated exchange hold over real sockets: limits, network, faults, control API, its process?"""
 
-import json
 import os
 import signal
 import socket
@@ -11,13 +10,11 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Literal
 
 import pytest
 import requests
 
-from bulk_cancel.worker.simulator.accounts import ApiKey, sign
 from bulk_cancel.worker.simulator.book import Behaviour
 from bulk_cancel.worker.simulator.client import ControlClient, ControlError
 from bulk_cancel.worker.simulator.config import DEFAULT_KEY, Config
@@ -25,8 +22,8 @@ from bulk_cancel.worker.simulator.faults import MAINTENANCE, Fault, Network, mai
 from bulk_cancel.worker.simulator.messages import AccountChange, EndOrders, PlaceOrders
 from bulk_cancel.worker.simulator.meters import Limits, max_in_window
 from bulk_cancel.worker.simulator.process import Simulator
+from tests.support.simulator_calls import cancel, code
 
-CANCEL = "/api/v5/trade/cancel-order"
 UID = DEFAULT_KEY.uid
 
 
@@ -47,32 +44,6 @@ def exchange(running: Simulator) -> Simulator:
     running.control.set_clock_offset(0)
     running.control.put_account(DEFAULT_KEY)
     return running
-
-
-def signed(body: bytes, key: ApiKey = DEFAULT_KEY, *, method: str = "POST", target: str = CANCEL) -> dict[str, str]:
-    """The headers of a signed request."""
-    stamp = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return {
-        "OK-ACCESS-KEY": key.key,
-        "OK-ACCESS-PASSPHRASE": key.passphrase,
-        "OK-ACCESS-TIMESTAMP": stamp,
-        "OK-ACCESS-SIGN": sign(key.secret, stamp, method, target, body),
-        "Content-Type": "application/json",
-    }
-
-
-def cancel(
-    exchange: Simulator, order_id: str, *, session: requests.Session | None = None, timeout: float = 5
-) -> requests.Response:
-    """A single cancel over a socket."""
-    body = json.dumps({"instId": "BTC-USDT", "ordId": order_id}).encode()
-    post = session.post if session is not None else requests.post
-    return post(exchange.url + CANCEL, data=body, headers=signed(body), timeout=timeout)
-
-
-def code(answer: requests.Response) -> str:
-    """The envelope's code."""
-    return str(answer.json()["code"])
 
 
 def test_orders_are_cancelled_over_one_kept_connection(exchange: Simulator) -> None:

@@ -7,9 +7,10 @@ import pytest
 from redis import Redis
 from redis.exceptions import OutOfMemoryError
 
+from bulk_cancel.tasks.errors import RedisFullError
 from bulk_cancel.worker.books.identity import Identity, fingerprint
+from bulk_cancel.worker.config.gate import Gate
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
-from bulk_cancel.worker.state.admission import RedisFullError
 from bulk_cancel.worker.state.batches import UnknownBatchError
 from bulk_cancel.worker.state.scripts import Scripts
 from tests.support.lane_rig import LaneRig, credentials, orders
@@ -45,9 +46,9 @@ def test_a_full_redis_takes_outcomes_and_no_batch(redis: Redis, monkeypatch: pyt
     rig = LaneRig(redis)
     rig.submit("b", orders(2))
     fill(redis)
-    grant = rig.claim(permits=2)
-    for call in grant.calls:
-        rig.record(grant, call)
+    claim = rig.claim(permits=2)
+    for call in claim.calls:
+        rig.record(claim, call)
     assert rig.batches.state("b").counts == {"accepted": 2}
     assert rig.board.wake(9).lanes == ()
     with pytest.raises(RedisFullError, match="nothing was taken"):
@@ -96,16 +97,18 @@ def test_a_switch_that_ran_out_is_armed_again_when_full(redis: Redis) -> None:
 
 def test_a_worker_that_starts_on_a_full_redis_serves_whom_others_serve(redis: Redis) -> None:
     """The User ID is registered under its setting already; nothing need be written."""
-    rig, let_in = LaneRig(redis), list[str]()
+    rig = LaneRig(redis)
     account = credentials("a1")
     redis.hset(rig.keys.of("identity"), fingerprint(account), "1001")
     for worker in ("first", "second"):
         if worker == "second":
             fill(redis)
-        identity = Identity(rig.scripts, rig.keys, cast("OkxClient", None), {"u1": rig.user}, let_in.append)
-        assert identity._round() == [True]
+        gate = Gate({"u1": rig.user})
+        identity = Identity(rig.scripts, rig.keys, cast("OkxClient", None), gate)
+        identity.round()
+        assert identity._told == {"a1": "1001"}
         assert identity.problems == {}
-    assert let_in == ["u1", "u1"]
+        assert gate.is_open("u1")
 
 
 def test_an_empty_redis_is_adopted_when_full(redis: Redis) -> None:

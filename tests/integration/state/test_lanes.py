@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from bulk_cancel.tasks.errors import BatchConflictError, UnknownAccountError
 from bulk_cancel.worker.okx.limits import Limits
-from bulk_cancel.worker.state.admission import BatchConflictError
-from bulk_cancel.worker.state.directory import UnknownAccountError
 from tests.support.lane_rig import LANE, TIMING, LaneRig, finished, orders, rest, retried, returned
 
 WINDOW_S = TIMING.window_us / 1e6
@@ -30,9 +29,9 @@ class TestWindow:
     def test_a_settled_slot_is_free_one_window_after_its_record(self, rig: LaneRig) -> None:
         """Not a microsecond earlier."""
         rig.submit("b", orders(61))
-        grant = rig.claim(permits=60)
+        claim = rig.claim(permits=60)
         rig.advance(0.3)
-        rig.record(grant)
+        rig.record(claim)
         rig.advance(WINDOW_S - 1e-6)
         assert rig.claim().calls == ()
         rig.advance(1e-6)
@@ -50,16 +49,16 @@ class TestWindow:
     def test_a_released_slot_is_free_at_once(self, rig: LaneRig) -> None:
         """Nothing was sent, so nothing counts, and the attempt neither."""
         rig.submit("b", orders(61))
-        grant = rig.claim(permits=60)
-        rig.record(grant, slots="release", decided=(returned(grant.calls[0].jobs[0]),), answered=False)
+        claim = rig.claim(permits=60)
+        rig.record(claim, slots="release", decided=(returned(claim.calls[0].jobs[0]),), answered=False)
         again = rig.claim(permits=60)
         assert [call.jobs[0].attempts for call in again.calls] == [1]
 
     def test_an_order_given_back_unsent_that_ends_was_never_sent(self, rig: LaneRig) -> None:
         """Its row says so, and can be read."""
         rig.submit("b", orders(1), deadline_s=5)
-        grant = rig.claim()
-        rig.record(grant, slots="release", decided=(returned(grant.calls[0].jobs[0]),), answered=False)
+        claim = rig.claim()
+        rig.record(claim, slots="release", decided=(returned(claim.calls[0].jobs[0]),), answered=False)
         rig.advance(5)
         rig.claim()
         assert (rig.row("b").status, rig.row("b").first_sent_at, rig.row("b").attempts) == ("exhausted", None, 0)
@@ -67,18 +66,18 @@ class TestWindow:
     def test_a_record_after_its_slot_ended_counts_from_then(self, rig: LaneRig) -> None:
         """The slot is added again, stamped with the time of the record."""
         rig.submit("b", orders(70))
-        grant = rig.claim(permits=60)
+        claim = rig.claim(permits=60)
         rig.advance(60)
-        rig.record(grant)
+        rig.record(claim)
         assert len(rig.claim(permits=99).calls) == 59
 
     def test_the_lane_is_due_when_its_next_slot_is_free(self, rig: LaneRig) -> None:
         """The board knows the instant (and 5 ms, so that a turn finds several), nobody polls."""
         rig.submit("b", orders(61))
-        grant = rig.claim(permits=60)
-        for index, call in enumerate(grant.calls):
+        claim = rig.claim(permits=60)
+        for index, call in enumerate(claim.calls):
             rig.advance(0.001)
-            rig.record(grant, call)
+            rig.record(claim, call)
             assert index or rig.due() == pytest.approx(WINDOW_S + 0.005)
         assert rig.due() == pytest.approx(WINDOW_S + 0.005 - 0.059, abs=2e-6)
 
@@ -92,9 +91,9 @@ class TestWindow:
         """The server's identity changed: everything it forgot must have ended first."""
         rig.submit("b", orders(1))
         rig.restart_redis("b2")
-        grant = rig.claim()
-        assert (grant.calls, grant.reason) == ((), "redis restarted")
-        assert grant.due_s == pytest.approx(TIMING.blackout_us / 1e6)
+        claim = rig.claim()
+        assert (claim.calls, claim.reason) == ((), "redis restarted")
+        assert claim.due_s == pytest.approx(TIMING.blackout_us / 1e6)
         rig.advance(TIMING.blackout_us / 1e6 - 1e-6)
         assert rig.claim().calls == ()
         rig.advance(1e-6)
@@ -103,9 +102,9 @@ class TestWindow:
     def test_a_clock_that_steps_back_neither_stalls_nor_forgets(self, rig: LaneRig) -> None:
         """The step is absorbed: the window goes on from where it was."""
         rig.submit("b", orders(61))
-        grant = rig.claim(permits=60)
-        for call in grant.calls:
-            rig.record(grant, call)
+        claim = rig.claim(permits=60)
+        for call in claim.calls:
+            rig.record(claim, call)
         rig.advance(-5)
         assert rig.claim().calls == ()
         rig.advance(WINDOW_S)
@@ -171,9 +170,9 @@ class TestClaims:
     def test_a_record_given_twice_acts_once(self, rig: LaneRig) -> None:
         """History, counters and the outcome stream do not see the second."""
         rig.submit("b", orders(1))
-        grant = rig.claim()
-        rig.record(grant)
-        rig.record(grant)
+        claim = rig.claim()
+        rig.record(claim)
+        rig.record(claim)
         assert rig.batches.state("b").counts == {"accepted": 1}
         assert rig.redis.xlen(rig.keys.of("outcomes")) == 1
         assert len(rig.row("b").log) == 1
@@ -212,8 +211,8 @@ class TestClaims:
     def test_a_retry_waits_its_time_and_keeps_its_place(self, rig: LaneRig) -> None:
         """Later than its delay, but before the jobs that came after it."""
         rig.submit("b", orders(2))
-        grant = rig.claim()
-        rig.record(grant, decided=(retried(grant.calls[0].jobs[0], 1.5),))
+        claim = rig.claim()
+        rig.record(claim, decided=(retried(claim.calls[0].jobs[0], 1.5),))
         assert rig.places() == {"ready": ["o2"], "later": ["o1"], "claimed": []}
         rig.advance(1.5)
         assert [job.id for call in rig.claim(permits=2).calls for job in call.jobs] == [
@@ -225,8 +224,8 @@ class TestClaims:
         """Wider scopes do not burn a job's attempts."""
         rig.submit("b", orders(1))
         for _ in range(5):
-            grant = rig.claim()
-            rig.record(grant, decided=(retried(grant.calls[0].jobs[0], 0.0, counts=False),))
+            claim = rig.claim()
+            rig.record(claim, decided=(retried(claim.calls[0].jobs[0], 0.0, counts=False),))
         assert rig.claim().calls[0].jobs[0].attempts == 1
 
     def test_urgent_orders_overtake(self, rig: LaneRig) -> None:
@@ -249,11 +248,11 @@ class TestClaims:
         """Somebody must hear of it, even if the first answer was lost."""
         rig.submit("b", orders(1), deadline_s=1)
         rig.advance(1)
-        grant = rig.claim()
-        assert grant.calls == ()
-        (ended,) = grant.exhausted
+        claim = rig.claim()
+        assert claim.calls == ()
+        (ended,) = claim.exhausted
         assert (ended.job, ended.lane, ended.batches) == (f"{LANE}/o1", LANE, ("b",))
-        kept = rig.redis.hget(rig.keys.of("claim", grant.claim), "grant")
+        kept = rig.redis.hget(rig.keys.of("claim", claim.id), "grant")
         assert f"{LANE}/o1" in str(kept).replace("\\/", "/")
         assert rig.claim().exhausted == ()
 
@@ -265,9 +264,9 @@ class TestClaims:
             rig.claim()
             rig.advance(CLAIM_S)
         rig.redis.delete(rig.keys.of("job", "u1/BTC-USDT/o1"))
-        grant = rig.claim(permits=2)
-        assert grant.lost == ("u1/BTC-USDT/o1",)
-        assert [job.id for call in grant.calls for job in call.jobs] == ["u1/BTC-USDT/o2"]
+        claim = rig.claim(permits=2)
+        assert claim.lost == ("u1/BTC-USDT/o1",)
+        assert [job.id for call in claim.calls for job in call.jobs] == ["u1/BTC-USDT/o2"]
         assert rig.places() == {"ready": [], "later": [], "claimed": ["o2"]}
 
 
@@ -336,8 +335,8 @@ class TestBatches:
         assert rig.submit("b", orders(600), deadline_s=5).new == 100
         rig.advance(4)
         for _ in range(9):  # the first 500 end on the way, 60 a claim
-            grant = rig.claim(60)
-        assert {job.ref.ordId for call in grant.calls for job in call.jobs} == {str(n) for n in range(501, 541)}
+            claim = rig.claim(60)
+        assert {job.ref.ordId for call in claim.calls for job in call.jobs} == {str(n) for n in range(501, 541)}
 
     def test_a_batch_ends_complete_however_its_jobs_end_between_chunks(self, rig: LaneRig) -> None:
         """Outcomes before the seal count too."""
@@ -346,9 +345,9 @@ class TestBatches:
         def run_and_finish(verb: str, argument: dict[str, object]) -> dict[str, object]:
             reply = run(verb, argument)
             if verb == "admit":
-                grant = rig.claim(permits=60)
-                for call in grant.calls:
-                    rig.record(grant, call)
+                claim = rig.claim(permits=60)
+                for call in claim.calls:
+                    rig.record(claim, call)
             return reply
 
         rig.scripts.run = run_and_finish  # type: ignore[method-assign,assignment]
@@ -356,24 +355,34 @@ class TestBatches:
         rig.scripts.run = run  # type: ignore[method-assign]
         while rig.batches.state("b").waiting:
             rig.advance(3)
-            grant = rig.claim(permits=60)
-            for call in grant.calls:
-                rig.record(grant, call)
+            claim = rig.claim(permits=60)
+            for call in claim.calls:
+                rig.record(claim, call)
         state = rig.batches.state("b")
         assert state.complete
         assert state.counts == {"accepted": 520}
         assert state.completed_at is not None
 
-    def test_an_order_known_to_be_off_the_book_is_answered_from_memory(self, rig: LaneRig) -> None:
+    @pytest.mark.parametrize("status", ["canceled", "filled"])
+    def test_an_order_proved_to_be_off_the_book_is_answered_from_memory(self, rig: LaneRig, status: str) -> None:
         """No second send; the row says how it ended before."""
         rig.submit("b", orders(1))
-        grant = rig.claim()
-        rig.record(grant, decided=(finished(grant.calls[0].jobs[0], "gone", "51400"),))
+        claim = rig.claim()
+        rig.record(claim, decided=(finished(claim.calls[0].jobs[0], status, "51400"),))
         receipt = rig.submit("c", orders(1))
         assert (receipt.remembered, receipt.new) == (1, 0)
         assert rig.batches.state("c").complete
-        assert (rig.row("c").status, rig.row("c").sCode) == ("gone", "51400")
+        assert (rig.row("c").status, rig.row("c").sCode) == (status, "51400")
         assert rig.claim().calls == ()
+
+    def test_an_order_that_was_only_unknown_is_asked_for_again(self, rig: LaneRig) -> None:
+        """It was asked with another key, or too early: who hands it in again means a live order."""
+        rig.submit("b", orders(1))
+        claim = rig.claim()
+        rig.record(claim, decided=(finished(claim.calls[0].jobs[0], "gone", "51400"),))
+        receipt = rig.submit("c", orders(1))
+        assert (receipt.remembered, receipt.new) == (0, 1)
+        assert rig.claim().calls[0].jobs[0].generation == 2
 
     def test_an_accepted_order_is_sent_again_when_asked_again(self, rig: LaneRig) -> None:
         """Accepted is not off the book: the next batch opens the next generation."""
@@ -387,10 +396,10 @@ class TestBatches:
         asked = [{"instId": "BTC-USDT", "clOrdId": "x1"}]
         rig.submit("a", asked)
         rig.submit("b", asked)
-        grant = rig.claim()
+        claim = rig.claim()
         rig.submit("c", asked)
         rig.submit("d", asked, urgent=True)
-        rig.record(grant, decided=(finished(grant.calls[0].jobs[0], "gone", "51400"),))
+        rig.record(claim, decided=(finished(claim.calls[0].jobs[0], "gone", "51400"),))
         assert [rig.batches.state(name).complete for name in "abcd"] == [True, True, False, False]
         again = rig.claim()
         assert again.calls[0].jobs[0].generation == 2
@@ -415,8 +424,8 @@ class TestBatches:
     def test_jobs_past_their_deadline_end_wherever_they_wait(self, rig: LaneRig) -> None:
         """The sweep finds those in lanes that get no turn."""
         rig.submit("b", orders(3), deadline_s=5)
-        grant = rig.claim()
-        rig.record(grant, decided=(retried(grant.calls[0].jobs[0], 60.0),))
+        claim = rig.claim()
+        rig.record(claim, decided=(retried(claim.calls[0].jobs[0], 60.0),))
         rig.advance(5)
         assert sorted(ended.job for ended in rig.board.sweep()) == [f"{LANE}/o{number}" for number in (1, 2, 3)]
         assert rig.batches.state("b").counts == {"exhausted": 3}
@@ -438,10 +447,10 @@ class TestRests:
     def test_a_resting_lane_is_probed_once_and_goes_on(self, rig: LaneRig) -> None:
         """One job when the rest is over; the rest of the lane after its success."""
         rig.submit("b", orders(5))
-        grant = rig.claim()
-        job = grant.calls[0].jobs[0]
+        claim = rig.claim()
+        job = claim.calls[0].jobs[0]
         rig.record(
-            grant, decided=(retried(job, 0.0, counts=False),), rests=(rest(f"lane:{LANE}", 2.0, 2.0),), refused=True
+            claim, decided=(retried(job, 0.0, counts=False),), rests=(rest(f"lane:{LANE}", 2.0, 2.0),), refused=True
         )
         assert rig.claim(permits=9).reason == f"lane:{LANE}"
         assert rig.due() == pytest.approx(2.0)
@@ -456,9 +465,9 @@ class TestRests:
         """And a dead prober only delays the next probe by its lease."""
         scope = rig.exchange_scope
         rig.submit("b", orders(5))
-        grant = rig.claim()
-        job = grant.calls[0].jobs[0]
-        rig.record(grant, slots="release", decided=(returned(job),), rests=(rest(scope, 0.5, 1.5),), answered=False)
+        claim = rig.claim()
+        job = claim.calls[0].jobs[0]
+        rig.record(claim, slots="release", decided=(returned(job),), rests=(rest(scope, 0.5, 1.5),), answered=False)
         for wait_s in (0.5, 1.0, 1.5, 1.5):
             assert rig.claim().due_s == pytest.approx(wait_s)
             rig.advance(wait_s)
@@ -475,9 +484,9 @@ class TestRests:
         """The cause may be its own: it must not hold up everything behind it."""
         scope = rig.exchange_scope
         rig.submit("b", orders(3))
-        grant = rig.claim()
-        blamed = (retried(grant.calls[0].jobs[0], 0.0, counts=False),)
-        rig.record(grant, decided=blamed, rests=(rest(scope),))
+        claim = rig.claim()
+        blamed = (retried(claim.calls[0].jobs[0], 0.0, counts=False),)
+        rig.record(claim, decided=blamed, rests=(rest(scope),))
         rig.advance(0.5)
         probe = rig.claim(permits=9)
         assert probe.calls[0].jobs[0].id == "u1/BTC-USDT/o1"
@@ -521,9 +530,9 @@ class TestRests:
         """Those that waited are due at once, not at the end of a long rest."""
         scope = rig.exchange_scope
         rig.submit("b", [*orders(2), *orders(2, first=10, inst_id="ETH-USDT")])
-        grant = rig.claim()
-        job = grant.calls[0].jobs[0]
-        rig.record(grant, slots="release", decided=(returned(job),), rests=(rest(scope, 5.0),), answered=False)
+        claim = rig.claim()
+        job = claim.calls[0].jobs[0]
+        rig.record(claim, slots="release", decided=(returned(job),), rests=(rest(scope, 5.0),), answered=False)
         assert rig.claim(9, "u1/ETH-USDT").due_s == pytest.approx(5.0)
         rig.advance(5.0)
         probe = rig.claim()
@@ -535,8 +544,8 @@ class TestRests:
         """Not when the probe's lease would have ended, which may be much later."""
         scope = rig.exchange_scope
         rig.submit("b", orders(5))
-        grant = rig.claim()
-        rig.record(grant, decided=(retried(grant.calls[0].jobs[0], 0.0, counts=False),), rests=(rest(scope),))
+        claim = rig.claim()
+        rig.record(claim, decided=(retried(claim.calls[0].jobs[0], 0.0, counts=False),), rests=(rest(scope),))
         rig.advance(0.5)
         probe = rig.claim()
         assert rig.claim().due_s == pytest.approx(CLAIM_S)
@@ -550,8 +559,8 @@ class TestRests:
         lanes, scope = ("u1/BTC-USDT", "u1/ETH-USDT"), rig.exchange_scope
         rig.submit("b", [*orders(2), *orders(2, first=10, inst_id="ETH-USDT")])
         for lane in lanes:
-            grant = rig.claim(1, lane)
-            began = rig.record(grant, decided=(), rests=(rest(f"lane:{lane}", 2.0, 2.0),))
+            claim = rig.claim(1, lane)
+            began = rig.record(claim, decided=(), rests=(rest(f"lane:{lane}", 2.0, 2.0),))
             assert began.rested == (f"lane:{lane}",)
         rig.advance(CLAIM_S)
         probes = [rig.claim(1, lane) for lane in lanes]
@@ -564,22 +573,22 @@ class TestRests:
         """Its credentials are as good, and the lanes are shared."""
         rig = LaneRig(redis, accounts=("a1", "a2"))
         rig.submit("b", orders(3))
-        grant = rig.claim()
-        job = grant.calls[0].jobs[0]
-        rig.record(grant, decided=(retried(job, 0.0, counts=False),), rests=(rest("account:a1", 30, 30),))
-        assert rig.claim().account == 1
+        claim = rig.claim()
+        job = claim.calls[0].jobs[0]
+        rig.record(claim, decided=(retried(job, 0.0, counts=False),), rests=(rest("account:a1", 30, 30),))
+        assert rig.claim().calls[0].account.name == "a2"
         rig.advance(30)
-        assert (rig.claim().account, rig.claim().probes) == (1, ())
+        assert (rig.claim().calls[0].account.name, rig.claim().probes) == ("a2", ())
 
     def test_a_row_of_calls_without_answer_rests_the_address(self, rig: LaneRig) -> None:
         """Five in a row; an answer in between begins a new row."""
         scope = rig.exchange_scope
         rig.submit("b", orders(60))
-        grant = rig.claim(permits=12)
-        for index, call in enumerate(grant.calls):
+        claim = rig.claim(permits=12)
+        for index, call in enumerate(claim.calls):
             answered = index == 3
             silence = None if answered else rest(scope)
-            rig.record(grant, call, slots="settle", answered=answered, strike=silence)
+            rig.record(claim, call, slots="settle", answered=answered, strike=silence)
             assert bool(rig.claim().calls) == (index < 8)
 
 
@@ -603,11 +612,11 @@ class TestBoard:
         rig = LaneRig(redis, batch_size=20, limits=Limits(max(1, len(retries_s)), 300))
         for number in range(max(1, len(retries_s))):
             rig.submit(f"b{number}", orders(1, first=number + 1))
-            grant = rig.claim()
+            claim = rig.claim()
             again = (
-                retried(grant.calls[0].jobs[0], retries_s[number]) if retries_s else finished(grant.calls[0].jobs[0])
+                retried(claim.calls[0].jobs[0], retries_s[number]) if retries_s else finished(claim.calls[0].jobs[0])
             )
-            rig.record(grant, slots="keep", decided=(again,))
+            rig.record(claim, slots="keep", decided=(again,))
         if in_line:
             rig.submit("c", orders(in_line, first=100))
         assert rig.due() == pytest.approx(due_s, abs=0.021)  # 20 ms: its worker claims by itself
@@ -650,8 +659,8 @@ class TestBoard:
         """The worker claims again by itself; two that take turns would both claim little."""
         rig.submit("b", orders(9))
         rig.board.wake(9)
-        grant = rig.claim()
-        assert grant.due_s == 0
+        claim = rig.claim()
+        assert claim.due_s == 0
         assert rig.board.wake(9).lanes == ()
         rig.advance(0.02)
         assert rig.board.wake(9).lanes == (LANE,)

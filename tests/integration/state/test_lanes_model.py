@@ -1,7 +1,8 @@
 """Whatever happens in whatever order: is no job lost or doubled, and no window ever too full at arrival?
 
-A random run of admissions, claims, arrivals, records (late, lost and repeated ones too), rests, an operator's hand and
-the passing of time on a real Redis, against what the exchange would have seen and what must hold after every step.
+A random run of admissions, claims, arrivals, records (late, lost and repeated ones too), rests, decisions of an
+operator and the passing of time on a real Redis, against what the exchange would have seen and what must hold after
+every step.
 """
 
 import json
@@ -15,12 +16,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from redis import Redis
 
+from bulk_cancel.tasks.errors import BatchConflictError
 from bulk_cancel.worker.okx.limits import Limits
 from bulk_cancel.worker.operators.decisions import RETRIED, Asked
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
 from bulk_cancel.worker.simulator.meters import max_in_window
-from bulk_cancel.worker.state.admission import BatchConflictError
-from bulk_cancel.worker.state.claims import Call, Decided, Grant
+from bulk_cancel.worker.state.claims import Call, Claim, Decided
 from bulk_cancel.worker.state.jobs import read_jobs
 from bulk_cancel.worker.state.statuses import Again, row_ended
 from tests.support.lane_rig import TIMING, LaneRig, finished, rest, retried, returned
@@ -41,7 +42,7 @@ PLACES = {"queued": "ready", "retrying": "later", "sending": "claimed"}
 class Sent:
     """One call that the model's workers hold: when it was granted, whether and when it arrived."""
 
-    grant: Grant
+    claim: Claim
     call: Call
     granted_us: int
     recorded: bool = False
@@ -101,12 +102,12 @@ class LanesModel(RuleBasedStateMachine):
     @rule(lane=st.sampled_from(LANES), permits=st.integers(1, 6))
     def claim(self, lane: str, permits: int) -> None:
         """A worker claims; the jobs come in the order of the line."""
-        grant = self.rig.claim(permits, lane)
-        assert not (grant.calls and self.paused & {"a1", lane})
-        jobs = [job for call in grant.calls for job in call.jobs]
+        claim = self.rig.claim(permits, lane)
+        assert not (claim.calls and self.paused & {"a1", lane})
+        jobs = [job for call in claim.calls for job in call.jobs]
         places = [int(fields["place"]) for _, fields in read_jobs(self.redis, self.rig.keys, [job.id for job in jobs])]
         assert places == sorted(places)
-        self.calls += [Sent(grant, call, self.rig.us) for call in grant.calls]
+        self.calls += [Sent(claim, call, self.rig.us) for call in claim.calls]
 
     @rule(seconds=st.sampled_from([0.001, 0.4, 1.0, 2.001, 3.1, 7.1]))
     def advance(self, seconds: float) -> None:
@@ -128,7 +129,7 @@ class LanesModel(RuleBasedStateMachine):
         sent.arrived = True
         self.arrived |= {(job.id, job.generation) for job in sent.call.jobs}
         weight = len(sent.call.jobs)
-        self.arrivals.setdefault((sent.grant.lane, sent.call.meter), []).append((self.rig.us, weight))
+        self.arrivals.setdefault((sent.claim.lane, sent.call.meter), []).append((self.rig.us, weight))
 
     @precondition(lambda self: any(sent for sent in self.calls if sent.arrived and not sent.recorded))
     @rule(data=st.data())
@@ -137,11 +138,11 @@ class LanesModel(RuleBasedStateMachine):
         sent = data.draw(st.sampled_from([sent for sent in self.calls if sent.arrived and not sent.recorded]))
         decided = tuple(self._decide(data, job) for job in sent.call.jobs)
         rests = data.draw(
-            st.sampled_from([(), (), (rest(f"lane:{sent.grant.lane}", 2, 4),), (rest("account:a1", 2, 4),)])
+            st.sampled_from([(), (), (rest(f"lane:{sent.claim.lane}", 2, 4),), (rest("account:a1", 2, 4),)])
         )
         blamed = {each.scope for each in rests}
-        mended = tuple(scope for scope in sent.grant.probes if scope not in blamed)
-        self.rig.record(sent.grant, sent.call, decided=decided, rests=rests, mended=mended)
+        mended = tuple(scope for scope in sent.claim.probes if scope not in blamed)
+        self.rig.record(sent.claim, sent.call, decided=decided, rests=rests, mended=mended)
         sent.recorded = True
 
     @precondition(lambda self: bool(self._flying()))
@@ -151,7 +152,7 @@ class LanesModel(RuleBasedStateMachine):
         sent = data.draw(st.sampled_from(self._flying()))
         sent.dropped = sent.recorded = True
         decided = tuple(returned(job) for job in sent.call.jobs)
-        self.rig.record(sent.grant, sent.call, slots="release", decided=decided, answered=False)
+        self.rig.record(sent.claim, sent.call, slots="release", decided=decided, answered=False)
 
     @precondition(lambda self: any(sent for sent in self.calls if not sent.recorded and not sent.arrived))
     @rule(data=st.data())
@@ -161,7 +162,7 @@ class LanesModel(RuleBasedStateMachine):
         if self.rig.us - sent.granted_us < TIMING.claim_us:
             return
         decided = tuple(retried(job, 0.25) for job in sent.call.jobs)
-        self.rig.record(sent.grant, sent.call, slots="keep", decided=decided, answered=False)
+        self.rig.record(sent.claim, sent.call, slots="keep", decided=decided, answered=False)
         sent.recorded = True
 
     @precondition(lambda self: any(sent for sent in self.calls if sent.recorded))
@@ -170,7 +171,7 @@ class LanesModel(RuleBasedStateMachine):
         """The reply to a record was lost: given again, with whatever decision, it does nothing."""
         sent = data.draw(st.sampled_from([sent for sent in self.calls if sent.recorded]))
         before = self._snapshot()
-        self.rig.record(sent.grant, sent.call)
+        self.rig.record(sent.claim, sent.call)
         assert self._snapshot() == before
 
     @precondition(lambda self: bool(self.batches))
@@ -313,9 +314,9 @@ class LanesModel(RuleBasedStateMachine):
             self.rig.board.wake(9)
             self.rig.board.sweep()
             for lane in LANES:
-                grant = self.rig.claim(9, lane)
-                for call in grant.calls:
-                    self.rig.record(grant, call, mended=grant.probes)
+                claim = self.rig.claim(9, lane)
+                for call in claim.calls:
+                    self.rig.record(claim, call, mended=claim.probes)
             if all(self.rig.batches.state(name).complete for name in self.batches):
                 return
         raise AssertionError([self.rig.batches.state(name) for name in self.batches])

@@ -10,6 +10,7 @@ from redis.exceptions import TimeoutError  # noqa: A004 (Redis's)
 from bulk_cancel.tasks.mass import parse_cancel_all
 from bulk_cancel.worker.alerts.watch import Watch
 from bulk_cancel.worker.books.identity import Identity, fingerprint
+from bulk_cancel.worker.config.gate import Gate
 from bulk_cancel.worker.state.keys import Keys
 from bulk_cancel.worker.state.lease import take_lease
 from bulk_cancel.worker.state.scripts import Scripts
@@ -79,14 +80,14 @@ def test_a_step_back_stops_no_watch(redis: Redis) -> None:
     watch, key = Watch(Scripts(redis, "t"), Keys("t"), {}, worker="w"), Keys("t").of("watch")
     for left_ms in (HOUR_MS, 950):
         redis.set(key, "1", px=left_ms)
-        watch._round()
+        watch.round()
         assert redis.pttl(key) <= 950
 
 
 def test_a_step_back_keeps_no_account_out(rig: LaneRig) -> None:
     """Somebody asks the exchange who it is."""
     asked = cast("OkxClient", SimpleNamespace(account_config=lambda _: SimpleNamespace(uid="1001")))
-    identity, (account,) = Identity(rig.scripts, rig.keys, asked, {"u1": rig.user}, print), rig.user.accounts
+    identity, (account,) = Identity(rig.scripts, rig.keys, asked, Gate({"u1": rig.user})), rig.user.accounts
     rig.redis.set(rig.keys.of("asking", fingerprint(account)), "1", px=30_000)
     assert identity._uid(account) is None
     step_back(rig.redis, rig.keys.of("asking", fingerprint(account)))
@@ -106,8 +107,8 @@ def test_a_step_back_stops_no_sweep(rig: LaneRig) -> None:
 def test_a_look_whose_worker_died_then_is_taken_over(rig: LaneRig) -> None:
     """Not while its lease lasts."""
     rig.submit("b", orders(1))
-    grant = rig.claim()
-    rig.record(grant, decided=(believed(grant.calls[0].jobs[0]),))
+    claim = rig.claim()
+    rig.record(claim, decided=(believed(claim.calls[0].jobs[0]),))
     assert rig.confirmations.begin(rig.user)
     assert not rig.confirmations.begin(rig.user)
     step_back(rig.redis, rig.keys.of("looking", "u1"))

@@ -18,7 +18,7 @@ from redis import Redis
 
 from bulk_cancel.worker.okx.limits import Limits
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
-from bulk_cancel.worker.state.claims import Call, Grant, Meter
+from bulk_cancel.worker.state.claims import Call, Claim, Meter
 from tests.support.lane_rig import TIMING, LaneRig, orders, retried, returned
 
 LIMITS: Final = Limits(single=3, batch=8)
@@ -138,30 +138,30 @@ class Run:
 
     def claim(self, permits: int) -> int:
         """A caller claims, and its calls meet their fates; how many calls it got."""
-        grant = self.rig.claim(permits)
-        for call in grant.calls:
-            self._meet(grant, call, next(self._plans))
-        return len(grant.calls)
+        claim = self.rig.claim(permits)
+        for call in claim.calls:
+            self._meet(claim, call, next(self._plans))
+        return len(claim.calls)
 
-    def _meet(self, grant: Grant, call: Call, plan: Plan) -> None:
+    def _meet(self, claim: Claim, call: Call, plan: Plan) -> None:
         written = self.rig.us + plan.wait
         if plan.fate == "never sent":
-            self.at(written, lambda: self._record(grant, call, "release"))
+            self.at(written, lambda: self._record(claim, call, "release"))
             return
         way = plan.way if plan.fate != "answered" else min(plan.way, TIMEOUT_US)
         self.at(written + way, lambda: self._arrive(call))
         if plan.fate == "cut":
-            self.at(written + TIMEOUT_US, lambda: self._record(grant, call, "keep"))
+            self.at(written + TIMEOUT_US, lambda: self._record(claim, call, "keep"))
         elif plan.fate == "answered":
-            self.at(written + min(way + plan.back, TIMEOUT_US), lambda: self._record(grant, call, "settle"))
+            self.at(written + min(way + plan.back, TIMEOUT_US), lambda: self._record(claim, call, "settle"))
 
     def _arrive(self, call: Call) -> None:
         self.arrivals[charged(call)].append((self.rig.us, len(call.jobs)))
 
-    def _record(self, grant: Grant, call: Call, slots: str) -> None:
+    def _record(self, claim: Claim, call: Call, slots: str) -> None:
         decide = returned if slots == "release" else lambda job: retried(job, 0.0)
         decided = tuple(decide(job) for job in call.jobs)
-        self.rig.record(grant, call, slots=slots, decided=decided, answered=slots == "settle")
+        self.rig.record(claim, call, slots=slots, decided=decided, answered=slots == "settle")
 
     def _go_to(self, us: int) -> None:
         self.rig.us = us

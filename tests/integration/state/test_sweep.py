@@ -18,8 +18,8 @@ CLIENT = [{"instId": "BTC-USDT", "clOrdId": "x1"}]
 
 def answered(rig: LaneRig, *, ord_id: str = "") -> None:
     """Whatever is in line waits for the book."""
-    for call in (grant := rig.claim(permits=60)).calls:
-        rig.record(grant, call, decided=tuple(believed(job, ord_id=ord_id) for job in call.jobs))
+    for call in (claim := rig.claim(permits=60)).calls:
+        rig.record(claim, call, decided=tuple(believed(job, ord_id=ord_id) for job in call.jobs))
 
 
 def overdue(rig: LaneRig, seconds: float) -> None:
@@ -89,8 +89,8 @@ class TestRows:
         (_, (order,)) = may_be_live(rig.redis, rig.keys, retention_s=600)
         assert (order.order, order.account, order.batches) == (f"{LANE}/o1", "a1", ("b",))
         rig.submit("c", orders(1))
-        grant = rig.claim()
-        rig.record(grant, decided=(finished(grant.calls[0].jobs[0], "canceled"),))
+        claim = rig.claim()
+        rig.record(claim, decided=(finished(claim.calls[0].jobs[0], "canceled"),))
         assert may_be_live(rig.redis, rig.keys, retention_s=600)[0] == 0
 
     def test_a_row_whose_order_another_batch_has_since_asked_for_ends_too(self, rig: LaneRig) -> None:
@@ -109,12 +109,12 @@ class TestRows:
         """They were waiting when the sweep read them."""
         rig.submit("b", orders(2), deadline_s=10)
         rig.submit("c", orders(1), deadline_s=900)
-        grant = rig.claim(permits=2)
+        claim = rig.claim(permits=2)
         overdue(rig, 10)
         waiting = list(rig.board._waiting("b"))
         monkeypatch.setattr(rig.board, "_waiting", lambda _: waiting)
-        for call in grant.calls:
-            rig.record(grant, call)
+        for call in claim.calls:
+            rig.record(claim, call)
         assert rig.board.sweep() == []
         assert rig.batches.state("b").counts == {"accepted": 2}
 
@@ -157,9 +157,9 @@ def test_a_batch_that_was_not_handed_in_completely_is_kept_from_its_deadline_on(
     with pytest.raises(ZeroDivisionError):
         rig.submit("b", orders(1200), deadline_s=900)
     monkeypatch.setattr(rig.scripts, "run", run)
-    while (grant := rig.claim(permits=60)).calls:
-        for call in grant.calls:
-            rig.record(grant, call)
+    while (claim := rig.claim(permits=60)).calls:
+        for call in claim.calls:
+            rig.record(claim, call)
         rig.advance(3)
     left_s = 900 - (rig.us - int(rig.redis.hget(rig.keys.of("batch", "b"), "created") or 0)) / 1e6
     for name in ("batch", "rows"):
@@ -190,10 +190,10 @@ def test_an_adopted_redis_is_waited_for_by_nobody(redis: Redis) -> None:
 def test_a_row_that_ends_while_its_job_is_read_says_how(rig: LaneRig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not its status alone, with no attempts and no code."""
     rig.submit("b", orders(2))
-    grant = rig.claim()
+    claim = rig.claim()
 
     def late(*args: Any) -> Any:  # noqa: ANN401
-        rig.record(grant)
+        rig.record(claim)
         return read_jobs(*args)
 
     monkeypatch.setattr("bulk_cancel.worker.state.batches.read_jobs", late)

@@ -8,13 +8,13 @@ import subprocess
 import sys
 import time
 import uuid
-from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Self
+
+from tests.support.checkout import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-ROOT: Final = Path(__file__).parents[3]
+    from pathlib import Path
 
 
 def until(true: Callable[[], bool], *, within_s: float) -> bool:

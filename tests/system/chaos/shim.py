@@ -44,15 +44,13 @@ def install() -> None:
     state = Redis.from_url(load_settings().redis_url.get_secret_value(), decode_responses=True)
     drain = Sender.drain
 
-    def unreliable(sender: Sender, lanes: Sequence[str]) -> None:
+    def unreliable(sender: Sender, lanes: Sequence[str], *, others_wait: bool) -> None:
         mode = state.get(DRAIN)
-        if mode == "drop":
-            return
+        given = () if mode in ("drop", "late") else lanes
+        drain(sender, given, others_wait=others_wait)
         if mode == "late":
-            threading.Timer(LATE_S, drain, (sender, lanes)).start()
-            return
-        drain(sender, lanes)
+            threading.Timer(LATE_S, drain, (sender, lanes), {"others_wait": others_wait}).start()
         if mode == "twice":
-            drain(sender, lanes)
+            drain(sender, lanes, others_wait=others_wait)
 
     patch.object(Sender, "drain", unreliable).start()

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import pytest
 
+from tests.support.broker_app.poison import KINDS
 from tests.support.desks import HOUSE, hand_in
 from tests.support.rig import Rig, orders
 from tests.system.chaos.report import Witness
-from tests.system.test_poison import KINDS
 
 GOOD: Final = "GOOD"
 """Stands for an order that must be cancelled all the same."""

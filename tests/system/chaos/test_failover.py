@@ -5,7 +5,7 @@ from pathlib import Path
 
 from redis.exceptions import RedisError
 
-from bulk_cancel.worker.state.admission import NotReplicatedError
+from bulk_cancel.tasks.errors import NotReplicatedError
 from bulk_cancel.worker.state.store import open_store
 from tests.support.rig import Rig
 from tests.system.chaos.drill import QUICK, longest_pause_s, place, quick_exchange, started, submit, waiting

@@ -14,14 +14,14 @@ from typing import Final, cast
 import pytest
 
 from tests.support.desks import HOUSE, hand_in
-from tests.support.rig import ROOT, Rig, orders
+from tests.support.rig import Rig, orders
 from tests.system.chaos.report import Witness
 
 MANY: Final = 100
 
 PRODUCER: Final = """
 import json, sys
-from bulk_cancel.tasks.cancel import submit
+from bulk_cancel.tasks import submit
 sys.stdout.write("ready\\n"); sys.stdout.flush()
 orders = json.loads(sys.stdin.readline())
 receipt = submit(orders, account="desk1", batch_id="shared")
@@ -103,7 +103,7 @@ def start_producer(rig: Rig) -> subprocess.Popen[str]:
     """A process that submits what it reads as soon as it reads it."""
     command = [sys.executable, "-c", PRODUCER]
     return subprocess.Popen(
-        command, cwd=ROOT, env=os.environ | rig.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        command, env=os.environ | rig.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
 
 

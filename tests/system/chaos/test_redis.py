@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from redis.exceptions import RedisError
 
-from bulk_cancel.worker.state.admission import RedisFullError
+from bulk_cancel.tasks.errors import RedisFullError
 from bulk_cancel.worker.state.batches import UnknownBatchError
 from tests.support.rig import Rig
 from tests.system.chaos.drill import (

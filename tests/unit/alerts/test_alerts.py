@@ -3,7 +3,6 @@
 import json
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from threading import Event
 from typing import Any, cast
 
@@ -12,8 +11,9 @@ from structlog.testing import capture_logs
 
 from bulk_cancel.worker.alerts.alerts import QUEUED, SUBJECTS, Alerts, Condition, alert
 from bulk_cancel.worker.alerts.webhook import Webhook, WebhookError, sign
+from tests.support.checkout import ROOT
 
-README = Path(__file__).parents[3] / "README.md"
+README = ROOT / "README.md"
 
 
 class Hook:

@@ -13,7 +13,7 @@ from bench.bars import BARS, Bar
 from bench.figures import Confirm, Costs, FirstByte, Kept, Run, Storage, Use
 from bench.measured import NEVER, flat_s, left_live, refusals
 from bench.window_simulation import FAR, NEAR
-from tests.unit.bench.test_standings import lap
+from tests.support.laps import lap
 
 AT_MOST = Bar("flat", 2.0, flat_s("1×500"))
 AT_LEAST = Bar("use", 0.96, flat_s(""), at_least=True)

@@ -13,7 +13,8 @@ from bench import figures, report
 from bench.machine import revision
 from bench.percentile import percentile
 from bench.report import headline, is_whole, keep, replace_part
-from tests.unit.bench.test_standings import lap
+from tests.support.checkout import ROOT
+from tests.support.laps import lap
 
 PAGE = "before\n<!-- begin:race -->\nold\n<!-- end:race -->\nbetween\n<!-- begin:race2 -->\n<!-- end:race2 -->\nafter\n"
 ABOUT = {
@@ -128,7 +129,6 @@ def test_help_needs_nothing_that_only_the_bench_has() -> None:
     """Without matplotlib and psutil, and with exit status 0."""
     hidden = "import sys; sys.modules |= {'matplotlib': None, 'psutil': None}; sys.argv = ['bench', '--help']"
     command = [sys.executable, "-c", f"{hidden}; import runpy; runpy.run_module('bench', run_name='__main__')"]
-    root = Path(__file__).resolve().parents[3]
-    done = subprocess.run(command, cwd=root, check=False, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert "--tiny" in done.stdout

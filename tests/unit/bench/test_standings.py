@@ -1,48 +1,14 @@
 """Does the table of the race say who was how fast, fairly, and who was not done?"""
 
 # ruff: noqa: RUF001
-
 import pytest
 
 from bench.figures import Lap
 from bench.scenarios import SCENARIOS, TINY, Scenario
 from bench.standings import COLUMNS, standings
+from tests.support.laps import lap
 
 RACED = {each.name: each for each in SCENARIOS}
-
-
-def lap(
-    scenario: str = "1×500",
-    contender: str = "us ×2",
-    *,
-    orders: int = 500,
-    minimum_s: float = 2.0,
-    first_s: float | None = 0.02,
-    last_s: float | None = 2.1,
-    handed_in_s: float | None = 0.01,
-    live: int = 0,
-    calls: int = 25,
-    refusals: int = 0,
-    cpu_s: float = 0.1,
-    capped: bool = False,
-) -> Lap:
-    """A lap that is flat unless told otherwise."""
-    accepted = orders - live
-    return Lap(
-        scenario,
-        contender,
-        orders,
-        minimum_s,
-        first_s,
-        last_s,
-        handed_in_s,
-        accepted,
-        live,
-        calls,
-        refusals,
-        cpu_s,
-        capped,
-    )
 
 
 def cells(*laps: Lap) -> dict[str, str]:

@@ -2,8 +2,8 @@
 
 import pytest
 
+from bulk_cancel.tasks.errors import InvalidOrders
 from bulk_cancel.tasks.mass import CancelAll, may_be, parse_cancel_all
-from bulk_cancel.tasks.messages import InvalidOrders
 from bulk_cancel.tasks.reading import read_cancel_all
 from bulk_cancel.worker.books.mass.scope import Scope
 

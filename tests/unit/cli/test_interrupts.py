@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from bulk_cancel.worker import cli
+from bulk_cancel.worker.cli import app as app_module
 from bulk_cancel.worker.cli.errors import Exit
 from bulk_cancel.worker.cli.interrupts import interrupts
 
@@ -34,7 +35,7 @@ def test_an_interrupted_command_ends_with_130(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """No word of an internal error."""
-    monkeypatch.setattr(cli, "app", command(number, turned_into))
+    monkeypatch.setattr(app_module, "make_app", lambda _: command(number, turned_into))
     assert cli.run(["demo"]) == Exit.INTERRUPTED
     assert capsys.readouterr() == ("", "")
 
@@ -47,7 +48,7 @@ def test_an_error_without_an_interrupt_is_told(
     def app(*_: object, **__: object) -> int:
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(cli, "app", app)
+    monkeypatch.setattr(app_module, "make_app", lambda _: app)
     assert cli.run(["demo"]) == Exit.BAD
     assert "internal error, please report it: RuntimeError: broken" in capsys.readouterr().err
 

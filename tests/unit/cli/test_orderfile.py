@@ -19,7 +19,7 @@ ROWS = [
 def read(content: str | bytes) -> OrderFile:
     """What standard input with this content holds."""
     raw = content if isinstance(content, bytes) else content.encode()
-    return read_orders(["-"], stdin=io.BytesIO(raw))
+    return read_orders(["-"], account="desk1", stdin=io.BytesIO(raw))
 
 
 def fault(content: str | bytes) -> str:
@@ -51,6 +51,108 @@ def test_each_format_is_told_by_its_content(content: str) -> None:
     assert read(content) == OrderFile(orders=TWO, bad=[])
 
 
+def answer(*rows: dict[str, str], **more: object) -> str:
+    """What OKX answers to `orders-pending`."""
+    return json.dumps({"code": "0", "msg": "", "data": rows, **more})
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(f"{answer(ROWS[0])}\n{answer(ROWS[1])}\n", id="a page on each line"),
+        pytest.param(f"[{answer(ROWS[0])},\n{answer(ROWS[1])}]", id="a list of pages"),
+        pytest.param("\n".join(json.dumps(row, indent=2) for row in ROWS), id="objects as jq prints them"),
+        pytest.param(" ".join(map(json.dumps, ROWS)), id="objects on one line"),
+        pytest.param(",\n".join(map(json.dumps, ROWS)) + ",\n", id="lines that end in commas"),
+        pytest.param("\n".join(json.dumps({**row, "data": {"src": "x"}}) for row in ROWS), id="rows with data"),
+        pytest.param(
+            "\n".join(json.dumps({"arg": {"channel": "orders", "uid": "1"}, "data": [row]}) for row in ROWS),
+            id="a log of the private channel",
+        ),
+        pytest.param(
+            json.dumps([{"info": row, "id": "2510789768709120", "symbol": "BTC/USDT:USDT"} for row in ROWS]),
+            id="ccxt's rows",
+        ),
+        pytest.param(json.dumps({"id": "1", "op": "batch-cancel-orders", "args": ROWS}), id="a WebSocket request"),
+        pytest.param(json.dumps({"batch_id": "b", "account": "desk1", "orders": ROWS}), id="our own message"),
+        pytest.param(
+            json.dumps({"request": {"data": [{"instId": "X-Y", "ordId": "1"}]}, **json.loads(answer(*ROWS))}),
+            id="a list within another field",
+        ),
+        pytest.param(json.dumps({"arg": {"data": []}, "\\u0064ata": ROWS}).replace("\\\\", "\\"), id="an escaped name"),
+        pytest.param("sep=;\ninstId;ordId;clOrdId\nBTC-USDT;2510789768709120;\nETH-USDT;;a7\n", id="Excel's sep="),
+        pytest.param("# open orders\ninstId,ordId,clOrdId\nBTC-USDT,2510789768709120\nETH-USDT,,a7\n", id="a comment"),
+        pytest.param('instId,ordId,clOrdId\nBTC-USDT,="2510789768709120",\nETH-USDT,,\'a7\n', id="kept as text"),
+        pytest.param("instId,ordId,clOrdId\nBTC-USDT,\xa02510789768709120\xa0,,\nETH-USDT,,a7,\n", id="blanks, commas"),
+        pytest.param(
+            "\ufeffUID:1,\ufeffAccount Type:Main\n\ufeffid,Order id,Time,Symbol,clOrdId\n"
+            "9,2510789768709120\t,2026-06-02 12:00:00,BTC-USDT,\n9,,2026-06-02 12:00:00,ETH-USDT\t,a7\n",
+            id="the exchange's own export",
+        ),
+    ],
+)
+def test_what_people_have_is_read_by_what_it_is(content: str) -> None:
+    """Shapes that say without doubt which orders are meant."""
+    assert read(content) == OrderFile(orders=TWO, bad=[])
+
+
+def test_one_line_of_json_lines_is_one_order() -> None:
+    """As documented."""
+    assert read(json.dumps(ROWS[0])) == OrderFile(orders=TWO[:1], bad=[])
+    assert read(json.dumps({"code": "0", "data": ROWS[0]})) == OrderFile(orders=TWO[:1], bad=[])
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ('{"data":[{"instId":"BTC-USDT","ordId":"1"}],\n"data":[]}', "line 1: names 'data' twice in one object"),
+        ('[\n{"instId":"BTC-USDT","ordId":"1","ordId":"2"}]', "names 'ordId' twice in one object"),
+        (f'{{"orders":[],"data":[{json.dumps(ROWS[0])}]}}', "with several lists"),
+    ],
+)
+def test_what_could_mean_two_things_is_refused(content: str, said: str) -> None:
+    """Nobody guesses which orders were meant."""
+    assert said in fault(content)
+
+
+def test_a_message_for_another_account_is_refused() -> None:
+    """Its orders would be unknown to this one's key, as if they were gone."""
+    (row,) = read(json.dumps({"account": "desk2", "orders": ROWS[:1]})).bad
+    assert row.errors == ("is an order of account 'desk2', not of 'desk1'; name that account",)
+
+
+def ids(*ord_ids: str) -> str:
+    """A file with these orders."""
+    return "instId,ordId\n" + "".join(f"BTC-USDT,{ord_id}\n" for ord_id in ord_ids)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(ids("731904258316402000", "731904258316417000", "731904258316498000"), id="15 digits"),
+        pytest.param(ids("731904652218136800", "731904258316402700", "731904258316417300"), id="JavaScript"),
+        pytest.param(ids(*(f"17531976871828{n:02d}000" for n in range(3)), "1753197687182819328"), id="most of them"),
+    ],
+)
+def test_ids_that_all_lost_their_digits_are_refused_together(content: str) -> None:
+    """One may end in zeros by chance; the orders that are meant would stay live, and be reported as gone."""
+    assert "were rounded by a spreadsheet or by JavaScript" in fault(content)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(ids("731904258316402000"), id="one, by chance"),
+        pytest.param(ids("2510789768709120", "2510789768709130", "2510789768709140"), id="exact in every program"),
+        pytest.param(ids("731904652218136846", "731904652218136800", "731904652218136853"), id="one of three"),
+        pytest.param(ids(*map(str, range(731904652218136000, 731904652218137000, 7))), id="all kinds"),
+    ],
+)
+def test_ids_that_are_whole_are_taken(content: str) -> None:
+    """Whatever they end in."""
+    assert not read(content).bad
+
+
 @pytest.mark.parametrize(
     ("content", "lines"),
     [
@@ -59,6 +161,9 @@ def test_each_format_is_told_by_its_content(content: str) -> None:
         ("\ninstId,ordId\nBTC-USDT,1,000\n,7\nBTC-USDT,8\n", [3, 4]),
         ('{"instId":"BTC-USDT","ordId":"7"}\n{"instId":\n5\n\n{"instId":"BTC-USDT"}\n', [2, 3, 5]),
         ('{"instId":\n{"instId":"BTC-USDT","ordId":"7"}\n', [1]),
+        ("# a\nsep=;\ninstId;ordId\nBTC-USDT;7\nBTC-USDT;x\n", [5]),
+        ('{"instId":"BTC-USDT","ordId":"7"}\n{"ordId":"8"}\n', [2]),
+        ('{"code":"0","data":[]}\n{"data":[{"instId":"BTC-USDT","ordId":"7"},\n5]}\n', [3]),
         ('[\n {"instId":"BTC-USDT","ordId":"7"},\n {"instId":"BTC-USDT",\n  "ordId":"x"},\n\n 5\n]', [3, 6]),
         ('{"code":"0",\n"data":[\n{"instId":"BTC-USDT","ordId":"7"},\n{"instId":"X"}]}', [4]),
     ],
@@ -124,7 +229,7 @@ def test_several_files_are_read_in_order(tmp_path: Path) -> None:
     one, two = tmp_path / "one.csv", tmp_path / "two.csv"
     one.write_text("instId,ordId\nBTC-USDT,1\nBTC-USDT,x\n")
     two.write_text('[{"instId":"BTC-USDT","ordId":"2"},{"instId":"BTC-USDT"}]')
-    found = read_orders([one, two])
+    found = read_orders([one, two], account="desk1")
     assert [order.ordId for order in found.orders] == ["1", "2"]
     assert [(row.source, row.line) for row in found.bad] == [(str(one), 2 + 1), (str(two), 1)]
 
@@ -132,7 +237,7 @@ def test_several_files_are_read_in_order(tmp_path: Path) -> None:
 def test_every_unreadable_file_is_told(tmp_path: Path) -> None:
     """A missing file and a folder, one line each."""
     with pytest.raises(OrderFileError) as caught:
-        read_orders([tmp_path / "none", tmp_path])
+        read_orders([tmp_path / "none", tmp_path], account="desk1")
     assert [line.rpartition(": ")[2] for line in str(caught.value).splitlines()] == [
         "No such file or directory",
         "Is a directory",

@@ -2,19 +2,19 @@
 
 import io
 import json
+import re
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from redis.exceptions import AuthenticationError, ResponseError
-from redis.exceptions import ConnectionError as Away
 from rich.console import Console
 
-from bulk_cancel.worker.cli.errors import exit_of, lines_of
 from bulk_cancel.worker.cli.screen.output import clean, iso_us, plain, show
 from bulk_cancel.worker.cli.screen.render import (
     FIELDS,
     batch_parts,
     outcome_lines,
+    outcome_table,
     row_json,
     snapshot_json,
     snapshot_parts,
@@ -28,7 +28,6 @@ from bulk_cancel.worker.state.fleet import Worker
 from bulk_cancel.worker.state.rests import Rest
 
 AT = datetime(2026, 2, 26, 10, 0, 0, 123456, tzinfo=UTC)
-URL = "redis://me:pa55word@127.0.0.1:6379/0"
 
 
 class TestStatus:
@@ -110,30 +109,27 @@ class TestOutcomes:
         assert clean("ok é") == "ok é"
 
 
-class TestErrors:
-    """What a person is told."""
+class TestPartialFills:
+    """What was filled of an order shows wherever its outcome does."""
 
-    @pytest.mark.parametrize(
-        "error",
-        [Away("no pa55word here"), AuthenticationError("pa55word"), ResponseError("pa55word"), ValueError("pa55word")],
-    )
-    def test_the_password_is_never_shown(self, error: Exception) -> None:
-        """Not even when an exception holds it."""
-        lines = lines_of(error, URL)
-        assert "pa55word" not in " ".join(lines)
-        assert len(lines) == 1
+    @pytest.mark.parametrize(("filled", "parts"), [(None, 0), ("", 0), ("0", 0), ("0.00", 0), ("0.5", 1), ("10", 1)])
+    def test_a_row_knows(self, filled: str | None, parts: int) -> None:
+        """Null is not known, "0" is nothing; an order that is filled as a whole is no partial fill."""
+        assert replace(_ended(), accFillSz=filled).partly_filled == bool(parts)
+        assert not replace(_ended(), status="filled", accFillSz=filled).partly_filled
 
-    def test_redis_away_says_where_and_how_to_mend(self) -> None:
-        """Address and variable."""
-        [line] = lines_of(Away("Connection refused."), URL)
-        assert line.startswith("no answer from Redis at redis://***@127.0.0.1:6379/0: Connection refused;")
-        assert "BULK_CANCEL_REDIS_URL" in line
-
-    def test_exit_statuses_are_the_contract(self) -> None:
-        """Not in time comes before dead."""
-        assert int(exit_of(dead=0)) == 0
-        assert int(exit_of(dead=1)) == 1
-        assert int(exit_of(dead=1, complete=False)) == 3
+    def test_a_partial_fill_has_its_column_and_its_words(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """In the table, in the lines with attempts, and in JSON as the exchange wrote it."""
+        row = replace(_ended(), accFillSz="0.5")
+        show(outcome_table([row]), *outcome_lines([row]))
+        shown = capsys.readouterr().out
+        assert re.search(r"canceled +0\.5 ", shown)
+        assert "canceled, 0.5 filled" in shown
+        assert [row_json(replace(row, accFillSz=filled))["accFillSz"] for filled in ("0.5", "0", None)] == [
+            "0.5",
+            "0",
+            None,
+        ]
 
 
 class TestPoints:
@@ -161,9 +157,9 @@ class TestPoints:
 
     def test_a_key_without_trade_permission_fails(self) -> None:
         """With it, the point names the User ID."""
-        read_only = AccountConfig("446", "446", "", ("read_only",), ())
+        read_only = AccountConfig("446", ("read_only",), ())
         assert account_point("account a", read_only).level == "FAIL"
-        both = AccountConfig("446", "446", "", ("read_only", "trade"), ("10.0.0.1",))
+        both = AccountConfig("446", ("read_only", "trade"), ("10.0.0.1",))
         assert "User ID 446" in account_point("account a", both).text
 
     def test_a_clock_far_off_is_a_warning(self) -> None:
@@ -193,6 +189,10 @@ def _batch(reason: str = "limit breach") -> BatchState:
         batch_id="b1", account="desk1", size=6, waiting=1, sealed=True, urgent=False, counts={"accepted": 5},
         created_at=AT, deadline_at=AT, completed_at=None, reason=reason, requested_by="", labels={"strategy": "mm"},
     )  # fmt: skip
+
+
+def _ended() -> Row:
+    return replace(_row(), status="canceled", attempts=1)
 
 
 def _row(log: tuple[dict[str, object], ...] = ()) -> Row:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from bulk_cancel.worker.config.settings import Settings, SettingsError, load_settings
+from bulk_cancel.tasks.errors import SettingsError
+from bulk_cancel.worker.config.settings import Settings, load_settings
 from bulk_cancel.worker.config.urls import Sentinels, broker_form, check_http_url, redacted, sentinels, state_form
 
 SECRETS = ("key-7c1", "secret-9d2", "phrase-3e3")
@@ -303,8 +304,7 @@ def test_an_address_may_have_a_path() -> None:
 def test_nothing_is_read_at_import() -> None:
     """Importing the module with a broken environment raises nothing."""
     env = {"BULK_CANCEL_NONSENSE": "1"}
-    root = Path(__file__).parents[3]
-    subprocess.run([sys.executable, "-c", "import bulk_cancel.worker.config.settings"], env=env, cwd=root, check=True)
+    subprocess.run([sys.executable, "-c", "import bulk_cancel.worker.config.settings"], env=env, check=True)
 
 
 def test_given_values_win() -> None:
@@ -412,3 +412,67 @@ def test_a_webhook_needs_both_address_and_secret(monkeypatch: pytest.MonkeyPatch
     assert settings.alert_webhook_url is not None
     assert settings.alert_webhook_url.get_secret_value() == "https://host/secret-path"
     assert "secret-path" not in repr(settings)
+
+
+@pytest.mark.parametrize("name", ["REDIS_URL", "BROKER_URL"])
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("redis://h:6379/0?socket_timeout=1", "takes no `socket_timeout`: redis:// may say nothing after the db"),
+        ("redis://h:6379/0?protocol=3", "takes no `protocol`"),
+        ("redis://h:6379/0?foo", "takes no `foo`"),
+        ("rediss://h:6379/0?ssl_cert_reqs=none&db=1", "takes no `db`: rediss:// may say only ssl_ca_certs, "),
+        ("sentinel://h1;sentinel://h2/0?master_name=m&timeout=1", "takes no `timeout`"),
+        ("redis://bob:12?key-7c1=x@host", "takes no what follows its `?`"),
+    ],
+)
+def test_a_url_says_no_more_than_all_its_readers_take(
+    name: str, url: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`check`, the state's client and the broker's read the same; what one of them would die of is refused by name."""
+    monkeypatch.setenv(f"BULK_CANCEL_{name}", url)
+    assert faults()[0].startswith(f"BULK_CANCEL_{name}: {said}")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "rediss://h:6379/0?ssl_cert_reqs=none&ssl_ca_certs=/ca.pem&ssl_check_hostname=false",
+        "unix:///run/redis.sock?db=1",
+        "sentinel://h1:26379;sentinel://h2/0?master_name=m",
+    ],
+)
+def test_what_a_url_may_say_is_taken(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TLS files, the db of a socket, Sentinel's service."""
+    monkeypatch.setenv("BULK_CANCEL_REDIS_URL", url)
+    assert load_settings().redis_url.get_secret_value() == url
+
+
+def test_what_kubernetes_tells_of_its_services_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Service `bulk-cancel-redis` is in the environment of every pod, a Service `bulk-cancel` as well."""
+    for service in ("BULK_CANCEL_REDIS", "BULK_CANCEL"):
+        monkeypatch.setenv(f"{service}_SERVICE_HOST", "10.0.0.7")
+        for name in ("SERVICE_PORT", "SERVICE_PORT_REDIS", "PORT", "PORT_6379_TCP", "PORT_6379_TCP_PROTO"):
+            monkeypatch.setenv(f"{service}_{name}", "6379")
+        monkeypatch.setenv(f"{service}_PORT_6379_TCP_PORT", "6379")
+        monkeypatch.setenv(f"{service}_PORT_6379_TCP_ADDR", "10.0.0.7")
+    assert load_settings().redis_url.get_secret_value() == "redis://127.0.0.1:6379/0"
+
+
+@pytest.mark.parametrize("name", ["REDIS_PORT", "REDIS_SERVICE_HOST", "REDIS_SERVICE_PORT"])
+def test_a_name_of_that_shape_alone_is_misspelt(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kubernetes never sets one without the others, a person does."""
+    monkeypatch.setenv(f"BULK_CANCEL_{name}", "6379")
+    assert faults()[0].startswith(f"BULK_CANCEL_{name}: no such setting; ")
+
+
+def test_an_env_file_that_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One sentence, not a traceback; its content is never shown."""
+    (tmp_path / ".env").write_bytes(b"BULK_CANCEL_KEY_PREFIX=key-7c1\xff\n")
+    assert faults() == [".env is not UTF-8; save it as UTF-8, or remove it"]
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("bulk_cancel.worker.config.settings._names_set", refuse)
+    assert faults() == [".env cannot be read: Permission denied; mend its rights, or remove it"]

@@ -139,8 +139,7 @@ UNREADABLE = [
 @pytest.mark.parametrize(
     ("status", "error"),
     [
-        *((status, OutcomeUnknown) for status in (200, 302, 404, 500, 502)),
-        *((status, NotAuthorised) for status in (401, 403)),
+        *((status, OutcomeUnknown) for status in (200, 302, 401, 403, 404, 500, 502)),
         (429, Throttled),
         (503, Unavailable),
     ],
@@ -181,3 +180,16 @@ def test_nothing_but_our_errors(status: int, code: object, data: object) -> None
     """Whatever the types are, the result is an answer or one of our errors."""
     with suppress(ExchangeError):
         assert read_answer(status, body(code=code, data=data)).http_status == status
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_page_of_somebody_in_between_says_nothing_of_the_key(status: int) -> None:
+    """A CDN or a proxy refuses with these, too: only a code of the exchange's own rests an account."""
+    page = b"<!DOCTYPE html><title>Attention Required!</title>"
+    for read in (read_answer, read_rows):
+        for body, words in ((page, "an HTML page, not the exchange's words"), (b"", "unreadable answer")):
+            with pytest.raises(OutcomeUnknown) as raised:
+                read(status, body)
+            assert str(raised.value) == f"HTTP {status} {words}"
+        with pytest.raises(OutcomeUnknown):
+            read(status, b'{"code":"0","data":[]}')

@@ -19,13 +19,13 @@ from bulk_cancel.worker.okx.errors import (
 )
 from bulk_cancel.worker.okx.limits import Limits
 from bulk_cancel.worker.okx.orders import OrderRef
-from bulk_cancel.worker.sending.conclude import Turns
+from bulk_cancel.worker.sending.conclude import Concluder
 from bulk_cancel.worker.sending.retry import Policy
-from bulk_cancel.worker.state.claims import Call, Grant, Job, Result
+from bulk_cancel.worker.state.claims import Call, Claim, Job, Result
 from tests.support.lane_rig import LANE, credentials
 
 USER = User("u1", (credentials("a1"),), "http://x", Limits(60, 300), 20)
-TURNS = Turns(Policy(max_attempts=3), "w1", lambda: 0.5)
+CONCLUDER = Concluder(Policy(max_attempts=3), "w1", lambda: 0.5)
 
 
 def call(count: int = 1, attempts: int = 1, left_s: float = 900.0) -> Call:
@@ -34,14 +34,19 @@ def call(count: int = 1, attempts: int = 1, left_s: float = 900.0) -> Call:
         Job(f"u1/BTC-USDT/o{n}", OrderRef("BTC-USDT", str(n)), "a1", attempts, 1, left_s, ("b",))
         for n in range(1, count + 1)
     )
-    return Call("c:1", "single" if count == 1 else "batch", jobs)
+    return Call("c:1", USER.accounts[0], "single" if count == 1 else "batch", jobs)
+
+
+def claimed(call: Call, probes: tuple[str, ...] = ()) -> Claim:
+    """The claim that took it."""
+    return Claim(id="c", lane=LANE, user=USER, asked_at=0.0, calls=(call,), due_s=0.0, probes=probes)
 
 
 def conclude(outcome: Answer | ExchangeError, asked: Call | None = None, *, probes: tuple[str, ...] = ()) -> Result:
     """The result of one call."""
     asked = asked or call()
-    grant = Grant(LANE, "c", USER, 0, probes, 0.0, "", (asked,), 0.0)
-    return TURNS.conclude(grant, asked, outcome, 0.1)
+    claim = claimed(asked, probes)
+    return CONCLUDER.conclude(claim, asked, outcome, 0.1)
 
 
 def answer(*codes: str, code: str = "0") -> Answer:
@@ -200,9 +205,9 @@ def test_orders_of_which_the_same_is_said_are_decided_together() -> None:
 def test_orders_that_go_again_are_spread() -> None:
     """Each waits a time of its own, whatever they have in common."""
     asked = call(3)
-    grant = Grant(LANE, "c", USER, 0, (), 0.0, "", (asked,), 0.0)
-    turns = Turns(Policy(), "w1", iter((0.1, 0.2, 0.3, 0.4)).__next__)
-    result = turns.conclude(grant, asked, answer("51149", "51149", "51149", code="1"), 0.1)
+    claim = claimed(asked)
+    concluder = Concluder(Policy(), "w1", iter((0.1, 0.2, 0.3, 0.4)).__next__)
+    result = concluder.conclude(claim, asked, answer("51149", "51149", "51149", code="1"), 0.1)
     assert [len(each.jobs) for each in result.decided] == [1, 1, 1]
     assert len({each.delay_s for each in result.decided}) == 3
 
@@ -214,5 +219,5 @@ def test_a_client_id_is_recorded_with_the_order_that_the_answer_names() -> None:
         Job("u1/BTC-USDT/o2", OrderRef("BTC-USDT", "2"), "a1", 1, 1, 900.0, ("b",)),
     )
     said = Answer(200, "0", "", (Item("2", "", "0", ""), Item("9", "mine", "0", "")))
-    result = conclude(said, Call("c:1", "batch", jobs))
+    result = conclude(said, Call("c:1", USER.accounts[0], "batch", jobs))
     assert [dict(each.ords) for each in result.decided] == [{"u1/BTC-USDT/cmine": "9"}]

@@ -8,16 +8,18 @@ import pytest
 from redis.exceptions import ConnectionError as RedisGoneError
 from redis.exceptions import ResponseError
 
+from bulk_cancel.worker.config.gate import Gate
 from bulk_cancel.worker.config.users import User
 from bulk_cancel.worker.okx.answers import Answer, Item
 from bulk_cancel.worker.okx.errors import NeverSent, TooLate
 from bulk_cancel.worker.okx.limits import Limits
 from bulk_cancel.worker.okx.orders import OrderRef
-from bulk_cancel.worker.sending.conclude import Turns
-from bulk_cancel.worker.sending.reachability import Reach
+from bulk_cancel.worker.sending.caller import Caller
+from bulk_cancel.worker.sending.conclude import Concluder
+from bulk_cancel.worker.sending.reachability import Reachability
 from bulk_cancel.worker.sending.retry import Policy
 from bulk_cancel.worker.sending.sender import Sender
-from bulk_cancel.worker.state.claims import Call, Done, Grant, Job, Recorded, Result
+from bulk_cancel.worker.state.claims import Call, Claim, Done, Job, Recorded, Result
 from tests.support.lane_rig import credentials
 
 if TYPE_CHECKING:
@@ -40,22 +42,22 @@ class FakeLanes:
         self.on_claim: Callable[[], None] = lambda: None
         self.on_record: Callable[[], None] = lambda: None
 
-    def claim(self, lane: str, user: User, *, permits: int) -> Grant:
+    def claim(self, lane: str, user: User, *, permits: int) -> Claim:
         """As many single calls as there are permits and jobs."""
         self.claimed.append((lane, permits))
         self.on_claim()
         count = min(permits, self.left.get(lane, 0))
         self.left[lane] = self.left.get(lane, 0) - count
-        calls = tuple(Call(f"c:{n}", "single", (job(lane, n),)) for n in range(1, count + 1))
+        calls = tuple(Call(f"c:{n}", user.accounts[0], "single", (job(lane, n),)) for n in range(1, count + 1))
         due_s = 0.0 if self.left[lane] else None
-        return Grant(lane, "c", user, 0, (), due_s, "", calls, float("inf"))
+        return Claim(id="c", lane=lane, user=user, asked_at=float("inf"), calls=calls, due_s=due_s)
 
     def record(self, calls: Sequence[Done]) -> list[Recorded]:
         """Kept; the lane is due as long as it has jobs."""
         self.on_record()
         self.recorded += [done.result for done in calls]
         self.done.release(len(calls))
-        return [Recorded(0.0 if self.left[done.grant.lane] else None, 0) for done in calls]
+        return [Recorded(0.0 if self.left[done.claim.lane] else None, 0) for done in calls]
 
 
 class FakeClient:
@@ -88,6 +90,13 @@ def all_of(semaphore: Semaphore, count: int) -> bool:
     return all(semaphore.acquire(timeout=SOON_S) for _ in range(count))
 
 
+def opened() -> Gate:
+    """A gate that is open for the user."""
+    gate = Gate({"u1": USER})
+    gate.open("u1")
+    return gate
+
+
 @pytest.fixture
 def client() -> FakeClient:
     """Answers at once unless told otherwise."""
@@ -103,23 +112,23 @@ def make(client: FakeClient) -> Iterator[Callable[..., Sender]]:
         lanes: FakeLanes,
         *,
         concurrency: int = 8,
-        ready: bool = True,
+        gate: Gate | None = None,
         freed: Callable[[], None] = lambda: None,
-        reach: Reach | None = None,
+        reachability: Reachability | None = None,
     ) -> Sender:
-        turns = Turns(Policy(), "w", lambda: 0.5)
+        concluder = Concluder(Policy(), "w", lambda: 0.5)
+        reachability = reachability or Reachability()
         sender = Sender(
             cast("Lanes", lanes),
-            cast("OkxClient", client),
-            turns,
-            {"u1": USER},
-            reach or Reach(),
+            Caller(cast("OkxClient", client), concluder, reachability),
+            gate or opened(),
+            reachability,
             concurrency=concurrency,
             freed=freed,
         )
         made.append(sender)
-        if ready:
-            sender.admit_user("u1")
+        if gate:
+            gate.tell(sender.opened)
         return sender
 
     yield build
@@ -153,8 +162,7 @@ def test_a_lane_here_does_not_go_before_those_that_wait_on_the_board(make: Calla
     """One of them may be urgent; the lane is on the board, too, and comes from there."""
     lanes, freed = FakeLanes(BTC=100), Event()
     sender = make(lanes, freed=freed.set)
-    sender.others_wait = True
-    sender.drain([LANE])
+    sender.drain([LANE], others_wait=True)
     assert all_of(lanes.done, 8)
     while sender.in_flight:
         assert freed.wait(SOON_S)
@@ -164,10 +172,10 @@ def test_a_lane_here_does_not_go_before_those_that_wait_on_the_board(make: Calla
 
 def test_no_room_before_any_user_is_known(make: Callable[..., Sender]) -> None:
     """Lanes are left to the workers that may send."""
-    freed = Event()
-    sender = make(FakeLanes(BTC=1), ready=False, freed=freed.set)
+    freed, gate = Event(), Gate({"u1": USER})
+    sender = make(FakeLanes(BTC=1), gate=gate, freed=freed.set)
     assert (sender.room(), sender.room_for_one()) == (0, False)
-    sender.admit_user("u1")
+    gate.open("u1")
     assert freed.is_set()
     assert sender.room() > 0
 
@@ -198,32 +206,32 @@ def test_freed_permits_are_handed_on_by_the_handful(make: Callable[..., Sender])
 
 def test_lanes_out_of_reach_are_left_to_others(make: Callable[..., Sender], client: FakeClient) -> None:
     """A burst without a connection is one strike, and this worker takes no lane until a connection stands."""
-    lanes, reach = FakeLanes(BTC=100, ETH=1), Reach()
+    lanes, reachability = FakeLanes(BTC=100, ETH=1), Reachability()
     client.error = NeverSent("refused")
     client.may_answer.clear()
-    sender = make(lanes, concurrency=8, reach=reach)
+    sender = make(lanes, concurrency=8, reachability=reachability)
     sender.drain([LANE])
     assert all_of(client.asked, 8)
     client.may_answer.set()
     assert all_of(lanes.done, 8)
     assert [result.slots for result in lanes.recorded] == ["release"] * 8
     assert sum(result.strike is not None for result in lanes.recorded) == 1
-    assert reach.lost() == {"http://x": "refused"}
+    assert reachability.lost() == {"http://x": "refused"}
     sender.drain(["u1/ETH-USDT"])
     assert (sender.room(), sender.room_for_one(), len(lanes.claimed)) == (0, False, 1)
     client.error = None
-    reach.regain("http://x")
+    reachability.regain("http://x")
     sender.drain([LANE])
     assert all_of(lanes.done, 92)
 
 
 def test_a_call_that_is_late_by_itself_is_no_lost_address(make: Callable[..., Sender], client: FakeClient) -> None:
     """Redis, or this machine, was slow: the exchange is as near as before."""
-    lanes, reach = FakeLanes(BTC=1), Reach()
+    lanes, reachability = FakeLanes(BTC=1), Reachability()
     client.error = TooLate("write_by passed")
-    make(lanes, reach=reach).drain([LANE])
+    make(lanes, reachability=reachability).drain([LANE])
     assert all_of(lanes.done, 1)
-    assert reach.lost() == {}
+    assert reachability.lost() == {}
 
 
 def test_closing_claims_nothing_more(make: Callable[..., Sender]) -> None:
@@ -237,11 +245,11 @@ def test_closing_claims_nothing_more(make: Callable[..., Sender]) -> None:
 
 def test_lanes_of_a_user_who_is_not_ready_wait(make: Callable[..., Sender]) -> None:
     """They get their turn as soon as the exchange has told who he is."""
-    lanes = FakeLanes(BTC=3)
-    sender = make(lanes, ready=False)
+    lanes, gate = FakeLanes(BTC=3), Gate({"u1": USER})
+    sender = make(lanes, gate=gate)
     sender.drain([LANE])
     assert lanes.claimed == []
-    sender.admit_user("u1")
+    gate.open("u1")
     assert all_of(lanes.done, 3)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 from redis.exceptions import RedisError
 
+from bulk_cancel.worker.sending.sweeper import Sweeper
 from bulk_cancel.worker.sending.waker import Waker
 from bulk_cancel.worker.state.board import Board, Due
 from bulk_cancel.worker.state.claims import Exhausted
@@ -64,10 +65,9 @@ class FullBoard:
 class FakeSender:
     """Room for so many lanes, each of which takes some."""
 
-    others_wait = False
-
     def __init__(self) -> None:
         self.few = False
+        self.others_wait = False
         self.free = 100
         self.drained: list[str] = []
 
@@ -79,8 +79,9 @@ class FakeSender:
         """When less is free than a lane is worth."""
         return self.few
 
-    def drain(self, lanes: Sequence[str]) -> None:
+    def drain(self, lanes: Sequence[str], *, others_wait: bool) -> None:
         """In this worker."""
+        self.others_wait = others_wait
         self.few = False
         self.drained += lanes
         self.free -= len(lanes)
@@ -107,7 +108,6 @@ def start(sender: FakeSender) -> Iterator[Callable[[FullBoard], Waker]]:
 
     yield started
     for waker in wakers:
-        cast("FullBoard", waker._board).swept.set()
         waker.stop()
         waker.join(SOON_S)
         assert not waker.is_alive()
@@ -127,12 +127,18 @@ def test_no_lane_waits_for_a_sweep(sender: FakeSender, start: Callable[[FullBoar
     """Nor does a sweep wait for a heartbeat that fails."""
     board = FullBoard([])
     waker = start(board)
+    sweeper = Sweeper(cast("Board", board))
+    sweeper.start()
     assert board.sweeping.wait(SOON_S)
     board.lanes.append("urgent")
-    waker._awake.set()
+    waker.wake()
     while not sender.drained:
         assert not board.swept.wait(0.01)
     assert sender.drained == ["urgent"]
+    board.swept.set()
+    sweeper.stop()
+    sweeper.join(SOON_S)
+    assert not sweeper.is_alive()
 
 
 def test_lanes_without_room_stay_on_the_board(sender: FakeSender, start: Callable[[FullBoard], Waker]) -> None:
@@ -143,7 +149,7 @@ def test_lanes_without_room_stay_on_the_board(sender: FakeSender, start: Callabl
     assert board.asked.wait(SOON_S)
     assert (sender.drained, board.lanes, sender.others_wait) == (["a", "b"], ["c"], True)
     sender.free = 1
-    waker.rouse()
+    waker.wake_for_room()
     assert board.over.wait(SOON_S)
     assert (sender.drained, sender.others_wait) == (["a", "b", "c"], False)
 
@@ -167,5 +173,5 @@ def test_who_has_no_room_leaves_the_bell_to_others(sender: FakeSender, start: Ca
         board.heard.clear()
         board.heard.wait(0.05)
     sender.free = 1
-    waker.rouse()
+    waker.wake_for_room()
     assert board.heard.wait(SOON_S)

@@ -64,6 +64,39 @@ def test_a_body_may_be_base64_in_lines() -> None:
     assert call.args == ["x" * 100]
 
 
+def protocol_1(**changes: object) -> bytes:
+    """A message as older clients send it: everything in the body, no headers."""
+    said = {
+        "task": "t",
+        "id": "i",
+        "args": [1],
+        "kwargs": {"a": "b"},
+        "retries": 0,
+        "eta": None,
+        "expires": None,
+        **changes,
+    }
+    return raw(said, headers={})
+
+
+def test_protocol_1_says_the_same() -> None:
+    """Go's and PHP's clients speak it, and Celery's own workers take it."""
+    assert asked(protocol_1()) == Call("t", "i", [1], {"a": "b"}, ())
+    in_base64 = base64.b64encode(json.dumps({"task": "t", "id": "i", "kwargs": {"a": "b"}}).encode()).decode()
+    told = {"body": in_base64, "properties": {"body_encoding": "base64"}, "content-type": "application/json"}
+    assert asked(json.dumps(told).encode()) == Call("t", "i", [], {"a": "b"}, ())
+    assert asked(protocol_1(args=None, chord={}, callbacks=[1])) == Call("t", "i", [], {"a": "b"}, ("callbacks",))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"task": "other"}, {"task": None}, {"id": None}, {"expires": "2026-11-22T11:59:59"}, {"kwargs": [1]}, {"args": 5}],
+)
+def test_protocol_1_is_checked_like_protocol_2(changes: dict[str, object]) -> None:
+    """The same faults under the same names."""
+    assert isinstance(asked(protocol_1(**changes)), Refusal)
+
+
 def test_follow_ups_are_named_and_not_run() -> None:
     """The orders count more than the callbacks: the call runs, the sender's follow-ups are reported."""
     call = asked(raw(([], {}, {"callbacks": [1], "errbacks": None, "chain": [2], "chord": None})))

@@ -4,7 +4,7 @@ import pytest
 
 from bulk_cancel.worker.simulator.book import SWITCH, USER, Behaviour
 from bulk_cancel.worker.simulator.exchange import Exchange
-from tests.unit.simulator.test_exchange import NOW_US, TRADE, Body, call, exchange, items
+from tests.support.exchange_rig import NOW_US, TRADE, Body, call, exchange, items
 
 SECOND = 1_000_000
 

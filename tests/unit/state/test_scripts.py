@@ -5,7 +5,7 @@ from typing import cast
 import pytest
 from redis import Redis, exceptions
 
-from bulk_cancel.worker.state.scripts import PASSING, Scripts
+from bulk_cancel.worker.state.scripts import TRANSIENT, Scripts
 
 _WRAPPED = "ERR Error running script (call to f_1): @user_script:9: @user_script: 9: "
 
@@ -45,7 +45,7 @@ def refused(words: str) -> exceptions.RedisError:
 )
 def test_a_refusal_that_passes_is_one_to_wait_for(words: str, wrapped: str) -> None:
     """Nothing was written yet; a result that is given up now would be sent again later."""
-    assert isinstance(refused(wrapped + words), PASSING)
+    assert isinstance(refused(wrapped + words), TRANSIENT)
 
 
 @pytest.mark.parametrize(
@@ -53,4 +53,4 @@ def test_a_refusal_that_passes_is_one_to_wait_for(words: str, wrapped: str) -> N
 )
 def test_any_other_refusal_is_final(words: str) -> None:
     """Waiting would not help."""
-    assert not isinstance(refused(words), PASSING)
+    assert not isinstance(refused(words), TRANSIENT)

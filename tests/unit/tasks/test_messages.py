@@ -2,12 +2,12 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
-from bulk_cancel.tasks.messages import MAX_ORDERS, InvalidOrders, Order, parse_cancel_orders
+from bulk_cancel.tasks.errors import InvalidOrders
+from bulk_cancel.tasks.messages import MAX_ORDERS, Order, parse_cancel_orders
 from bulk_cancel.tasks.reading import read_cancel_all, read_cancel_order, read_cancel_orders
 
 GOOD = {"instId": "BTC-USDT", "ordId": "2510789768709120"}
@@ -47,9 +47,9 @@ def test_what_is_no_instrument_is_refused(given: object) -> None:
     assert why(instId=given) == ["orders[0].instId: should be an instrument such as BTC-USDT or BTC-USDT-SWAP"]
 
 
-@pytest.mark.parametrize(("given", "kept"), [(" 77 ", "77"), (77, "77"), (10**20 - 1, "9" * 20)])
+@pytest.mark.parametrize(("given", "kept"), [(" 77 ", "77"), (77, "77"), (2**53 - 1, "9007199254740991")])
 def test_an_order_id_is_kept_as_text(given: object, kept: str) -> None:
-    """JSON integers are exact in Python, so they are taken."""
+    """Numbers are taken as far as every program that may have written them is exact."""
     assert Order.model_validate({**GOOD, "ordId": given}).ordId == kept
 
 
@@ -57,6 +57,8 @@ def test_an_order_id_is_kept_as_text(given: object, kept: str) -> None:
     ("given", "said"),
     [
         (2.5e15, "lost digits"),
+        (2**53, "lost digits"),
+        (731904258316402700, "lost digits"),
         (True, "lost digits"),
         ([], "lost digits"),
         ("2.51079E+15", "spreadsheet"),
@@ -81,7 +83,18 @@ def test_a_wrong_order_id_is_refused(given: object, said: str) -> None:
 @pytest.mark.parametrize("given", ["a-b", "a_b", "x" * 33, 5, "é", "a\0"])
 def test_a_wrong_client_order_id_is_refused(given: object) -> None:
     """Letters and digits only, as at the exchange."""
-    assert "letters and digits" in why(clOrdId=given)[0]
+    assert "letters and digits" in why(clOrdId=given, ordId=None)[0]
+
+
+@pytest.mark.parametrize("given", ["O-20260101-000000-001", "ext:7", "x" * 33, 5, ["a"]])
+def test_an_odd_client_id_beside_an_order_id_says_nothing(given: object) -> None:
+    """`ordId` wins: a bot's own name for the order does not keep it alive."""
+    assert Order.model_validate({**GOOD, "clOrdId": given}) == Order.model_validate(GOOD)
+
+
+def test_an_odd_client_id_does_not_hide_a_wrong_order_id() -> None:
+    """Both are named."""
+    assert len(why(ordId="x", clOrdId="a-b")) == 2
 
 
 def test_the_exchanges_empty_strings_mean_absent() -> None:
@@ -213,7 +226,7 @@ def test_a_message_id_that_cannot_be_a_batch_id_is_replaced_for_good() -> None:
         ([], {"account": "desk1"}),
         ([], {"account": "desk1", "orders": []}),
         ([], {"account": "desk1", "orders": "all"}),
-        ([], {"account": "desk1", "orders": {"0": GOOD}}),
+        ([], {"account": "desk1", "orders": {"first": GOOD}}),
         ([], {"account": 5, "orders": [GOOD]}),
         ([], {"acount": "desk1", "orders": [GOOD]}),
         (["b1", "desk1", [GOOD]], {}),
@@ -286,7 +299,7 @@ def test_the_contract_never_imports_the_worker() -> None:
     """A producer installs neither Celery workers nor their settings."""
     imports = "import sys, bulk_cancel.tasks.messages, bulk_cancel.tasks.reading"
     code = f"{imports}; sys.exit('bulk_cancel.worker' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[3], check=True)
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize(
@@ -303,3 +316,20 @@ def test_family_with_an_underscore_is_no_spread() -> None:
     """`_UM` is part of a contract's name."""
     (order,) = parse_cancel_orders(account="desk1", orders=[{**GOOD, "instId": "BTC-USD_UM-SWAP"}]).orders
     assert order.instId == "BTC-USD_UM-SWAP"
+
+
+def test_a_php_array_with_holes_is_a_list() -> None:
+    """`json_encode` writes an object after `unset`; its numbers are in the order in which the rows were."""
+    rows = {"10": {"instId": "BTC-USDT", "ordId": "3"}, "0": {"instId": "BTC-USDT", "ordId": "1"}}
+    message, refusals = read_cancel_orders([], {"account": "desk1", "orders": rows}, message_id="m")
+    assert message is not None
+    assert [order.ordId for order in message.orders] == ["1", "3"]
+    assert refusals == []
+
+
+@pytest.mark.parametrize("rows", [{}, {"a": 1}, {"0": {}, "x": {}}, {"٣": {}}, {"9" * 5000: {}}])
+def test_another_object_is_no_list(rows: dict[str, object]) -> None:
+    """Nobody guesses what it means."""
+    message, (refusal,) = read_cancel_orders([], {"account": "desk1", "orders": rows}, message_id="m")
+    assert message is None
+    assert refusal.errors == ("orders: should be a list of 1 to 100,000 orders",)

@@ -1,1 +1,1 @@
-"""Is it off the book? What the exchange told of cancels that were answered."""
+"""Confirmation: whether orders whose cancel was answered are off the book."""

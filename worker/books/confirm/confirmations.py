@@ -5,8 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import structlog
 from redis import Redis
 
+from bulk_cancel.worker.alerts.exhausted import report_exhausted
 from bulk_cancel.worker.books.confirm.proof import Finding, Unconfirmed, seen_as
 from bulk_cancel.worker.config.users import User
 from bulk_cancel.worker.okx.client import Row
@@ -19,6 +21,8 @@ from bulk_cancel.worker.state.lanes import exhausted_in
 from bulk_cancel.worker.state.scopes import exchange_scope
 from bulk_cancel.worker.state.scripts import Scripts
 from bulk_cancel.worker.state.statuses import Status
+
+log = structlog.get_logger(__name__)
 
 LOOKED_AT: Final = 5000
 """Jobs of one look; one account may have 4,000 open orders."""
@@ -106,6 +110,13 @@ class Confirmations:
         for job, fields in read_jobs(self._redis, self._keys, list(since)):
             if fields.get("state") == Status.ACCEPTED:
                 yield _job(job, fields, since[job])
+
+
+def report_written(written: Written) -> None:
+    """Tells people of orders that may still be live: those that were given up, and those that are cancelled again."""
+    report_exhausted(written.exhausted)
+    if written.again:
+        log.warning("still_live", orders=written.again, hint="accepted cancels without effect; they are sent again")
 
 
 def _job(job: str, fields: Mapping[str, Any], since_s: float) -> Unconfirmed:

@@ -1,25 +1,22 @@
-"""Is it off the book? Looks at the books of users with unconfirmed cancels, and hears the exchange's own pushes.
+"""Threads that read the books of users with unconfirmed cancels and take in the exchange's pushes.
 
 A look lists all open orders, which began after the cancels of its jobs were answered. Who is still there is cancelled
 again; of the others the exchange is asked how they ended: many at once from the history, the rest one by one.
 """
 
-import queue
 import random
-import time
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from threading import Event, Thread
+from threading import Event
 from typing import Final
 
 import structlog
 from redis.exceptions import RedisError
 
-from bulk_cancel.worker.alerts.exhausted import report_exhausted
 from bulk_cancel.worker.books.book import Book, ReadingStopped
-from bulk_cancel.worker.books.confirm.confirmations import Confirmations, Look, Written
+from bulk_cancel.worker.books.confirm.confirmations import Confirmations, Look, report_written
 from bulk_cancel.worker.books.confirm.proof import LOOK_AGAIN_AFTER_S, Finding, Unconfirmed, overdue, seen_as, seen_open
+from bulk_cancel.worker.config.gate import Gate
 from bulk_cancel.worker.config.users import User
 from bulk_cancel.worker.okx.client import Row
 from bulk_cancel.worker.okx.errors import ExchangeError, NotAuthorised, Refused, Throttled
@@ -30,7 +27,11 @@ from bulk_cancel.worker.state.window import reading_pause_s
 log = structlog.get_logger(__name__)
 
 AT_ONCE: Final = 4
+"""Users whose books are looked at at the same time: a look mostly waits, for slots and for answers."""
+
 SOON_S: Final = 0.15
+"""The least pause after a look: cancels are accepted in numbers, and the next look serves all of them."""
+
 PAUSE_CAP_S: Final = 2.0
 """The pause after a look grows with what it cost, up to this."""
 
@@ -41,72 +42,51 @@ BARREN_PAGES: Final = 3
 """Pages in a row without one of ours, after which the exchange has forgotten them, or has them under another type."""
 
 ASKED_PER_LOOK: Final = 100
+"""Orders asked for one by one; each look draws others, so that none is left out by its place."""
+
+# the pause after a look that failed
 _FAILED_S: Final = 1.0
-_THROTTLED_S: Final = 2.0
-_REFUSED_S: Final = 30.0
-_PUSHES: Final = 100_000
+_THROTTLED_S: Final = 2.0  # the exchange's window
+_REFUSED_S: Final = 30.0  # credentials are mended by people
 
 
 class Confirmer:
-    """Looks for one worker. `users`: whose books it may read; `deadline_s`: how long it tries for an order."""
+    """Looks for one worker, at the books of users for whom the gate is open.
+
+    `stopping` ends a look after its present call; `deadline_s`: how long it tries for an order.
+    """
 
     def __init__(
         self,
         confirmations: Confirmations,
         book: Book,
-        users: Mapping[str, User],
+        gate: Gate,
         stopping: Event,
         *,
         deadline_s: float,
     ) -> None:
         self._confirmations = confirmations
         self._book = book
-        self._users = users
+        self._gate = gate
         self._stopping = stopping
         self._deadline_s = deadline_s
-        self._reading_since: dict[str, float] = {}
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="look")
-        self._pushes: queue.Queue[tuple[str, Sequence[Row]] | None] = queue.Queue(_PUSHES)
-        self._hearing = Thread(target=self._hear, name="pushes", daemon=True)
-
-    def start(self) -> None:
-        """Pushes are heard from now on."""
-        self._hearing.start()
-
-    def admit_user(self, uid: str) -> None:
-        """From now on this user's book may be read: another one's would tell that all our orders are gone."""
-        self._reading_since[uid] = time.monotonic()
 
     def look(self, uid: str) -> None:
         """Looks at the user's book, on a thread of its own."""
-        if uid not in self._users:
+        if uid not in self._gate.users:
             log.warning("book_of_unknown_user", uid=uid, hint="every worker needs every account")
-        elif uid in self._reading_since and not self._stopping.is_set():
-            self._pool.submit(self._survive, uid)
-
-    def saw(self, uid: str, rows: Sequence[Row]) -> None:
-        """The exchange pushed these orders; returns at once. What is lost here is found by the next look."""
-        try:
-            self._pushes.put_nowait((uid, rows))
-        except queue.Full:
-            log.warning("pushes_dropped", uid=uid)
-
-    def missed(self, uid: str) -> None:
-        """Pushes may have been missed: the book is looked at now."""
-        try:
-            self._confirmations.sooner(uid)
-        except RedisError as error:
-            log.warning("look_not_hastened", uid=uid, error=str(error))
+        elif self._gate.is_open(uid) and not self._stopping.is_set():
+            self._pool.submit(self._begin, uid)
 
     def stop(self) -> None:
         """The looks that are on end after their present call; `stopping` has been set."""
         self._pool.shutdown(wait=False, cancel_futures=True)
-        if not self._pushes.full():
-            self._pushes.put_nowait(None)
 
-    def _survive(self, uid: str) -> None:
+    def _begin(self, uid: str) -> None:
+        """One look, if no other worker looks; whatever it raises is logged here."""
         try:
-            look = self._confirmations.begin(self._users[uid])
+            look = self._confirmations.begin(self._gate.users[uid])
             if look:
                 self._confirmations.end(look, again_in_s=self._look(look))
         except RedisError as error:
@@ -114,7 +94,7 @@ class Confirmer:
         except ReadingStopped:
             return
         except Exception:  # the lease lapses, and the next look begins
-            log.exception("look_broke", uid=uid)
+            log.exception("look_failed", uid=uid)
 
     def _look(self, look: Look) -> float:
         """Reads and writes; seconds until the next look."""
@@ -182,36 +162,13 @@ class Confirmer:
 
     def _give_up(self, look: Look, why: str) -> None:
         """Time in which nobody could read does not count. Those that are found meanwhile are left alone."""
-        tried_s = time.monotonic() - self._reading_since[look.user.uid]
+        tried_s = self._gate.open_s(look.user.uid)
         late = [overdue(job, why) for job in look.jobs if min(job.since_s, tried_s) > self._deadline_s]
         if late:
             self._write(late)
 
     def _write(self, findings: Sequence[Finding]) -> None:
-        _report(self._confirmations.write(findings))
-
-    def _hear(self) -> None:
-        while not self._stopping.is_set() and (pushed := self._pushes.get()) is not None:
-            together: dict[str, list[Row]] = defaultdict(list)
-            while pushed is not None:
-                together[pushed[0]].extend(pushed[1])
-                pushed = None if self._pushes.empty() else self._pushes.get()
-            for uid, rows in together.items():
-                self._write_pushed(uid, rows)
-
-    def _write_pushed(self, uid: str, rows: Sequence[Row]) -> None:
-        try:
-            _report(self._confirmations.pushed(uid, rows))
-        except RedisError as error:
-            log.warning("pushes_lost", uid=uid, error=str(error))
-        except Exception:
-            log.exception("pushes_broke", uid=uid)
-
-
-def _report(written: Written) -> None:
-    report_exhausted(written.exhausted)
-    if written.again:
-        log.warning("still_live", orders=written.again, hint="accepted cancels without effect; they are sent again")
+        report_written(self._confirmations.write(findings))
 
 
 def _keys(row: Row) -> Iterator[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""What does the book prove about an order whose cancel was answered? Pure: what was seen in, what follows out.
+"""What the book proves about an order whose cancel was answered. Pure.
 
 An order is off the book only when the exchange itself says how it ended. That it is missing from the open orders
 only says whose ending is worth asking for; that the exchange does not know it proves something only where the id
@@ -50,7 +50,10 @@ class Unconfirmed:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What follows for one job: it ends with `status`, is cancelled `again`, or `stay`s to be looked at again."""
+    """What follows for one job: it ends with `status`, is cancelled `again`, or `stay`s to be looked at again.
+
+    `filled` is how much of it was filled, as the exchange writes it; empty if that is not known.
+    """
 
     job: Unconfirmed
     act: Literal["end", "again", "stay"]
@@ -79,8 +82,7 @@ def seen_as(job: Unconfirmed, row: Mapping[str, str]) -> Finding:
     if state in _ENDED and _may_be_another(job):
         return Finding(job, "stay", looks=job.looks)
     if status := _ENDED.get(state):
-        filled = row.get("accFillSz", "")
-        return Finding(job, "end", status, filled="" if filled == "0" else filled)
+        return Finding(job, "end", status, filled=row.get("accFillSz", ""))
     return seen_open(job) if state in OPEN else Finding(job, "stay", looks=job.looks)
 
 

@@ -1,4 +1,4 @@
-"""Which worker listens to the private channel of which user? One each, by a lease in Redis.
+"""Listens to the private channels of users, one worker to each, by a lease in Redis.
 
 A worker that dies is replaced when its lease lapses. Two that listen for a moment do no harm: they see the same.
 """
@@ -6,22 +6,23 @@ A worker that dies is replaced when its lease lapses. Two that listen for a mome
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from threading import Event, Thread
 from typing import Any, Final
 
 import structlog
-from redis.exceptions import RedisError
 
 from bulk_cancel.worker.config.users import User
 from bulk_cancel.worker.okx.answers import Row
 from bulk_cancel.worker.okx.channel import Channel
 from bulk_cancel.worker.okx.credentials import Credentials
 from bulk_cancel.worker.okx.session import PATIENCE, Patience
+from bulk_cancel.worker.state.loop import Loop
 from bulk_cancel.worker.state.scripts import Scripts
 
 log = structlog.get_logger(__name__)
 
 LEASE_S: Final = 3.0
+"""Three rounds: one that fails loses no channel."""
+
 ROUND_S: Final = 1.0
 KEEP_S: Final = 30.0
 """Without Redis nothing can be recorded, but it is back soon more often than not: channels are kept that long."""
@@ -29,9 +30,10 @@ KEEP_S: Final = 30.0
 NO_ADDRESS: Final = "off: the exchange's address was changed, and OKX_WS_URL names no channel of it"
 _STOP_S: Final = 1.5
 _SOON_S: Final = 0.01
+"""After the instant at which another's lease ends: it has surely ended by then."""
 
 
-class Witness(Thread):
+class Witness(Loop):
     """Keeps the channels whose leases this worker has. `saw` and `gap` are called with the uid, on a channel's thread.
 
     `saw` gets the orders pushed; `gap` means that pushes may be missing, so the book must be read. `now` is the
@@ -52,7 +54,7 @@ class Witness(Thread):
         round_s: float = ROUND_S,
         patience: Patience = PATIENCE,
     ) -> None:
-        super().__init__(name="witness", daemon=True)
+        super().__init__("witness", pause_s=round_s)
         self._scripts = scripts
         self._users = users if on else {}
         self._worker = worker
@@ -60,18 +62,11 @@ class Witness(Thread):
         self._gap = gap
         self._now = now
         self._lease_s = lease_s
-        self._round_s = round_s
         self._patience = patience
         self._channels: dict[str, Channel] = {}
         self._refused_at: dict[str, float] = {}
         self._attended_at = 0.0
-        self._stopping = Event()
         self._without_redis = False
-
-    @property
-    def channels(self) -> dict[str, bool]:
-        """The uids whose channels this worker keeps, and whether each is alive."""
-        return {uid: channel.alive for uid, channel in list(self._channels.items())}
 
     @property
     def problems(self) -> dict[str, str]:
@@ -80,32 +75,33 @@ class Witness(Thread):
         troubled = {uid: f"account {channel.account}: {channel.problem}" for uid, channel in kept if channel.problem}
         return {uid: NO_ADDRESS for uid, user in self._users.items() if user.ws_url is None} | troubled
 
+    def start(self) -> None:
+        """There is nothing to do where no user has a channel."""
+        if without := [uid for uid, user in self._users.items() if user.ws_url is None]:
+            log.info("channel_off", users=without, reason=NO_ADDRESS)
+        if self._listed():
+            super().start()
+
     def stop(self) -> None:
         """Gives the leases back, so that others take over at once; nothing is called any more."""
-        self._stopping.set()
+        super().stop()
         for channel in list(self._channels.values()):
             channel.close()
         if self.ident is not None:
             self.join(_STOP_S)
 
     def run(self) -> None:
-        """Rounds until stopped; a Redis that is away ends a round, never the thread."""
-        if without := [uid for uid, user in self._users.items() if user.ws_url is None]:
-            log.info("channel_off", users=without, reason=NO_ADDRESS)
-        if not self._listed():
-            return
-        self._attended_at = time.monotonic()
-        while not self._stopping.is_set():
-            self._stopping.wait(self._survive(self._round))
+        """Rounds until stopped; then the leases are given back before the channels have ended."""
+        super().run()
         closed = [self._drop(uid) for uid in list(self._channels)]
-        self._survive(self._give_back)
+        self.safely(self._give_back)
         for channel in closed:
             channel.stop()
 
     def _listed(self) -> list[str]:
         return [uid for uid, user in self._users.items() if user.ws_url is not None]
 
-    def _round(self) -> float:
+    def round(self) -> float:
         """Keeps what is ours and takes what is free; returns the seconds until the next round."""
         answer = self._attend(self._lease_s)
         held = {str(uid) for uid in answer["held"]}
@@ -115,11 +111,19 @@ class Witness(Thread):
         for uid in sorted(held):
             self._keep(self._users[uid])
         free_ms = answer["next_ms"]
-        return self._round_s if free_ms < 0 else min(self._round_s, free_ms / 1000 + _SOON_S)
+        return self.pause_s if free_ms < 0 else min(self.pause_s, free_ms / 1000 + _SOON_S)
 
-    def _give_back(self) -> float:
+    def without_redis(self, error: Exception) -> None:
+        """Channels are kept for a while."""
+        if not self._without_redis:
+            self._without_redis = True
+            super().without_redis(error)
+        if time.monotonic() - self._attended_at > KEEP_S:
+            for uid in list(self._channels):
+                self._drop(uid)
+
+    def _give_back(self) -> None:
         self._attend(0.0)
-        return 0.0
 
     def _attend(self, lease_s: float) -> dict[str, Any]:
         argument = {"worker": self._worker, "uids": self._listed(), "lease_ms": round(lease_s * 1000)}
@@ -161,21 +165,3 @@ class Witness(Thread):
         channel = self._channels.pop(uid)
         channel.close()
         return channel
-
-    def _survive(self, step: Callable[[], float]) -> float:
-        """What the step returns; without Redis channels are kept for a while."""
-        try:
-            return step()
-        except (RedisError, OSError) as error:
-            self._miss_redis(error)
-        except Exception:
-            log.exception("witness_round_failed")
-        return self._round_s
-
-    def _miss_redis(self, error: Exception) -> None:
-        if not self._without_redis:
-            self._without_redis = True
-            log.warning("witness_waits", error=f"{type(error).__name__}: {error}")
-        if time.monotonic() - self._attended_at > KEEP_S:
-            for uid in list(self._channels):
-                self._drop(uid)

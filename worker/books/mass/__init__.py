@@ -1,1 +1,1 @@
-"""How is everything that is open cancelled? Mass cancels."""
+"""Mass cancels: everything that is open is listed, cancelled and listed again."""

@@ -1,11 +1,11 @@
-"""Who cancels everything that is open? Lists the books of mass cancels and hands in what they mean, page by page.
+"""Cancels everything that is open: lists the books of mass cancels and hands in what they mean, page by page.
 
 An order is handed in as soon as its page is read: the listing goes on while it is cancelled. A listing belongs to one
 worker for a lease that each page renews; if the worker dies, another one lists.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 from typing import Final
@@ -13,25 +13,30 @@ from typing import Final
 import structlog
 from redis.exceptions import RedisError
 
+from bulk_cancel.tasks.errors import AdmissionError
 from bulk_cancel.worker.books.book import Book, ReadingStopped
 from bulk_cancel.worker.books.mass.flat import Seen, judge, too_late
 from bulk_cancel.worker.books.mass.masses import Listing, MassEnded, Masses
+from bulk_cancel.worker.config.gate import Gate
 from bulk_cancel.worker.config.users import User
 from bulk_cancel.worker.okx.client import Row
 from bulk_cancel.worker.okx.errors import ExchangeError, NotAuthorised
-from bulk_cancel.worker.state.admission import AdmissionError
 
 log = structlog.get_logger(__name__)
 
 AT_ONCE: Final = 16
+"""Listings at the same time: one waits for slots and answers most of its time, and no account need wait for another."""
+
 UNREADY_S: Final = 1.0
+"""Another worker may know by then who the account is, or this one."""
+
 FAILED_S: Final = 0.5
 REFUSED_S: Final = 5.0
 """Credentials that were refused may be mended by somebody who waits for this."""
 
 
 class MassCanceller:
-    """The listings of one worker. `users`: whose books it may read once they are admitted.
+    """The listings of one worker, of users for whom the gate is open.
 
     `lease_s` must be longer than a page may take; `exchange_ms` tells the exchange's time for a user.
     """
@@ -40,7 +45,7 @@ class MassCanceller:
         self,
         masses: Masses,
         book: Book,
-        users: Mapping[str, User],
+        gate: Gate,
         stopping: Event,
         *,
         lease_s: float,
@@ -48,27 +53,23 @@ class MassCanceller:
     ) -> None:
         self._masses = masses
         self._book = book
-        self._users = users
+        self._gate = gate
         self._stopping = stopping
         self._lease_s = lease_s
         self._exchange_ms = exchange_ms
-        self._admitted: set[str] = set()
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="mass")
-
-    def admit_user(self, uid: str) -> None:
-        """From now on this user's book may be read."""
-        self._admitted.add(uid)
 
     def take_up(self, batch_id: str) -> None:
         """Makes the mass cancel's next listing, on a thread of its own."""
         if not self._stopping.is_set():
-            self._pool.submit(self._survive, batch_id)
+            self._pool.submit(self._begin, batch_id)
 
     def stop(self) -> None:
         """The listings that are on end after their present call; `stopping` has been set."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _survive(self, batch_id: str) -> None:
+    def _begin(self, batch_id: str) -> None:
+        """One listing, if no other worker lists; whatever it raises is logged here."""
         try:
             listing = self._masses.begin(batch_id, lease_s=self._lease_s)
             if listing:
@@ -78,7 +79,7 @@ class MassCanceller:
         except RedisError as error:  # the lease lapses, and the next listing begins
             log.warning("listing_failed", batch=batch_id, error=str(error))
         except Exception:
-            log.exception("listing_broke", batch=batch_id)
+            log.exception("listing_failed", batch=batch_id)
 
     def _list(self, listing: Listing) -> None:
         """One listing, whatever comes of it."""
@@ -87,7 +88,7 @@ class MassCanceller:
             self._masses.give_up(listing, state := too_late(listings=mass.listings))
             log.warning("mass_ended", batch=mass.batch_id, account=mass.account, state=state, why=mass.trouble)
             return
-        if mass.uid not in self._admitted:
+        if not self._gate.is_open(mass.uid):
             self._masses.hand_back(listing, again_in_s=UNREADY_S)
             return
         try:
@@ -105,7 +106,7 @@ class MassCanceller:
         left_out: Counter[str] = Counter()
         for asked, page in self._pages(listing):
             meant = []
-            now_ms = self._exchange_ms(self._users[mass.uid])
+            now_ms = self._exchange_ms(self._gate.users[mass.uid])
             for row in page:
                 if why := mass.scope.leaves_out(row, now_ms=now_ms):
                     left_out[why] += 1
@@ -119,7 +120,7 @@ class MassCanceller:
     def _pages(self, listing: Listing) -> Iterator[tuple[Listing, list[Row]]]:
         """Each page, and the lease as it was renewed before the page was asked for."""
         mass = listing.mass
-        pages = self._book.open_orders(self._users[mass.uid], mass.scope.by_exchange)
+        pages = self._book.open_orders(self._gate.users[mass.uid], mass.scope.by_exchange)
         while True:
             listing = self._masses.go_on(listing, lease_s=self._lease_s)
             page = next(pages, None)

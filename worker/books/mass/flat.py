@@ -1,4 +1,4 @@
-"""When is a mass cancel done? Pure: what it has seen so far and its latest listing in, what follows out."""
+"""Decides when a mass cancel is done, from what its listings have seen. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

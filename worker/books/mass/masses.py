@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
+from bulk_cancel.tasks.errors import AdmissionError, BatchConflictError, BulkCancelError
 from bulk_cancel.tasks.mass import ALL_ACCOUNTS, CancelAll
 from bulk_cancel.worker.books.mass.flat import Seen, State, Verdict
 from bulk_cancel.worker.books.mass.scope import Scope
 from bulk_cancel.worker.books.mass.state import Mass, read_mass
-from bulk_cancel.worker.okx.client import Row
-from bulk_cancel.worker.state.admission import AdmissionError, BatchConflictError
+from bulk_cancel.worker.okx.answers import Row
 from bulk_cancel.worker.state.directory import AccountInfo
 from bulk_cancel.worker.state.ids import JobId
 from bulk_cancel.worker.state.scripts import Scripts
@@ -26,7 +26,7 @@ _ID_LENGTH: Final = 128
 _PLAIN: Final = re.compile(r"[A-Za-z0-9]{1,32}")
 
 
-class UnknownMassError(LookupError):
+class UnknownMassError(BulkCancelError, LookupError):
     """No mass cancel has this id."""
 
     def __init__(self, batch_id: str) -> None:

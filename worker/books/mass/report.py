@@ -1,4 +1,4 @@
-"""What is reported of a mass cancel? As FIX's Order Mass Cancel Report, with the orders that did not come off. Pure."""
+"""The report of a mass cancel, after FIX's Order Mass Cancel Report. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,8 @@ class NotOff:
 class MassReport:
     """One mass cancel.
 
-    `matched` orders were ever found in scope, `outcomes` says how they ended and `waiting` how many have not.
+    `matched` orders were ever found in scope, `outcomes` says how they ended and `waiting` how many have not; some of
+    them were `partly_filled` before.
     `still_open` were in scope at the last complete listing (None: only one was asked for), `not_affected` were not
     (reason → orders). `flat_at`: since when the scope is empty.
     """
@@ -40,6 +41,7 @@ class MassReport:
     matched: int
     outcomes: Mapping[str, int]
     waiting: int
+    partly_filled: int
     not_off: Sequence[NotOff]
     still_open: int | None
     not_affected: Mapping[str, int]
@@ -81,6 +83,7 @@ class MassReport:
 
 def make_report(mass: Mass, state: BatchState, rows: Iterable[Row]) -> MassReport:
     """Puts a mass cancel, its batch and (once it ended) the batch's rows together."""
+    orders = list(rows)
     return MassReport(
         batch_id=mass.batch_id,
         account=mass.account,
@@ -90,7 +93,8 @@ def make_report(mass: Mass, state: BatchState, rows: Iterable[Row]) -> MassRepor
         matched=state.size,
         outcomes=dict(state.counts),
         waiting=state.waiting,
-        not_off=[_not_off(row) for row in rows if row.status not in OFF_THE_BOOK],
+        partly_filled=sum(row.partly_filled for row in orders),
+        not_off=[_not_off(row) for row in orders if row.status not in OFF_THE_BOOK],
         still_open=mass.matching if mass.until_flat_s else None,
         not_affected=mass.left_out,
         started_at=mass.started_at,
@@ -123,10 +127,12 @@ def report_json(report: MassReport) -> dict[str, object]:
         "matched": report.matched,
         "outcomes": dict(report.outcomes),
         "waiting": report.waiting,
+        "partly_filled": report.partly_filled,
         "adds_up": report.adds_up,
         "not_off_the_book": report.not_off,
         "still_open": report.still_open,
         "not_affected": dict(report.not_affected),
+        "not_listed": report.scope.not_listed or None,
         "started_at": report.started_at,
         "flat_at": report.flat_at,
         "ended_at": report.ended_at,

@@ -1,4 +1,4 @@
-"""Which open orders does a mass cancel mean, and why not this one? Pure: filters and a row of the exchange in.
+"""The scope of a mass cancel: which open orders its filters mean, and why others are left out. Pure.
 
 What the exchange can apply it applies, and we check it; the rest we apply ourselves. An order whose row does not say
 what a filter asks for is never taken: that would widen the scope.
@@ -47,6 +47,15 @@ class Scope:
     def by_exchange(self) -> dict[str, str]:
         """Those that the exchange is told."""
         return {name: str(value) for name, value in self.asked.items() if name in BY_EXCHANGE}
+
+    @property
+    def not_listed(self) -> str:
+        """Which open orders the exchange does not even list under these filters, in words; "" if it lists all."""
+        if not self.by_exchange:
+            return ""
+        pair = {"SPOT": "MARGIN", "MARGIN": "SPOT"}.get(self.instType or "")
+        also = f", {pair} orders of the same pairs among them" if pair else ""
+        return f"orders outside {', '.join(self.by_exchange.values())}{also}"
 
     @property
     def by_us(self) -> dict[str, Any]:

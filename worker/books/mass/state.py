@@ -1,4 +1,4 @@
-"""How far is a mass cancel? Its state as a value, read from its fields in Redis; pure."""
+"""The state of one mass cancel as a value, read from its fields in Redis. Pure."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What was decided, by whom and why? The audit stream, or the story of one batch, in order."""
+"""`bulk-cancel audit`: every decision with who and why, or the story of one batch in order."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""How is everything cancelled that is open? Takes a mass cancel, shows it on its way, and reports as FIX would."""
+"""`bulk-cancel all`: takes a mass cancel, shows its progress, and reports as FIX would."""
 
 import sys
 import time
@@ -11,25 +11,20 @@ from redis.exceptions import RedisError
 from bulk_cancel.tasks.mass import ALL_ACCOUNTS, CancelAll, parse_cancel_all
 from bulk_cancel.tasks.messages import new_batch_id
 from bulk_cancel.worker.books.mass.masses import Masses
-from bulk_cancel.worker.books.mass.report import MassReport, make_report, report_json
+from bulk_cancel.worker.books.mass.report import MassReport, report_json
 from bulk_cancel.worker.books.mass.state import Mass
 from bulk_cancel.worker.cli import context
 from bulk_cancel.worker.cli.commands.decide import By, Why, asked_by
-from bulk_cancel.worker.cli.commands.dry_run import dry_run
 from bulk_cancel.worker.cli.context import Json
-from bulk_cancel.worker.cli.errors import CommandError, Exit, exit_of, joined, lines_of
-from bulk_cancel.worker.cli.screen.live import watch
+from bulk_cancel.worker.cli.error_lines import lines_of, redis_url
+from bulk_cancel.worker.cli.errors import CommandError, Exit, joined
+from bulk_cancel.worker.cli.mass_status import held_words, read_report
 from bulk_cancel.worker.cli.screen.mass import MassProgress, Progress, report_parts
-from bulk_cancel.worker.cli.screen.output import as_text, plural, print_json, show
-from bulk_cancel.worker.cli.screen.render import rest_line
+from bulk_cancel.worker.cli.screen.output import plural, print_json, show
 from bulk_cancel.worker.state.fleet import START_WORKER, read_workers, troubles
-from bulk_cancel.worker.state.rests import read_clock, read_rests
-from bulk_cancel.worker.state.scopes import account_scope
-from bulk_cancel.worker.state.statuses import OFF_THE_BOOK
 from bulk_cancel.worker.state.store import Store
 
 FRAME_S: Final = 0.15
-REFRESH_S: Final = 1.0
 
 Accounts = Annotated[list[str] | None, typer.Option("--account", help="Whose orders (repeatable).")]
 
@@ -56,6 +51,7 @@ def all_(
     batch_id: Annotated[str | None, typer.Option(help="The idempotency key.")] = None,
     urgent: Annotated[bool, typer.Option("--urgent/--normal", help="Before all other orders, or among them.")] = True,
     dry: Annotated[bool, typer.Option("--dry-run", help="Only list what would be cancelled.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before --all-accounts.")] = False,
     as_json: Json = False,
 ) -> int:
     """Cancel everything that is open and fits every filter, wait for it and report.
@@ -70,20 +66,36 @@ def all_(
         "instId": inst_id,
         "side": side,
         "tag": tag,
+        "min_age_s": min_age,
+        "until_flat_s": until_flat,
     }
-    filters |= {"side": side, "tag": tag, "min_age_s": min_age, "until_flat_s": until_flat}
     said = {**filters, "deadline_s": deadline, "urgent": urgent, "requested_by": who.by, "reason": who.reason}
     named = _accounts(account, all_accounts=all_accounts)
     first_id = new_batch_id() if batch_id is None else batch_id
     asked = [parse_cancel_all({**said, **each}) for each in _each(named, first_id)]
     with context.opened() as store:
         if dry:
+            from bulk_cancel.worker.cli.commands.dry_run import dry_run  # noqa: PLC0415 (brings the HTTP client)
+
             return dry_run(store, asked, as_json=as_json)
+        if all_accounts and not yes:
+            _ask(store)
         masses = _take(store, asked)
         _tell(store, masses, quiet=as_json)
         _wait(store, masses, timeout)
         reports = [read_report(store, mass.batch_id) for mass in masses]
     return _print(reports, as_json=as_json)
+
+
+def _ask(store: Store) -> None:
+    """A person at a terminal may have meant less; a program, which can't be asked, means what it says."""
+    if not sys.stdin.isatty():
+        return
+    accounts = store.directory.all().values()
+    users = len({info.uid for info in accounts})
+    names = ", ".join(info.name for info in accounts)
+    whose = f"{plural(len(accounts), 'account')} ({plural(users, 'User ID')}): {names}"
+    typer.confirm(f"cancel what is open of {whose}?", abort=True, err=True)
 
 
 def _upper(text: str | None) -> str | None:
@@ -109,14 +121,14 @@ def _take(store: Store, asked: Sequence[CancelAll]) -> list[Mass]:
         return [mass for each in asked for mass in Masses(store).take(each)]
     except RedisError as error:
         again = f"ask again with --batch-id {asked[0].batch_id}: what was taken is not taken twice"
-        raise CommandError(*lines_of(error, context.redis_url()), again) from error
+        raise CommandError(*lines_of(error, redis_url()), again) from error
 
 
 def _tell(store: Store, masses: Sequence[Mass], *, quiet: bool) -> None:
     lines = [f"mass cancel {mass.batch_id} of account {mass.account}" for mass in masses]
     if not quiet:
         sys.stderr.writelines(f"{line}\n" for line in lines)
-    sys.stderr.write(_held(store, masses))
+    sys.stderr.write(held_words(store, masses))
     if not any(worker.alive for worker in read_workers(store.redis, store.keys)):
         sys.stderr.write(joined([f"no worker is alive: nothing is cancelled until one runs: {START_WORKER}"]))
 
@@ -129,12 +141,12 @@ def _wait(store: Store, masses: Sequence[Mass], timeout_s: float | None) -> None
         sys.stderr.write(joined([_goes_on(ids)]))
         raise
     except RedisError as error:
-        raise CommandError(*lines_of(error, context.redis_url()), _goes_on(ids)) from error
+        raise CommandError(*lines_of(error, redis_url()), _goes_on(ids)) from error
     if not _over(last):
         left = [mass for mass, state in last if not (mass.ended and state.complete)]
         why = troubles(read_workers(store.redis, store.keys), [mass.account for mass in left])
         sys.stderr.write(joined([f"not over after {timeout_s:g} s", *why]))
-        sys.stderr.write(_held(store, left) + joined([_goes_on([mass.batch_id for mass in left])]))
+        sys.stderr.write(held_words(store, left) + joined([_goes_on([mass.batch_id for mass in left])]))
 
 
 def _progress(store: Store, ids: Sequence[str], timeout_s: float | None) -> Iterator[Progress]:
@@ -153,47 +165,9 @@ def _over(now: Progress) -> bool:
     return all(mass.ended and state.complete for mass, state in now)
 
 
-def _held(store: Store, masses: Sequence[Mass]) -> str:
-    """What is paused, or rests for its credentials: a mass cancel finds orders there and cancels none."""
-    names = {mass.account for mass in masses}
-    scopes = set(map(account_scope, names))
-    rests = read_rests(store, read_clock(store.redis, store.keys), store.directory.all(), [])
-    held = (rest for rest in rests if rest.scope in scopes or names & {*rest.accounts})
-    return "".join(as_text(rest_line(rest)) for rest in held)
-
-
 def _goes_on(ids: Sequence[str]) -> str:
     ways = (f"see: bulk-cancel status {each} --watch; to stop: bulk-cancel withdraw {each}" for each in ids)
     return f"{plural(len(ids), 'mass cancel')} going on without us; " + "; ".join(ways)
-
-
-def mass_status(store: Store, batch_id: str, *, follow: bool, as_json: bool) -> int:
-    """The report as it stands; with `follow` again and again until the mass cancel is over.
-
-    The exit status is 1 too if it ended in vain; an operator who withdrew it knows.
-    """
-    last = watch(_reports(store, batch_id, follow=follow), draw=report_parts, tell=report_json, as_json=as_json)
-    if not (as_json or last.complete):
-        sys.stdout.write(_held(store, [Masses(store).state(batch_id)]))
-    in_vain = last.complete and not last.succeeded and last.state != "withdrawn"
-    return exit_of(dead=last.dead + in_vain)
-
-
-def _reports(store: Store, batch_id: str, *, follow: bool) -> Iterator[MassReport]:
-    while True:
-        report = read_report(store, batch_id)
-        yield report
-        if report.complete or not follow:
-            return
-        time.sleep(REFRESH_S)
-
-
-def read_report(store: Store, batch_id: str) -> MassReport:
-    """The report as it stands; raises UnknownMassError and redis-py's errors."""
-    mass, state = Masses(store).state(batch_id), store.batches.state(batch_id)
-    off = sum(state.counts.get(status, 0) for status in OFF_THE_BOOK)
-    named = mass.ended and off < state.size  # on its way, most orders have no outcome
-    return make_report(mass, state, store.batches.rows(batch_id) if named else ())
 
 
 def _print(reports: Sequence[MassReport], *, as_json: bool) -> int:

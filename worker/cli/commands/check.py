@@ -1,4 +1,4 @@
-"""What is wrong here, and how is it mended? One line per point; FAIL makes the exit status 2, else ACT makes it 1."""
+"""`bulk-cancel check`: one line per point; FAIL makes the exit status 2, else ACT makes it 1."""
 
 from contextlib import closing
 

@@ -1,4 +1,4 @@
-"""What can an operator decide? Withdraw, retry, pause, resume: each says who and why, and may be repeated."""
+"""`withdraw`, `retry`, `pause` and `resume`: each keeps who and why, and may be repeated."""
 
 import getpass
 import os
@@ -57,7 +57,7 @@ def retry(
     reason: Why = "",
     as_json: Json = False,
 ) -> int:
-    """Let orders of a batch go again that ended rejected or exhausted; withdrawn ones if --status says so."""
+    """Let orders of a batch go again that ended rejected or exhausted; withdrawn or gone ones if --status says so."""
     asked = asked_by(by, reason)
     statuses = only or RETRIED
     with context.opened() as store:

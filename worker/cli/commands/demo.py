@@ -1,4 +1,4 @@
-"""How is all of it seen at work in a few seconds? One bulk cancel with everything simulated but the runner itself."""
+"""`bulk-cancel demo`: one bulk cancel in which everything but the runner itself is simulated."""
 
 import sys
 import time

@@ -1,4 +1,4 @@
-"""Is the kill switch proven to work? Does the whole exercise with orders of its own, and writes the dated report."""
+"""`bulk-cancel drill`: the whole exercise with orders of its own, and its dated report."""
 
 import json
 import os
@@ -97,11 +97,18 @@ def _run(store: Store, plan: DrillPlan, *, ask: bool, quiet: bool) -> tuple[Dril
     with reading(store) as reader:
         check_place(store.settings, reader, plan.account)
         address = store.settings.base_url_of(reader.account(plan.account))
-        if ask and sys.stdin.isatty():
-            typer.confirm(f"place {plan.orders} orders of {plan.inst_id} at {address}?", abort=True, err=True)
+        if ask:
+            _ask(f"place {plan.orders} orders of {plan.inst_id} at {address}")
         drilling = Drilling(store, reader, plan, lambda line: None if quiet else _say(line))
         facts = _facts(store, address, demo=reader.account(plan.account).demo, workers=len(alive))
         return drilling.run(), facts
+
+
+def _ask(what: str) -> None:
+    """Orders are placed only by somebody who said so; where nobody can be asked, `--yes` says it."""
+    if not sys.stdin.isatty():
+        raise CommandError(f"a drill would {what}, and nobody can be asked here: give --yes")
+    typer.confirm(f"{what}?", abort=True, err=True)
 
 
 def _say(line: str) -> None:

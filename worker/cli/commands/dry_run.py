@@ -1,4 +1,4 @@
-"""What would a mass cancel cancel? Reads the books under the workers' windows, and changes nothing."""
+"""`bulk-cancel all --dry-run`: reads the books under the workers' windows, and changes nothing."""
 
 import json
 import sys
@@ -83,7 +83,8 @@ def _parts(meant: Meant) -> list[RenderableType]:
     count = len(meant.orders)
     head = f"account {meant.account}, {scope_words(meant.scope)}: {plural(count, 'order')} would be cancelled"
     left = (f"{plural(orders, 'order')} not affected: {clean(why)}" for why, orders in sorted(meant.left_out.items()))
-    parts: list[RenderableType] = [Text(head, style="bold"), *map(Text, left)]
+    unseen = [f"not listed and not counted: {meant.scope.not_listed}"] if meant.scope.not_listed else []
+    parts: list[RenderableType] = [Text(head, style="bold"), *map(Text, [*left, *unseen])]
     if not count:
         return parts
     more = count - ORDERS_SHOWN

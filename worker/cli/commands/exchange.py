@@ -1,4 +1,4 @@
-"""How is the simulated exchange run alone? To try things by hand; it has no password: on loopback or test nets only."""
+"""`bulk-cancel exchange`: the simulated exchange alone, without a password: for loopback or test nets."""
 
 import sys
 from itertools import cycle, islice

@@ -1,4 +1,4 @@
-"""What can be read? The runner or one batch, the outcomes of a batch, and what was refused."""
+"""`status`, `outcomes` and `refused`: the runner, one batch, its outcomes, and what was refused."""
 
 import csv
 import json
@@ -10,9 +10,9 @@ from typing import Annotated, Final
 import typer
 
 from bulk_cancel.worker.cli import context
-from bulk_cancel.worker.cli.commands.cancel_all import mass_status
 from bulk_cancel.worker.cli.context import Json, Watch
 from bulk_cancel.worker.cli.errors import CommandError, Exit, exit_of
+from bulk_cancel.worker.cli.mass_status import mass_status
 from bulk_cancel.worker.cli.screen.live import every, watch
 from bulk_cancel.worker.cli.screen.output import is_terminal, number, plural, print_json, show
 from bulk_cancel.worker.cli.screen.render import (

@@ -1,4 +1,4 @@
-"""How are orders handed in from files? All bad rows are named and nothing is enqueued, unless `--skip-bad`."""
+"""`bulk-cancel submit`: orders from files; one bad row refuses all, unless `--skip-bad`."""
 
 import sys
 from collections.abc import Sequence
@@ -9,16 +9,17 @@ from typing import Annotated, Final
 import typer
 from redis.exceptions import RedisError
 
+from bulk_cancel.tasks.errors import NotReplicatedError
 from bulk_cancel.tasks.messages import CancelOrders, new_batch_id, parse_cancel_orders
 from bulk_cancel.tasks.receipts import Receipt
 from bulk_cancel.worker.cli import context
 from bulk_cancel.worker.cli.context import Json
-from bulk_cancel.worker.cli.errors import CommandError, Exit, exit_of, joined, lines_of
+from bulk_cancel.worker.cli.error_lines import lines_of, redis_url
+from bulk_cancel.worker.cli.errors import CommandError, Exit, exit_of, joined
 from bulk_cancel.worker.cli.orderfile import BadRow, read_orders
 from bulk_cancel.worker.cli.screen.live import BatchProgress
 from bulk_cancel.worker.cli.screen.output import clock, number, plural, print_json, show
 from bulk_cancel.worker.cli.screen.render import batch_json, batch_parts, rest_line
-from bulk_cancel.worker.state.admission import NotReplicatedError
 from bulk_cancel.worker.state.batches import BatchState
 from bulk_cancel.worker.state.fleet import read_workers, troubles
 from bulk_cancel.worker.state.rests import Rest, read_pauses
@@ -53,7 +54,7 @@ def submit(
     """
     if timeout is not None and not wait:
         raise CommandError("--timeout needs --wait")
-    found = read_orders(files)
+    found = read_orders(files, account=account)
     _check_rows(found.bad, usable=len(found.orders), skip_bad=skip_bad)
     asked = parse_cancel_orders(
         account=account, orders=found.orders, urgent=urgent, reason=reason,
@@ -64,6 +65,7 @@ def submit(
         receipt = _admit(store, asked, found.bad)
         if not as_json:
             show(_receipt_line(receipt), *map(rest_line, _pauses(store, receipt)))
+            sys.stderr.write(joined(_troubles(store, receipt)))
         state = _wait(store, receipt, timeout) if wait else None
     if as_json:
         print_json(_json(receipt, found.bad, state))
@@ -99,7 +101,7 @@ def _admit(store: Store, asked: CancelOrders, bad: Sequence[BadRow]) -> Receipt:
             store.refusals.add(row.payload, errors, source=SOURCE, batch_id=asked.batch_id, account=asked.account)
     except (RedisError, NotReplicatedError) as error:
         again = f"submit again with --batch-id {asked.batch_id}: it completes whatever was taken"
-        raise CommandError(*lines_of(error, context.redis_url()), again) from error
+        raise CommandError(*lines_of(error, redis_url()), again) from error
     return receipt
 
 
@@ -112,6 +114,14 @@ def _receipt_line(receipt: Receipt) -> str:
         f"the exchange's limits allow the last to be sent in {wait_s:.1f} s, at {clock(receipt.earliest_done_at)}",
     ]
     return ", ".join(parts)
+
+
+def _troubles(store: Store, receipt: Receipt) -> list[str]:
+    """What of the workers keeps the orders waiting, whatever the exchange would allow."""
+    try:
+        return troubles(read_workers(store.redis, store.keys), [receipt.account]) if receipt.waiting else []
+    except RedisError:  # the batch is in; that must not look like a failure
+        return []
 
 
 def _pauses(store: Store, receipt: Receipt) -> list[Rest]:
@@ -138,11 +148,10 @@ def _wait(store: Store, receipt: Receipt, timeout: float | None) -> BatchState:
         sys.stderr.write(joined([_goes_on(receipt.batch_id)]))
         raise
     except RedisError as error:
-        raise CommandError(*lines_of(error, context.redis_url()), _goes_on(receipt.batch_id)) from error
+        raise CommandError(*lines_of(error, redis_url()), _goes_on(receipt.batch_id)) from error
     if not state.complete:
         late = f"{plural(state.waiting, 'order')} of {number(state.size)} still waiting after {timeout:g} s"
-        why = troubles(read_workers(store.redis, store.keys), [receipt.account])
-        sys.stderr.write(joined([late, *why, _goes_on(receipt.batch_id)]))
+        sys.stderr.write(joined([late, *_troubles(store, receipt), _goes_on(receipt.batch_id)]))
     return state
 
 

@@ -1,4 +1,4 @@
-"""What does the demo cancel? So many orders over so many instruments, one of them busy; pure."""
+"""The orders that the demo cancels: many instruments, one of them busy. Pure."""
 
 from dataclasses import dataclass
 from typing import Final

@@ -1,4 +1,4 @@
-"""How fast was it, and was the exchange ever too much pressed? From its own log and from the outcomes; pure."""
+"""The demo's report: how fast it was and what the exchange had to refuse, from its own log. Pure."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What happens in the demo? Orders go on the book, some fill, one bulk cancel clears the rest; then the report."""
+"""The course of the demo: orders go on the book, some fill, one bulk cancel clears the rest."""
 
 import time
 from collections.abc import Callable, Mapping

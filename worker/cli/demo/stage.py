@@ -1,4 +1,4 @@
-"""What does the demo run on? A Redis, a simulated exchange and real workers, all gone when the block ends.
+"""What the demo runs on: a Redis, a simulated exchange and real workers, all gone when the block ends.
 
 The broker is always the embedded Redis: on a Redis of yours the demo's workers would take your runner's messages. In
 yours only the demo's own keys are written, under a prefix and for a User ID of its own, and removed again; the key
@@ -12,29 +12,31 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
+from bulk_cancel.tasks.errors import BulkCancelError
 from bulk_cancel.worker.cli.demo.plan import Plan
 from bulk_cancel.worker.config.faults import PREFIX
 from bulk_cancel.worker.config.settings import Settings, load_settings
 from bulk_cancel.worker.simulator.accounts import ApiKey
 from bulk_cancel.worker.simulator.config import Config
-from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
+from bulk_cancel.worker.simulator.embedded import EmbeddedRedis, RedisNotStarted
 from bulk_cancel.worker.simulator.faults import Network
-from bulk_cancel.worker.simulator.process import Simulator
+from bulk_cancel.worker.simulator.process import Simulator, SimulatorError
 from bulk_cancel.worker.state.store import Store, adopt, open_store
 
 ACCOUNT: Final = "demo"
 START_S: Final = 30.0
+T = TypeVar("T")
 _WATCH: Final = 'read -r _; dir="$1"; shift; kill -9 "$@"; rm -rf "$dir"'
 
 
-class StageError(Exception):
-    """A worker of the demo did not start; the text has the end of its log."""
+class StageError(BulkCancelError):
+    """Something that the demo runs on did not start; the text says what and, of a process, has the end of its log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +54,11 @@ class Stage:
 def stage(plan: Plan, *, workers: int, delay_ms: float) -> Iterator[Stage]:
     """Starts everything and waits until every worker is ready.
 
-    Raises StageError, SettingsError, RedisNotStarted, SimulatorError, or redis-py's errors.
+    Raises StageError, SettingsError, or redis-py's errors.
     """
     theirs = load_settings() if f"{PREFIX}REDIS_URL" in os.environ else None
     with ExitStack() as stack:
-        broker = stack.enter_context(EmbeddedRedis())
+        broker = _started(stack, EmbeddedRedis())
         exchange, key = _exchange(stack, plan, delay_ms)
         told = _told(theirs, broker.url, exchange, key)
         store = open_store(_settings(told))
@@ -73,7 +75,15 @@ def _exchange(stack: ExitStack, plan: Plan, delay_ms: float) -> tuple[Simulator,
     key = ApiKey("demo-key", "demo-secret", "demo-pass", uid=str(10**11 + secrets.randbelow(10**11)))
     network = Network(delay_ms=0.4 * delay_ms, jitter_ms=1.2 * delay_ms)  # each way: the delay ± 60 %
     config = Config(accounts=(key,), instruments=tuple(plan.orders), network=network)
-    return stack.enter_context(Simulator(config)), key
+    return _started(stack, Simulator(config)), key
+
+
+def _started(stack: ExitStack, server: AbstractContextManager[T]) -> T:
+    """The server, running until the stack ends; the simulator's errors are not of our tree and become StageError."""
+    try:
+        return stack.enter_context(server)
+    except (RedisNotStarted, SimulatorError) as error:
+        raise StageError(str(error)) from error
 
 
 def _told(theirs: Settings | None, broker_url: str, exchange: Simulator, key: ApiKey) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""How does one attempt of an order look? One of its log's entries in, a line or an object out; no I/O."""
+"""One attempt of an order's log as a line or as an object. Pure."""
 
 from collections.abc import Mapping
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""How does one look at something that changes? Redrawn in a terminal, a block of lines per change everywhere else."""
+"""Shows what changes: redrawn in a terminal, a block of lines per change everywhere else."""
 
 import json
 import sys

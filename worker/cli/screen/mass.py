@@ -1,4 +1,4 @@
-"""How does a mass cancel look, on its way and when it ended? A live view, and the report as lines and tables."""
+"""A mass cancel on the screen: a live view, then its report as lines and tables."""
 
 import sys
 import time
@@ -112,6 +112,8 @@ def _matched(report: MassReport) -> Text:
     said = Text.assemble(
         f"{number(report.matched)} = ", Text(" + ").join(counts_text({name: counts[name]}) for name in shown)
     )
+    if report.partly_filled:
+        said.append(f"; {number(report.partly_filled)} partly filled", "bold yellow")
     return said if report.adds_up else Text.assemble(said, ("  does not add up", "bold red"))
 
 
@@ -121,9 +123,9 @@ def _rank(name: str) -> int:
 
 
 def _not_affected(report: MassReport) -> str:
-    if not report.not_affected:
-        return "none that was listed"
-    return ", ".join(f"{plural(count, 'order')}: {clean(why)}" for why, count in sorted(report.not_affected.items()))
+    listed = [f"{plural(count, 'order')}: {clean(why)}" for why, count in sorted(report.not_affected.items())]
+    unseen = [f"not listed and not counted: {report.scope.not_listed}"] if report.scope.not_listed else []
+    return "; ".join([", ".join(listed) or "none that was listed", *unseen])
 
 
 def _end(report: MassReport) -> list[tuple[str, str]]:

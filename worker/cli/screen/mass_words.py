@@ -1,4 +1,4 @@
-"""Which words tell of a mass cancel? Values in, text out; no I/O."""
+"""The words for a mass cancel and its scope. Pure."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""What must catch the eye in `status`? Orders that may be live, urgent work that waits, dead man's switches."""
+"""The notices at the top of `status`: orders that may be live, urgent work that waits, dead man's switches."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""How does anything reach the screen? Rich in a terminal, plain text everywhere else, JSON when asked for.
+"""Writes to the screen: rich in a terminal, plain text everywhere else, JSON when asked for.
 
 Nothing that others wrote (reasons, labels, messages of the exchange) can bring control characters or markup along.
 """

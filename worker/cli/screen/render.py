@@ -1,4 +1,4 @@
-"""How do the runner, a batch, outcomes and refusals look? Values in, tables and lines out; no I/O."""
+"""The runner, a batch, outcomes and refusals as tables and lines. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -211,13 +211,13 @@ def row_json(row: Row, *, verbose: bool = False) -> dict[str, object]:
 def outcome_table(rows: Sequence[Row]) -> Table:
     """One line per order."""
     made = table(
-        "instrument", "order", "status", "sCode", "message", "tries", "finished",
-        right=("tries",), flexible=("message", "order"),
+        "instrument", "order", "status", "filled", "sCode", "message", "tries", "finished",
+        right=("filled", "tries"), flexible=("message", "order"),
     )  # fmt: skip
     for row in rows:
         finished = clock(_at(row.finished_at)) if row.finished_at else ""
         said = (row.sCode or "", clean(row.sMsg or ""), str(row.attempts), finished)
-        made.add_row(row.instId, _order(row), styled(row.status), *said)
+        made.add_row(row.instId, _order(row), styled(row.status), _filled(row), *said)
     return made
 
 
@@ -225,10 +225,16 @@ def outcome_lines(rows: Sequence[Row]) -> list[Text]:
     """A line per order, and one for each of its attempts below it."""
     lines: list[Text] = []
     for row in rows:
-        said = f"  {row.sCode or ''} {clean(row.sMsg or '')}".rstrip()
+        part = f", {clean(row.accFillSz or '')} filled" if row.partly_filled else ""
+        said = f"{part}  {row.sCode or ''} {clean(row.sMsg or '')}".rstrip()
         lines.append(Text.assemble((f"{row.instId} {_order(row)}", "bold"), "  ", styled(row.status), said))
         lines += [Text(f"    {attempt_line(attempt)}", style="dim") for attempt in row.log]
     return lines
+
+
+def _filled(row: Row) -> Text:
+    """How much of it was filled, loud where the order ended otherwise."""
+    return Text(clean(row.accFillSz or ""), style="bold yellow" if row.partly_filled else "")
 
 
 def _order(row: Row) -> str:

@@ -1,4 +1,4 @@
-"""Which words tell an operator what a decision did? Values in, lines out; no I/O."""
+"""The words that tell an operator what a decision did. Pure."""
 
 from collections.abc import Iterator, Sequence
 

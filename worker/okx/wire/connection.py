@@ -1,4 +1,4 @@
-"""How does one request cross one connection, at most once and within one deadline?
+"""Sends one request over one connection, at most once and within one deadline.
 
 A `Wire` takes a request of `requests` over one connection, without a session: redirects, cookies, proxies and retries
 have no place here, and looking for them costs a twelfth of a call. Whether the first byte was written is the only

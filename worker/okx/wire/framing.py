@@ -1,4 +1,4 @@
-"""How is a request put into bytes, and its answer taken out of them? HTTP/1.1 without a socket."""
+"""Puts a request into bytes and takes its answer out of them: HTTP/1.1 without a socket."""
 
 import re
 from typing import Final

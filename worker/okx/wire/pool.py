@@ -1,4 +1,4 @@
-"""Which connection does a call use?
+"""Keeps connections open and chooses the one that a call uses.
 
 The one used last, so that few stay hot and the rest grow old and are dropped. A connection belongs to one
 call at a time; what comes back closed, as after any error, is dropped.

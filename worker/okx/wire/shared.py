@@ -1,4 +1,4 @@
-"""How do a thread that reads and those that write share one TLS connection?
+"""One TLS connection shared by a thread that reads and threads that write.
 
 OpenSSL's state of a connection belongs to one thread at a time. A write beside a read that waits (TLS 1.3 says things
 of its own after the handshake, so a socket is readable with nothing to read) could get lost, and the reader then waited

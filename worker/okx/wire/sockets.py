@@ -1,4 +1,4 @@
-"""How is all that a socket does for one call bound to one instant?
+"""Bounds everything that a socket does for one call by one deadline.
 
 `requests`' own timeout is per read: a server that says a byte a second is never too slow for it. These
 sockets give each operation only what is left until `ends_at`, and every way of closing them is a reset, so

@@ -1,1 +1,1 @@
-"""How is the kill switch proven to work?"""
+"""The drill: the proof, with orders of its own, that the kill switch works."""

@@ -1,4 +1,4 @@
-"""What is a drill of the kill switch, and where may one be done? Pure, but for the settings that it looks at."""
+"""The rules of a drill: what it does, and where it may be done. Pure, but for the settings it looks at."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,6 +7,7 @@ from decimal import ROUND_DOWN, Decimal
 from typing import Final
 from urllib.parse import urlsplit
 
+from bulk_cancel.tasks.errors import BulkCancelError
 from bulk_cancel.worker.books.mass.report import MassReport
 from bulk_cancel.worker.books.reader import Reader
 from bulk_cancel.worker.config.settings import Settings
@@ -18,7 +19,7 @@ FAR_OFF: Final = Decimal("0.5")
 _DOMAIN: Final = "okx.com"
 
 
-class NotADrillError(Exception):
+class NotADrillError(BulkCancelError):
     """A drill must not, or cannot, be done there; the message says why. No order was placed."""
 
 

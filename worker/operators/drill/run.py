@@ -1,4 +1,4 @@
-"""How is a drill done? Places far-off orders, cancels exactly those, and proves that they are gone.
+"""Does a drill: places far-off orders, cancels exactly those, and proves that they are gone.
 
 Whatever happens, the drill's own orders are off the book when it ends, or its record says which are not.
 """

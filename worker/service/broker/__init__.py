@@ -1,4 +1,4 @@
-"""What stands between Celery and Redis? A transport and a consumer that survive restarts and poison."""
+"""What stands between Celery and Redis: a transport and a consumer that survive restarts and poison."""
 
 from bulk_cancel.worker.service.broker.config import celery_config
 from bulk_cancel.worker.service.broker.consumer import Consumer

@@ -1,4 +1,4 @@
-"""How is Celery configured? One function, every setting that a worker's safety rests on."""
+"""Celery's configuration: every setting that a worker's safety rests on."""
 
 # mypy: allow-untyped-calls
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What does a worker do with a message? It runs what can be run and hands the rest to the refused sink.
+"""Celery's consumer: runs the messages that can be run, and refuses the rest without losing them.
 
 The sink is `app.refuse`, a `Refuse`. It is called before the message is acknowledged: while it fails,
 nothing is lost and nothing spins, since the message stays unacknowledged in Redis and comes again after the

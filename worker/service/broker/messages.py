@@ -1,9 +1,9 @@
-"""What is a message that a task can run, and what is wrong with one that is not?
+"""Checks whether a message can be run by a task, and says what is wrong with one that can't.
 
 Pure: the bytes that were in the queue in, a `Call` or a `Refusal` out; a `Call` is built anew from what was
 understood, so Celery sees nothing of the sender's that was not checked. A message is taken whenever it says
-clearly what to run: what a Redis list does not need (delivery tag and info, time limits, retry counts,
-reply queues) may be missing or nonsense. Refused is what cannot be read, what names no task of ours, and
+clearly what to run, in Celery's protocol 2 or 1: what a Redis list does not need (delivery tag and info, time limits,
+retry counts, reply queues) may be missing or nonsense. Refused is what cannot be read, what names no task of ours, and
 what says "not now": expired, or an ETA still to come.
 """
 
@@ -57,7 +57,7 @@ class _UnreadableError(ValueError):
 def read(raw: bytes, *, tasks: Container[str], now: datetime) -> Call | Refusal:
     """What the message asks for; `tasks` are the names that may be called, `now` is aware."""
     try:
-        envelope = _envelope(raw)
+        envelope = _unfolded(_envelope(raw))
     except _UnreadableError as error:
         return Refusal((str(error),), readable=False)
     headers = _object(envelope, "headers")
@@ -88,6 +88,25 @@ def _envelope(raw: bytes) -> Mapping[str, object]:
     if not isinstance(envelope, dict):
         raise _UnreadableError("message: should be a JSON object")
     return envelope
+
+
+def _unfolded(envelope: Mapping[str, object]) -> Mapping[str, object]:
+    """A message of Celery's protocol 1, whose body holds everything, in the form of protocol 2; others as they are.
+
+    Older clients send it, such as those of Go and PHP, and Celery itself with `task_protocol = 1`.
+    """
+    if (_object(envelope, "headers") or {}).get("task") is not None:
+        return envelope
+    try:
+        said = _json(_body_text(envelope), "body")
+    except _UnreadableError:
+        return envelope
+    if not isinstance(said, dict) or "task" not in said:
+        return envelope
+    headers = {name: said.get(name) for name in ("task", "id", "eta", "expires")}
+    follow_ups = {name: said.get(name) for name in _FOLLOW_UPS}
+    body = json.dumps([said.get("args") or [], said.get("kwargs") or {}, follow_ups])
+    return {**envelope, "headers": headers, "body": body, "properties": {}}
 
 
 def _json(text: str, what: str) -> object:

@@ -1,4 +1,4 @@
-"""Which pools may a worker run on? Threads only: waker, send pool and permits live in one process."""
+"""Refuses every pool but threads: waker, sending threads and permits live in one process."""
 
 from __future__ import annotations
 

@@ -115,11 +115,11 @@ local function outcomes_trim(wall, retention)
   outcomes_trimmed = true
 end
 
-local function outcome_add(job, status, code, message, wall, retention)
+local function outcome_add(job, ending, wall, retention)
   outcomes_trim(wall, retention)
   redis.call('XADD', K.outcomes(), '*', 'order', job.id, 'account', job.account, 'generation', text(job.generation),
-    'status', status, 'sCode', code, 'sMsg', message, 'attempts', text(job.attempts), 'finished', text(wall),
-    'batches', job.batches or '')
+    'status', ending.status, 'sCode', ending.code, 'sMsg', ending.message, 'attempts', text(job.attempts),
+    'finished', text(wall), 'batches', job.batches or '', 'accFillSz', ending.filled or '')
 end
 
 -- open_next: a client id that was asked for again after its job's first send gets a generation of its own.
@@ -142,7 +142,7 @@ end
 -- announce: the end of a job, to its batches, the outcome stream and its lane's counters.
 local function announce(lane, job, ending, told, wall, retention)
   for _, batch in ipairs(told.batches) do row_end(batch, job.id, told) end
-  outcome_add(job, ending.status, ending.code, ending.message, wall, retention)
+  outcome_add(job, ending, wall, retention)
   tally(K.lane(lane), told.counter, 1)
   expose(job, ending.status, wall, retention)
 end

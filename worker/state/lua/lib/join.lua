@@ -1,10 +1,12 @@
 -- How a batch comes to the job of an order: it joins the live one, or opens the order's next generation.
 -- asker = {batch, account, urgent, deadline (µs as text)}, for whom a waiting row is there already.
 
--- memory: how an order known to be off the book ended, or nil; a client id may be reused, so it is never answered from it.
+-- memory: how an order that the book has proved to be off it ended, or nil. One that was only unknown to the exchange is
+-- asked for again: it may have been asked with another key, or too early. A client id may be reused, so it is never
+-- answered from it.
 -- seen: wall µs at which the order was open, or nil; what was told before is then no longer believed.
 local function memory(job, seen)
-  if not job or job.live or not by_order_id(job.id) or not OFF_THE_BOOK[job.state] then return nil end
+  if not job or job.live or not by_order_id(job.id) or not PROVED[job.state] then return nil end
   if seen and tonumber(string.match(job.result, '"finished":(%d+)')) < seen then return nil end
   return job.result
 end

@@ -1,4 +1,4 @@
-"""Who makes the calls? Threads of one queue; a pool that makes a future of each call costs a tenth of the call."""
+"""The threads that make the calls, of one queue. An executor, which makes a future of each, costs a tenth of a call."""
 
 from collections.abc import Callable
 from queue import SimpleQueue
@@ -12,7 +12,7 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 
-class Crew(Generic[T]):
+class ThreadPool(Generic[T]):
     """`size` threads that do `work` with whatever is handed to them, in that order; what it raises ends no thread."""
 
     def __init__(self, size: int, work: Callable[[T], None], *, name: str) -> None:
@@ -36,4 +36,4 @@ class Crew(Generic[T]):
             try:
                 self._work(each)
             except Exception:
-                log.exception("work_broke")
+                log.exception("work_failed")

@@ -7,15 +7,16 @@ from typing import Any, cast
 
 import pytest
 
+from bulk_cancel.tasks.errors import RedisFullError
 from bulk_cancel.worker.books.book import Book, ReadingStopped
 from bulk_cancel.worker.books.mass.canceller import FAILED_S, REFUSED_S, MassCanceller
 from bulk_cancel.worker.books.mass.flat import Seen, Verdict
 from bulk_cancel.worker.books.mass.masses import Listing, Masses
 from bulk_cancel.worker.books.mass.scope import Scope
 from bulk_cancel.worker.books.mass.state import Mass
+from bulk_cancel.worker.config.gate import Gate
 from bulk_cancel.worker.config.users import User
 from bulk_cancel.worker.okx.errors import NotAuthorised, OutcomeUnknown
-from bulk_cancel.worker.state.admission import RedisFullError
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 MASS = Mass("m", "desk1", "u1", Scope(side="buy"), 0.0, urgent=True, state="running", started_at=NOW, deadline_at=NOW)
@@ -88,21 +89,22 @@ Made = tuple[MassCanceller, FakeMasses, FakeBook]
 
 @pytest.fixture
 def make() -> Iterator[Callable[..., Made]]:
-    """A worker that knows user u1, and has admitted it unless told otherwise."""
+    """A worker that knows user u1, whom the exchange has confirmed unless told otherwise."""
     made: list[MassCanceller] = []
 
-    def build(*, admitted: bool = True, left_s: float = 60.0) -> Made:
+    def build(*, confirmed: bool = True, left_s: float = 60.0) -> Made:
         masses, book = FakeMasses(left_s), FakeBook()
+        gate = Gate(cast("dict[str, User]", {"u1": None}))
         canceller = MassCanceller(
             cast("Masses", masses),
             cast("Book", book),
-            cast("dict[str, User]", {"u1": None}),
+            gate,
             Event(),
             lease_s=7,
             exchange_ms=lambda _: 0.0,
         )
-        if admitted:
-            canceller.admit_user("u1")
+        if confirmed:
+            gate.open("u1")
         made.append(canceller)
         return canceller, masses, book
 
@@ -113,7 +115,7 @@ def make() -> Iterator[Callable[..., Made]]:
 
 def run(canceller: MassCanceller) -> None:
     """One listing, here."""
-    cast("Any", canceller)._survive("m")
+    cast("Any", canceller)._begin("m")
 
 
 def test_each_page_is_handed_in_and_the_whole_concluded(make: Callable[..., Made]) -> None:
@@ -126,7 +128,7 @@ def test_each_page_is_handed_in_and_the_whole_concluded(make: Callable[..., Made
 
 def test_nothing_is_read_before_the_account_is_who_it_says(make: Callable[..., Made]) -> None:
     """Another worker may know more."""
-    canceller, masses, book = make(admitted=False)
+    canceller, masses, book = make(confirmed=False)
     run(canceller)
     assert (masses.said, book.read) == ([("hand back", 1.0)], 0)
 

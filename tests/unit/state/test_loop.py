@@ -1,0 +1,141 @@
+"""Does a loop outlive what its rounds raise, pause as it should, and end at once when it is told?"""
+
+import time
+from collections.abc import Callable, Iterator
+from queue import Queue
+from threading import Event, Thread
+
+import pytest
+from redis.exceptions import ConnectionError as RedisGoneError
+from structlog.testing import capture_logs
+
+from bulk_cancel.worker.state.loop import Loop, join_all
+
+SOON_S = 5.0
+LONG_S = 3600.0
+
+
+class Counting(Loop):
+    """Puts the instant of each round into `rounds`; `step` is what the round does."""
+
+    def __init__(self, step: Callable[[], float | None] = lambda: None, *, pause_s: float = LONG_S) -> None:
+        super().__init__("counting", pause_s=pause_s)
+        self.rounds: Queue[float] = Queue()
+        self._step = step
+
+    def round(self) -> float | None:
+        """One more."""
+        self.rounds.put(time.monotonic())
+        return self._step()
+
+    def next(self) -> float:
+        """The instant of the next round."""
+        return self.rounds.get(timeout=SOON_S)
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[[Counting], Counting]]:
+    """Starts loops, and sees them end."""
+    started: list[Counting] = []
+
+    def begin(loop: Counting) -> Counting:
+        started.append(loop)
+        loop.start()
+        return loop
+
+    yield begin
+    for loop in started:
+        loop.stop()
+        loop.join(SOON_S)
+        assert not loop.is_alive()
+
+
+@pytest.mark.parametrize(
+    ("error", "event"),
+    [
+        (RedisGoneError("gone"), "waits_for_redis"),
+        (OSError("no route"), "waits_for_redis"),
+        (KeyError("calls"), "round_failed"),
+    ],
+)
+def test_what_a_round_raises_ends_no_loop(start: Callable[[Counting], Counting], error: Exception, event: str) -> None:
+    """It is logged with the loop's name, Redis's absence apart from mistakes; the pause is kept."""
+    errors = iter([error])
+
+    def fail() -> None:
+        for each in errors:
+            raise each
+
+    with capture_logs() as lines:
+        loop = start(Counting(fail, pause_s=0.05))
+        first = loop.next()
+        assert loop.next() - first >= 0.05
+    assert [(line["event"], line["loop"]) for line in lines] == [(event, "counting")]
+
+
+def test_a_round_may_say_when_the_next_one_is_due(start: Callable[[Counting], Counting]) -> None:
+    """Instead of the usual pause."""
+    pauses = iter([0.0, 0.05])
+    loop = start(Counting(lambda: next(pauses, None)))
+    loop.next()
+    second = loop.next()
+    assert loop.next() - second >= 0.05
+    assert loop.rounds.empty()
+
+
+def test_waking_ends_a_pause_be_it_asked_for_during_the_round(start: Callable[[Counting], Counting]) -> None:
+    """No news is slept through."""
+    began, goes_on = Event(), Event()
+
+    def hold() -> None:
+        began.set()
+        assert goes_on.wait(SOON_S)
+
+    loop = start(Counting(hold))
+    assert began.wait(SOON_S)
+    loop.wake()
+    goes_on.set()
+    loop.next()
+    loop.next()
+    assert loop.rounds.empty()
+    loop.wake()
+    loop.next()
+
+
+class StopsWhenAsked(Event):
+    """Somebody stops the loop just after it has seen that it is not stopped yet."""
+
+    def __init__(self, loop: Counting) -> None:
+        super().__init__()
+        self._loop = loop
+
+    def is_set(self) -> bool:
+        """As it was before that."""
+        seen = super().is_set()
+        if not seen:
+            self._loop.stop()
+        return seen
+
+
+def test_a_stop_is_not_missed_at_its_worst_moment(start: Callable[[Counting], Counting]) -> None:
+    """The round that begins is the last one, and there is no pause after it."""
+    loop = Counting()
+    loop._stopping = StopsWhenAsked(loop)
+    start(loop).next()
+    loop.join(SOON_S)
+    assert not loop.is_alive()
+    assert loop.rounds.empty()
+
+
+def test_joining_takes_so_long_at_most_for_all() -> None:
+    """Not for each."""
+    over = Event()
+    threads = [Thread(target=over.wait, daemon=True) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    began = time.monotonic()
+    join_all(threads, within_s=0.1)
+    assert 0.1 <= time.monotonic() - began < 20 * 0.1
+    over.set()
+    join_all(threads, within_s=SOON_S)
+    assert not any(thread.is_alive() for thread in threads)

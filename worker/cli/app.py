@@ -1,0 +1,94 @@
+"""The commands of `bulk-cancel`, by name; a command is imported when the arguments name it, not to be listed."""
+
+from collections.abc import Callable, Collection, Mapping
+from importlib import import_module
+from typing import Final, NamedTuple
+
+import typer
+
+_HELP: Final = "Cancels OKX orders in bulk, as fast as the exchange allows, and keeps what became of each."
+_EPILOG: Final = (
+    "Exit status: 0 all orders done, 1 some rejected or exhausted, 2 bad usage, input or configuration, "
+    "3 waiting timed out."
+)
+
+
+class Command(NamedTuple):
+    """Where a command is, as module and function of `cli/commands`; `summary` is the first line of its docstring."""
+
+    place: str
+    summary: str
+
+    def load(self) -> Callable[..., int]:
+        """The function that is the command."""
+        module, function = self.place.split(".")
+        loaded: Callable[..., int] = getattr(import_module(f"bulk_cancel.worker.cli.commands.{module}"), function)
+        return loaded
+
+
+COMMANDS: Final[Mapping[str, Command]] = {
+    "demo": Command(
+        "demo.demo",
+        "One bulk cancel against a simulated exchange, with real workers, and what it did to the exchange's limits.",
+    ),
+    "submit": Command("submit.submit", "Hand in the orders of the files as one batch."),
+    "drill": Command(
+        "drill.drill",
+        "Prove the kill switch: place far-off orders, cancel exactly those until flat, check each, and report "
+        "with times.",
+    ),
+    "all": Command("cancel_all.all_", "Cancel everything that is open and fits every filter, wait for it and report."),
+    "status": Command("show.status", "Lanes, rates, workers, what rests and why; or one batch."),
+    "outcomes": Command(
+        "show.outcomes",
+        "What became of each order of a batch, one line each, in the order in which they were handed in.",
+    ),
+    "retry": Command(
+        "decide.retry",
+        "Let orders of a batch go again that ended rejected or exhausted; withdrawn or gone ones if --status says so.",
+    ),
+    "withdraw": Command("decide.withdraw", "Take a batch back, as far as it was not sent."),
+    "pause": Command(
+        "decide.pause",
+        "Send nothing more for an account, or in a lane, until it is resumed; what is in flight finishes.",
+    ),
+    "resume": Command(
+        "decide.resume",
+        "Send again for an account, or in a lane, at once: ends a pause, and a rest for whatever other reason.",
+    ),
+    "audit": Command(
+        "audit.audit",
+        "What was decided, by whom, when and why: the story of a batch, or every decision, the oldest first.",
+    ),
+    "refused": Command(
+        "show.refused", "What could not be admitted: messages and rows with every reason, newest first."
+    ),
+    "check": Command(
+        "check.check",
+        "Redis, broker, exchange, accounts, workers, and what people must act on: what is wrong and how to mend it.",
+    ),
+    "exchange": Command(
+        "exchange.exchange",
+        "The simulated exchange alone, until Ctrl-C: prints its URL and the settings that point workers at it.",
+    ),
+}
+
+
+def make_app(arguments: Collection[str]) -> typer.Typer:
+    """The command line for these arguments; commands that they do not name are only listed."""
+    app = typer.Typer(help=_HELP, epilog=_EPILOG, add_completion=False, pretty_exceptions_enable=False)
+    app.callback()(_group)
+    for name, command in COMMANDS.items():
+        if name in arguments:
+            app.command(name)(command.load())
+        else:
+            app.command(name, help=command.summary)(_listed)
+    return app
+
+
+def _group() -> None:
+    """Options of the program itself: none but `--help`."""
+
+
+def _listed() -> None:
+    """Stands for a command that is not run."""

@@ -1,0 +1,59 @@
+"""How one mass cancel stands: what `all` and `status` show of it."""
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from bulk_cancel.worker.books.mass.masses import Masses
+from bulk_cancel.worker.books.mass.report import MassReport, make_report, report_json
+from bulk_cancel.worker.books.mass.state import Mass
+from bulk_cancel.worker.cli.errors import exit_of
+from bulk_cancel.worker.cli.screen.live import watch
+from bulk_cancel.worker.cli.screen.mass import report_parts
+from bulk_cancel.worker.cli.screen.output import as_text
+from bulk_cancel.worker.cli.screen.render import rest_line
+from bulk_cancel.worker.state.rests import read_clock, read_rests
+from bulk_cancel.worker.state.scopes import account_scope
+from bulk_cancel.worker.state.statuses import OFF_THE_BOOK
+from bulk_cancel.worker.state.store import Store
+
+REFRESH_S: Final = 1.0
+
+
+def held_words(store: Store, masses: Sequence[Mass]) -> str:
+    """What is paused, or rests for its credentials: a mass cancel finds orders there and cancels none."""
+    names = {mass.account for mass in masses}
+    rests = read_rests(store, read_clock(store.redis, store.keys), store.directory.all(), [])
+    scopes = set(map(account_scope, names))
+    held = (rest for rest in rests if rest.scope in scopes or names & {*rest.accounts})
+    return "".join(as_text(rest_line(rest)) for rest in held)
+
+
+def mass_status(store: Store, batch_id: str, *, follow: bool, as_json: bool) -> int:
+    """The report as it stands; with `follow` again and again until the mass cancel is over.
+
+    The exit status is 1 too if it ended in vain; an operator who withdrew it knows.
+    """
+    last = watch(_reports(store, batch_id, follow=follow), draw=report_parts, tell=report_json, as_json=as_json)
+    if not (as_json or last.complete):
+        sys.stdout.write(held_words(store, [Masses(store).state(batch_id)]))
+    in_vain = last.complete and not last.succeeded and last.state != "withdrawn"
+    return exit_of(dead=last.dead + in_vain)
+
+
+def _reports(store: Store, batch_id: str, *, follow: bool) -> Iterator[MassReport]:
+    while True:
+        report = read_report(store, batch_id)
+        yield report
+        if report.complete or not follow:
+            return
+        time.sleep(REFRESH_S)
+
+
+def read_report(store: Store, batch_id: str) -> MassReport:
+    """The report as it stands; raises UnknownMassError and redis-py's errors."""
+    mass, state = Masses(store).state(batch_id), store.batches.state(batch_id)
+    off = sum(state.counts.get(status, 0) for status in OFF_THE_BOOK)
+    named = mass.ended and off < state.size  # on its way, most orders have no outcome
+    return make_report(mass, state, store.batches.rows(batch_id) if named else ())

@@ -1,0 +1,71 @@
+"""The loop that each long-lived thread of a worker is: rounds with a pause between them, until it is stopped.
+
+It lives in this room because it tells an absence of Redis from a mistake of ours, and every room with threads of its
+own stands above this one. (The private channel of `okx/`, which knows no Redis, has a loop without it.)
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from threading import Event, Thread
+
+import structlog
+from redis.exceptions import RedisError
+
+log = structlog.get_logger(__name__)
+
+
+class Loop(Thread):
+    """Rounds until stopped: a subclass defines `round`. What a round raises is logged and never ends the thread.
+
+    `pause_s` lies between two rounds, and after one that failed, unless a round returns another pause. `wake` ends a
+    pause; `awake`, if given, is the event that it sets, for those who wake this thread without knowing it.
+    """
+
+    def __init__(self, name: str, *, pause_s: float, awake: Event | None = None) -> None:
+        super().__init__(name=name, daemon=True)
+        self.pause_s = pause_s
+        self._stopping = Event()
+        self._awake = awake or Event()
+
+    def round(self) -> float | None:
+        """One round; returns the seconds until the next one, or None for `pause_s`."""
+        raise NotImplementedError
+
+    def without_redis(self, error: Exception) -> float | None:
+        """Called with what Redis raised; returns the seconds until the next round, or None for `pause_s`."""
+        log.warning("waits_for_redis", loop=self.name, error=f"{type(error).__name__}: {error}")
+        return None
+
+    def wake(self) -> None:
+        """The present pause, or the one after the present round, ends at once."""
+        self._awake.set()
+
+    def stop(self) -> None:
+        """The present round is the last one."""
+        self._stopping.set()
+        self._awake.set()
+
+    def run(self) -> None:
+        """Rounds until stopped; a subclass may do something before and after them."""
+        while not self._stopping.is_set():
+            pause_s = self.safely(self.round)
+            self._awake.wait(self.pause_s if pause_s is None else pause_s)
+            # here, not before the round: there it could undo the wake of a stop that came after the check
+            self._awake.clear()
+
+    def safely(self, step: Callable[[], float | None]) -> float | None:
+        """What the step returns; None if it failed."""
+        try:
+            return step()
+        except (RedisError, OSError) as error:
+            return self.without_redis(error)
+        except Exception:
+            log.exception("round_failed", loop=self.name)
+        return None
+
+
+def join_all(threads: Iterable[Thread], *, within_s: float) -> None:
+    """Waits for the ends of all threads, but `within_s` at most for all together."""
+    ends = time.monotonic() + within_s
+    for thread in threads:
+        thread.join(max(0.0, ends - time.monotonic()))
