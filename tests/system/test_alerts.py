@@ -43,7 +43,7 @@ def told(taker: Receiver, event: str, holds: Callable[[dict[str, Any]], bool] = 
 def give_up(rig: Rig, batch: str) -> str:
     """An order that the exchange never cancels."""
     (order_id,) = rig.exchange.control.place(UID, "ETH-USDT", 1)
-    rig.exchange.control.script(order_id, ["51410"] * 9)
+    rig.exchange.control.script(order_id, ["51412"] * 9)
     hand_in(rig, batch, orders("ETH-USDT", [order_id]))
     return order_id
 

@@ -46,16 +46,16 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
 
 
 def test_attempts_used_up(rig: Rig, witness: Witness) -> None:
-    """The exchange says "being cancelled" again and again, and never cancels: after three attempts we say so."""
+    """The exchange says "the cancel timed out" again and again, and never cancels: after three attempts we say so."""
     ids = rig.exchange.control.place(HOUSE, "BTC-USDT", MANY)
     for order_id in ids[:5]:
-        rig.exchange.control.script(order_id, ["51410"] * 9)
+        rig.exchange.control.script(order_id, ["51412"] * 9)
     hand_in(rig, "stuck", orders("BTC-USDT", ids))
     witness.injected(5)
     assert rig.done("stuck").counts == {"canceled": MANY - 5, "exhausted": 5}
     assert {row.attempts for row in rig.store.batches.rows("stuck") if row.status == "exhausted"} == {3}
     check_loud(rig, "stuck", ids[:5])
-    assert {line["sCode"] for line in loud(rig, "stuck").values()} == {"51410"}
+    assert {line["sCode"] for line in loud(rig, "stuck").values()} == {"51412"}
     witness.judge(rig)
 
 

@@ -109,15 +109,18 @@ def test_half_open_connections_to_redis(paths: Paths, witness: Witness, long: bo
 def test_swallowed_packets_are_delivered_late(paths: Paths, witness: Witness, long: bool) -> None:  # noqa: FBT001
     """Requests arrive after their callers have given up, among new ones: the window holds at arrival."""
     for number in range(3 if long else 1):
-        batch = f"late{number}"
-        submit(paths.rig, batch, place(paths.rig, 1200 if long else 720, lanes=4))
+        batch, more = f"late{number}", f"more{number}"
+        placed = place(paths.rig, 1200 if long else 720, lanes=4)
+        submit(paths.rig, batch, placed[:-240])
         started(paths.rig, batch)
         paths.exchange.stall()
+        submit(paths.rig, more, placed[-240:])  # surely after the stall, however fast the others were
         witness.injected()
         time.sleep(2 * TIMEOUT_S)  # the latest that the limiter's proof allows
         paths.exchange.go_on()
         witness.ended()
         paths.rig.done(batch, 60)
+        paths.rig.done(more, 60)
     witness.judge(paths.rig, by_outcome=True)
     assert max(sends(paths.rig).values()) > 1, "nothing was swallowed"
 

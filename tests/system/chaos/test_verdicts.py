@@ -109,6 +109,8 @@ def check(rig: Rig, batch: str, codes: Mapping[str, str], table: Iterable[Code])
 def as_promised(row: Row, code: Code, sends: int) -> bool:
     """A verdict that ends the order ends it at once; all else goes again, and only its own fault uses up an attempt."""
     said = [entry["sCode"] for entry in row.log]
+    if code.verdict is Verdict.PENDING:  # it waits for the book, which shows it open: nothing was scripted to cancel it
+        return (row.status, row.attempts, sends, said) == ("canceled", 2, 2, [code.code, None, "0"])
     if status := ENDS.get(code.verdict):
         return (row.status, row.sCode, row.attempts, sends, said) == (status, code.code, 1, 1, [code.code])
     attempts = 2 if code.scope is Scope.ORDER else 1
