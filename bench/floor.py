@@ -13,7 +13,7 @@ from bulk_cancel.worker.okx.orders import OrderRef
 from bulk_cancel.worker.simulator.config import DEFAULT_KEY, Config
 from bulk_cancel.worker.simulator.meters import Limits
 from bulk_cancel.worker.simulator.process import Simulator
-from bulk_cancel.worker.state.chunks import parts
+from bulk_cancel.worker.state.chunks import chunks
 
 THREADS: Final = 24
 _INSTRUMENT: Final = "BTC-USDT"
@@ -37,7 +37,7 @@ def _calls(
 ) -> list[Callable[[], object]]:
     if not batched:
         return [partial(client.cancel, account, ref, write_by=_WHENEVER) for ref in refs]
-    return [partial(client.cancel_batch, account, part, write_by=_WHENEVER) for part in parts(refs, BATCH_SIZE)]
+    return [partial(client.cancel_batch, account, chunk, write_by=_WHENEVER) for chunk in chunks(refs, BATCH_SIZE)]
 
 
 def _timed(calls: Sequence[Callable[[], object]]) -> float:

@@ -10,7 +10,7 @@ from contextlib import suppress
 import ccxt
 
 from bench.drivers.wire import Desk, HandIn, Work, serve
-from bulk_cancel.worker.state.chunks import parts
+from bulk_cancel.worker.state.chunks import chunks
 
 BATCH = 20
 
@@ -39,9 +39,9 @@ def _client(url: str, desk: Desk) -> ccxt.okx:
 
 def _cancel_all(client: ccxt.okx, desk: Desk) -> None:
     for inst_id, orders in desk.orders.items():
-        for part in parts(orders, BATCH):
+        for chunk in chunks(orders, BATCH):
             with suppress(ccxt.BaseError):
-                client.cancel_orders(part, inst_id)
+                client.cancel_orders(chunk, inst_id)
 
 
 if __name__ == "__main__":

@@ -25,9 +25,10 @@ from bulk_cancel.worker.state.keys import Keys
 from bulk_cancel.worker.state.lanes import Lanes
 from bulk_cancel.worker.state.refused import Refusals
 from bulk_cancel.worker.state.scopes import exchange_scope
-from bulk_cancel.worker.state.scripts import Scripts, source
+from bulk_cancel.worker.state.scripts import source
 from bulk_cancel.worker.state.store import Store
 from bulk_cancel.worker.state.window import Timing
+from tests.support.headers import CheckedScripts
 
 START_US = time.time_ns() // 1000
 """Near the server's own clock, which stamps the entries of streams."""
@@ -71,7 +72,7 @@ class LaneRig:
         self.keys = Keys("t")
         self.user = User("u1", tuple(map(credentials, accounts)), "http://127.0.0.1:1", limits, batch_size)
         self.exchange_scope = exchange_scope(self.user.base_url)
-        self.scripts = Scripts(redis, "t", text_of=settable)
+        self.scripts = CheckedScripts(redis, "t", text_of=settable)
         self.us = START_US
         self.restart_redis("a1")
         self.advance(0)

@@ -18,7 +18,7 @@ from bulk_cancel.tasks.errors import BulkCancelError, RedisFullError
 from bulk_cancel.worker.books.mass.masses import call_off
 from bulk_cancel.worker.operators.targets import Target, Targets
 from bulk_cancel.worker.state.batches import BatchState, UnknownBatchError
-from bulk_cancel.worker.state.chunks import parts
+from bulk_cancel.worker.state.chunks import chunks
 from bulk_cancel.worker.state.ids import JobId
 from bulk_cancel.worker.state.redis_errors import is_full
 from bulk_cancel.worker.state.statuses import DEAD, Again, row_ended
@@ -183,8 +183,8 @@ class Decisions:
     def _in_steps(self, verb: str, asked: Asked, jobs: Sequence[str], **fields: object) -> list[dict[str, Any]]:
         decision = uuid.uuid4().hex
         return [
-            self._decide(verb, asked, decision=decision, step=step, jobs=[_place(job) for job in part], **fields)
-            for step, part in enumerate(parts(jobs, CHUNK))
+            self._decide(verb, asked, decision=decision, step=step, jobs=[_with_lane(job) for job in chunk], **fields)
+            for step, chunk in enumerate(chunks(jobs, CHUNK))
         ]
 
     def _decide(self, verb: str, asked: Asked, **fields: object) -> dict[str, Any]:
@@ -199,7 +199,7 @@ def _ended_as(rows: Mapping[str, str], statuses: Sequence[Again]) -> list[str]:
     return sorted(places, key=lambda job: int(places[job]))
 
 
-def _place(job: str) -> dict[str, str]:
+def _with_lane(job: str) -> dict[str, str]:
     return {"id": job, "lane": JobId.parse(job).lane}
 
 

@@ -15,7 +15,7 @@ from bulk_cancel.worker.books.mass.state import Mass
 from bulk_cancel.worker.config.settings import Settings
 from bulk_cancel.worker.okx.limits import Limits
 from bulk_cancel.worker.state.batches import BatchState
-from bulk_cancel.worker.state.chunks import parts
+from bulk_cancel.worker.state.chunks import chunks
 from bulk_cancel.worker.state.fleet import Worker, read_workers
 from bulk_cancel.worker.state.ids import uid_of
 from bulk_cancel.worker.state.rests import Clock, Rest, read_clock, read_rests
@@ -25,7 +25,7 @@ from bulk_cancel.worker.state.switches import Switch, read_switches
 from bulk_cancel.worker.state.times import time_of
 
 BATCHES_SHOWN: Final = 20
-_PART: Final = 500
+_CHUNK: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def read_snapshot(store: Store) -> Snapshot:
     rests = {rest.scope: rest for rest in read_rests(store, clock, accounts, names)}
     limits = {info.uid: info.limits for info in accounts.values()}
     blackout = _blackout(clock)
-    lanes = [lane for part in parts(names, _PART) for lane in _lanes(store, clock, part, limits, rests)]
+    lanes = [lane for chunk in chunks(names, _CHUNK) for lane in _lanes(store, clock, chunk, limits, rests)]
     return Snapshot(
         at=time_of(clock.wall),
         lanes=sorted(lanes, key=lambda lane: (-lane.waiting, -lane.sent, lane.name)),

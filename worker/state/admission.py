@@ -14,7 +14,7 @@ from redis.exceptions import ResponseError
 from bulk_cancel.tasks.errors import BatchConflictError, NotReplicatedError, RedisFullError
 from bulk_cancel.tasks.messages import CancelOrders, Order
 from bulk_cancel.tasks.receipts import Receipt
-from bulk_cancel.worker.state.chunks import parts
+from bulk_cancel.worker.state.chunks import chunks
 from bulk_cancel.worker.state.directory import AccountInfo, Directory
 from bulk_cancel.worker.state.ids import JobId, lane_of
 from bulk_cancel.worker.state.redis_errors import is_full
@@ -66,7 +66,7 @@ class Admission:
         orders = _orders(asked.orders, account.uid)
         self.refuse_when_full(len(orders))
         batch = self._batch(asked, orders, refused)
-        replies = [self._admit_chunk(batch, chunk) for chunk in parts(_by_turns(orders.values()), CHUNK)]
+        replies = [self._admit_chunk(batch, chunk) for chunk in chunks(_by_turns(orders.values()), CHUNK)]
         return _receipt(asked, account, replies, repeated=len(asked.orders) - len(orders))
 
     def _batch(self, asked: CancelOrders, orders: dict[str, dict[str, object]], refused: int) -> dict[str, object]:
@@ -147,8 +147,8 @@ def _by_turns(orders: Iterable[dict[str, object]]) -> list[dict[str, object]]:
     lanes: dict[object, list[dict[str, object]]] = {}
     for order in orders:
         lanes.setdefault(order["lane"], []).append(order)
-    turns = zip_longest(*(parts(lane, PER_TURN) for lane in lanes.values()), fillvalue=())
-    return [order for turn in turns for part in turn for order in part]
+    turns = zip_longest(*(chunks(lane, PER_TURN) for lane in lanes.values()), fillvalue=())
+    return [order for turn in turns for chunk in turn for order in chunk]
 
 
 def _digest(account: str, orders: dict[str, dict[str, object]]) -> str:

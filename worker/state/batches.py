@@ -11,14 +11,15 @@ from typing import Any, Final, cast
 from redis import Redis
 
 from bulk_cancel.tasks.errors import BulkCancelError
-from bulk_cancel.worker.state.chunks import parts
+from bulk_cancel.worker.state.chunks import chunks
 from bulk_cancel.worker.state.ids import JobId
 from bulk_cancel.worker.state.jobs import read_jobs
 from bulk_cancel.worker.state.keys import Keys
 from bulk_cancel.worker.state.statuses import DEAD, Status, row_ended
 from bulk_cancel.worker.state.times import time_of
 
-_READ: Final = 500
+_CHUNK: Final = 500
+"""Rows read at once."""
 
 
 class UnknownBatchError(BulkCancelError, LookupError):
@@ -78,7 +79,8 @@ class Row:
     first_sent_at: int | None
     accepted_at: int | None
     finished_at: int | None
-    place: int
+    number: int
+    """Its number in the batch, from 0."""
     log: tuple[Mapping[str, object], ...]
     accFillSz: str | None = None
     """What of the order was filled, in its own unit; "0" if nothing, None if that is not known."""
@@ -86,7 +88,7 @@ class Row:
     @property
     def partly_filled(self) -> bool:
         """It ended otherwise, but some of it was filled before."""
-        return self.status != "filled" and (self.accFillSz or "").strip("0.") != ""
+        return self.status != Status.FILLED and (self.accFillSz or "").strip("0.") != ""
 
 
 class Batches:
@@ -111,7 +113,7 @@ class Batches:
         live = {job: fields for job, fields in jobs.items() if "place" in fields}
         raw |= self._ended_since(batch_id, [job for job in jobs if job not in live])
         rows = (_row(state, job, text, live.get(job)) for job, text in raw.items())
-        return sorted(rows, key=lambda row: row.place)
+        return sorted(rows, key=lambda row: row.number)
 
     def recent(self, count: int) -> list[BatchState]:
         """Batches with waiting orders, the earliest deadline first."""
@@ -134,9 +136,9 @@ class Batches:
 
     def _ended_since(self, batch_id: str, jobs: Sequence[str]) -> Iterator[tuple[str, str]]:
         """The rows of jobs that waited a moment ago and have ended: read again, they say how."""
-        for part in parts(jobs, _READ):
-            rows = cast("list[str | None]", self._redis.hmget(self._keys.of("rows", batch_id), part))
-            yield from ((job, row) for job, row in zip(part, rows, strict=True) if row)
+        for chunk in chunks(jobs, _CHUNK):
+            rows = cast("list[str | None]", self._redis.hmget(self._keys.of("rows", batch_id), chunk))
+            yield from ((job, row) for job, row in zip(chunk, rows, strict=True) if row)
 
     def _read(self, batch_id: str) -> dict[str, str]:
         return cast("dict[str, str]", self._redis.hgetall(self._keys.of("batch", batch_id)))
@@ -184,13 +186,13 @@ def _row(state: BatchState, job: str, text: str, live: Mapping[str, Any] | None)
         accepted_at=ended["accepted"],
         finished_at=ended["finished"],
         accFillSz=ended.get("accFillSz") or None,
-        place=ended["n"],
+        number=ended["n"],
         log=tuple(ended["log"]),
     )
 
 
 def _waiting_row(state: BatchState, job: str, text: str, live: Mapping[str, Any]) -> Row:
-    place, enqueued, client = (*text.split(" "), "")[:3]
+    number, enqueued, client = (*text.split(" "), "")[:3]
     log = tuple(json.loads(line) for line in (live.get("log") or "").splitlines())
     last = log[-1] if log else {}
     return _build_row(
@@ -206,7 +208,7 @@ def _waiting_row(state: BatchState, job: str, text: str, live: Mapping[str, Any]
         accepted_at=int(live["accepted"]) if live.get("accepted") else None,
         finished_at=None,
         accFillSz=None,
-        place=int(place),
+        number=int(number),
         log=log,
     )
 

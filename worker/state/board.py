@@ -7,7 +7,7 @@ from typing import Final, cast
 
 from redis import Redis
 
-from bulk_cancel.worker.state.chunks import parts
+from bulk_cancel.worker.state.chunks import chunks
 from bulk_cancel.worker.state.claims import Exhausted
 from bulk_cancel.worker.state.ids import JobId, lane_of
 from bulk_cancel.worker.state.keys import Keys
@@ -17,12 +17,23 @@ from bulk_cancel.worker.state.scripts import Scripts
 from bulk_cancel.worker.state.statuses import row_ended
 
 BOOKS_PER_ROUND: Final = 100
+"""Users and mass cancels that one waker takes at once."""
+
 POSTPONE_US: Final = 1_000_000
 """A lane that was taken, but got no turn, is due again after this."""
 
 IDLE_US: Final = 86_400_000_000
+"""A lane without work is forgotten a day after its last admission; its counters stay for a week."""
+
 SWEPT: Final = 1000
+"""Lanes in one run of `repair`, some 10 ms of Redis for which no call waits; also what one step of a scan returns."""
+
 EXPIRED: Final = 200
+"""Jobs in one run of `expire`: 5 ms of Redis, for each job's end writes rows, counters and an outcome."""
+
+OVERDUE: Final = 20
+"""Batches that one sweep reads; the others' turn is a second later, once it has put lost lanes back again."""
+
 SWEEP_LEASE_S: Final = 0.95
 """A little less than the second between two sweeps: whoever swept may be the first to ask again."""
 
@@ -30,6 +41,7 @@ QUIET_US: Final = 5_000_000
 """A batch past its deadline of which nothing could end (it waits for the book) is read again after this."""
 
 WORKER_GONE_S: Final = 10
+"""A worker that has not said for so long that it lives is no longer listed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +116,12 @@ class Board:
 
     def _repair(self) -> None:
         lanes: list[str] = [lane for lane, _ in self._redis.zscan_iter(self._keys.of("lanes"), count=SWEPT)]
-        for part in parts(lanes, SWEPT):
-            self._scripts.run("repair", {"lanes": part, "idle_us": IDLE_US})
+        for chunk in chunks(lanes, SWEPT):
+            self._scripts.run("repair", {"lanes": chunk, "idle_us": IDLE_US})
 
     def _overdue(self) -> list[str]:
         now = str(self._redis.hget(self._keys.of("clock"), "last") or 0)
-        found = self._redis.zrangebyscore(self._keys.of("deadlines"), "-inf", now, start=0, num=20)
+        found = self._redis.zrangebyscore(self._keys.of("deadlines"), "-inf", now, start=0, num=OVERDUE)
         return cast("list[str]", found)
 
     def _expire(self, batch: str) -> Iterator[Exhausted]:
@@ -126,16 +138,16 @@ class Board:
 
     def _waiting(self, batch: str) -> Iterator[list[dict[str, str]]]:
         """The batch's waiting jobs with their lanes, in parts; at least one, so that it is looked at again."""
-        part: list[dict[str, str]] = []
+        chunk: list[dict[str, str]] = []
         for job, row in self._redis.hscan_iter(self._keys.of("rows", batch), count=SWEPT):
             if not row_ended(row):
-                part.append(_place(job))
-            if len(part) == EXPIRED:
-                yield part
-                part = []
-        yield part
+                chunk.append(_with_lane(job))
+            if len(chunk) == EXPIRED:
+                yield chunk
+                chunk = []
+        yield chunk
 
 
-def _place(job: str) -> dict[str, str]:
+def _with_lane(job: str) -> dict[str, str]:
     order = JobId.parse(job)
     return {"id": job, "lane": lane_of(order.uid, order.inst_id)}

@@ -6,6 +6,6 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def parts(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    """The items in their order, `size` at a time, the last part as many as are left; nothing of nothing."""
+def chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """The items in their order, `size` at a time, the last chunk as many as are left; nothing of nothing."""
     return (items[start : start + size] for start in range(0, len(items), size))

@@ -6,17 +6,18 @@ from typing import Any, Final, cast
 
 from redis import Redis
 
-from bulk_cancel.worker.state.chunks import parts
+from bulk_cancel.worker.state.chunks import chunks
 from bulk_cancel.worker.state.keys import Keys
 
-_READ: Final = 500
+_CHUNK: Final = 500
+"""Jobs read at once."""
 
 
 def read_jobs(redis: Redis, keys: Keys, jobs: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Each job with what is known of it, nothing if it is forgotten; raises redis-py's errors."""
-    for part in parts(jobs, _READ):
-        read = cast("list[str | None]", redis.mget([keys.of("job", job) for job in part]))
-        for job, text in zip(part, read, strict=True):
+    for chunk in chunks(jobs, _CHUNK):
+        read = cast("list[str | None]", redis.mget([keys.of("job", job) for job in chunk]))
+        for job, text in zip(chunk, read, strict=True):
             yield job, _fields(text or "{}")
 
 

@@ -49,7 +49,7 @@ class Lanes:
             "permits": permits,
             "exchange": exchange_scope(user.base_url),
             "accounts": [account_scope(account.name) for account in user.accounts],
-            "hold_us": self._timing.hold_us,
+            "claim_us": self._timing.claim_us,
             "open_us": self._timing.open_us,
             "blackout_us": self._timing.blackout_us,
             "max_attempts": self._max_attempts,

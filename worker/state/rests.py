@@ -8,7 +8,7 @@ from typing import Final
 from redis import Redis
 
 from bulk_cancel.worker.config.settings import Settings
-from bulk_cancel.worker.state.chunks import parts
+from bulk_cancel.worker.state.chunks import chunks
 from bulk_cancel.worker.state.directory import AccountInfo
 from bulk_cancel.worker.state.ids import uid_of
 from bulk_cancel.worker.state.keys import Keys
@@ -16,7 +16,8 @@ from bulk_cancel.worker.state.scopes import account_scope, exchange_scope, lane_
 from bulk_cancel.worker.state.store import Store
 from bulk_cancel.worker.state.times import time_of
 
-_PART: Final = 500
+_CHUNK: Final = 500
+"""Scopes read at once."""
 _FIELDS: Final = ("until", "reason", "since", "paused")
 
 
@@ -61,12 +62,12 @@ def read_clock(redis: Redis, keys: Keys) -> Clock:
 def read_rests(store: Store, clock: Clock, accounts: Mapping[str, AccountInfo], lanes: list[str]) -> Iterator[Rest]:
     """Every scope that rests now; raises redis-py's errors."""
     scopes = _scopes(store, accounts, lanes)
-    for part in parts(scopes, _PART):
+    for chunk in chunks(scopes, _CHUNK):
         with store.redis.pipeline(transaction=False) as pipe:
-            for scope in part:
+            for scope in chunk:
                 pipe.hmget(store.keys.of("rest", scope), _FIELDS)
             read = pipe.execute()
-        for scope, raw in zip(part, read, strict=True):
+        for scope, raw in zip(chunk, read, strict=True):
             if raw[0]:
                 yield _rest(scope, raw, clock, accounts)
 

@@ -47,7 +47,9 @@ VERBS: Final = (
     "switch_leave",
 )
 
-_SAID: Final = re.compile(r"--.*|'[^'\n]*'")
+_NOT_A_NAME: Final = re.compile(r"--.*|'[^'\n]*'|(?<!\.)\.\w+")
+"""Comments, strings, and fields: `K.board` is a key, not the function `board`."""
+
 _WORD: Final = re.compile(r"\w+")
 _DEFINED: Final = re.compile(r"^local (?:function )?(\w+(?:, \w+)*)", re.MULTILINE)
 
@@ -86,7 +88,7 @@ def _shared() -> list[tuple[str, frozenset[str], frozenset[str]]]:
 
 
 def _words(text: str) -> frozenset[str]:
-    return frozenset(_WORD.findall(_SAID.sub("", text)))
+    return frozenset(_WORD.findall(_NOT_A_NAME.sub("", text)))
 
 
 class Scripts:

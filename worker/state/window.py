@@ -12,12 +12,12 @@ WRITE_WITHIN_S: Final = 1.0
 GUARD_US: Final = 1_000
 """Added to every window: our clock may run faster than the exchange's by 500 ppm, as much as NTP slews."""
 
-
 PER_CALL_S: Final = 0.033
+"""What one call takes at the exchange's rate for reading, 60 calls in 2 s."""
 
 
 def reading_pause_s(calls: int, *, least_s: float) -> float:
-    """How long to wait after so many reading calls in a row: half of the allowed rate is left to others."""
+    """Seconds to wait after so many reading calls in a row: as long as they take; half of the rate is for others."""
     return max(least_s, calls * PER_CALL_S)
 
 
@@ -34,8 +34,8 @@ class Timing:
         return _us(self.window_s) + GUARD_US
 
     @property
-    def hold_us(self) -> int:
-        """How long a claim holds its jobs: written within 1 s, answered within the timeout."""
+    def claim_us(self) -> int:
+        """How long a claim keeps its jobs: written within 1 s, answered within the timeout."""
         return _us(WRITE_WITHIN_S + self.timeout_s)
 
     @property

@@ -10,7 +10,7 @@ from bulk_cancel.worker.books.confirm.proof import SEND_AGAIN_AFTER_S, Finding, 
 from bulk_cancel.worker.state.claims import Claim, Decided
 from tests.support.lane_rig import TIMING, LaneRig, believed, finished, orders, retried
 
-HOLD_S = TIMING.hold_us / 1e6
+CLAIM_S = TIMING.claim_us / 1e6
 OPEN = {"state": "live"}
 CANCELED = {"state": "canceled", "accFillSz": "0"}
 FILLED = {"state": "filled", "accFillSz": "3"}
@@ -237,7 +237,7 @@ class TestFindings:
         rig = LaneRig(redis, max_attempts=1, confirm=True)
         rig.submit("b", orders(1))
         rig.claim()
-        rig.advance(HOLD_S)
+        rig.advance(CLAIM_S)
         assert rig.claim().exhausted == ()
         assert rig.row("b").status == "accepted"
         rig.advance(0.1)
@@ -339,7 +339,7 @@ class TestPushes:
         rig.submit("b", orders(1))
         rig.claim()
         told(rig, {"ordId": "1"}, state=state)
-        rig.advance(HOLD_S)
+        rig.advance(CLAIM_S)
         claim = rig.claim()
         assert (claim.calls, claim.exhausted) == ((), ())
         assert (rig.row("b").status, rig.batches.state("b").complete) == (state, True)

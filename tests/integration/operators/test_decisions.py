@@ -17,7 +17,7 @@ from bulk_cancel.worker.state.statuses import Again
 from tests.support.lane_rig import LANE, TIMING, LaneRig, finished, orders, rest, retried, returned
 
 ASKED = Asked("risk-1", "by hand")
-HOLD_S = TIMING.hold_us / 1e6
+CLAIM_S = TIMING.claim_us / 1e6
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ class TestWithdraw:
         rig.submit("b", orders(2))
         rig.claim()
         rig.decisions.pause("a1", ASKED)
-        rig.advance(HOLD_S)
+        rig.advance(CLAIM_S)
         rig.claim()
         assert rig.places()["ready"] == ["o1", "o2"]
         done = rig.decisions.withdraw("b", ASKED)

@@ -12,7 +12,7 @@ from bulk_cancel.worker.okx.limits import Limits
 from tests.support.lane_rig import LANE, TIMING, LaneRig, finished, orders, rest, retried, returned
 
 WINDOW_S = TIMING.window_us / 1e6
-HOLD_S = TIMING.hold_us / 1e6
+CLAIM_S = TIMING.claim_us / 1e6
 SLOT_S = (TIMING.open_us + TIMING.window_us) / 1e6
 """Until a slot whose call had no answer is free again."""
 
@@ -146,7 +146,7 @@ class TestClaims:
         """Nobody knows whether it was sent; sending it again is harmless."""
         rig.submit("b", orders(1))
         rig.claim()
-        rig.advance(HOLD_S)
+        rig.advance(CLAIM_S)
         job = rig.claim().calls[0].jobs[0]
         assert job.attempts == 2
         assert [entry["sMsg"] for entry in rig.row("b").log] == ["claim ran out"]
@@ -156,7 +156,7 @@ class TestClaims:
         rig.submit("b", orders(1))
         for _ in range(3):
             rig.claim()
-            rig.advance(HOLD_S)
+            rig.advance(CLAIM_S)
         rig.claim()
         assert (rig.row("b").status, rig.row("b").attempts) == ("exhausted", 3)
 
@@ -181,7 +181,7 @@ class TestClaims:
         """Its claim ran out and another worker has the job, but the exchange has spoken."""
         rig.submit("b", orders(1))
         late = rig.claim()
-        rig.advance(HOLD_S)
+        rig.advance(CLAIM_S)
         other = rig.claim()
         assert rig.record(late).stale == 1
         assert rig.row("b").status == "accepted"
@@ -192,7 +192,7 @@ class TestClaims:
         """A retry decided by a claim that ran out leaves the job with whoever holds it."""
         rig.submit("b", orders(1))
         late = rig.claim()
-        rig.advance(HOLD_S)
+        rig.advance(CLAIM_S)
         rig.claim()
         rig.record(late, decided=(retried(late.calls[0].jobs[0], 0.0),))
         assert rig.places() == {"ready": [], "later": [], "claimed": ["o1"]}
@@ -201,7 +201,7 @@ class TestClaims:
         """The order was asked for again after its job had ended."""
         rig.submit("b", orders(1))
         late = rig.claim()
-        rig.advance(HOLD_S)
+        rig.advance(CLAIM_S)
         again = rig.claim()
         rig.record(again, decided=(finished(again.calls[0].jobs[0], "rejected", "51000"),))
         rig.submit("c", orders(1))
@@ -262,7 +262,7 @@ class TestClaims:
         rig.submit("b", orders(2))
         if place == "claimed":
             rig.claim()
-            rig.advance(HOLD_S)
+            rig.advance(CLAIM_S)
         rig.redis.delete(rig.keys.of("job", "u1/BTC-USDT/o1"))
         claim = rig.claim(permits=2)
         assert claim.lost == ("u1/BTC-USDT/o1",)
@@ -477,7 +477,7 @@ class TestRests:
             rig.record(probe, slots="release", decided=failed, rests=(rest(scope, 0.5, 1.5),), answered=False)
         rig.advance(1.5)
         assert rig.claim().probes == (scope,)
-        rig.advance(HOLD_S)
+        rig.advance(CLAIM_S)
         assert rig.claim().probes == (scope,)
 
     def test_the_job_of_a_failed_probe_lets_the_next_one_probe(self, rig: LaneRig) -> None:
@@ -548,7 +548,7 @@ class TestRests:
         rig.record(claim, decided=(retried(claim.calls[0].jobs[0], 0.0, counts=False),), rests=(rest(scope),))
         rig.advance(0.5)
         probe = rig.claim()
-        assert rig.claim().due_s == pytest.approx(HOLD_S)
+        assert rig.claim().due_s == pytest.approx(CLAIM_S)
         rig.advance(0.02)
         failed = (retried(probe.calls[0].jobs[0], 0.0, counts=False),)
         assert rig.record(probe, decided=failed, rests=(rest(scope),)).due_s == 0
@@ -562,7 +562,7 @@ class TestRests:
             claim = rig.claim(1, lane)
             began = rig.record(claim, decided=(), rests=(rest(f"lane:{lane}", 2.0, 2.0),))
             assert began.rested == (f"lane:{lane}",)
-        rig.advance(HOLD_S)
+        rig.advance(CLAIM_S)
         probes = [rig.claim(1, lane) for lane in lanes]
         assert [probe.probes for probe in probes] == [(f"lane:{lane}",) for lane in lanes]
         told = [rig.record(probe, decided=(), rests=(rest(scope),)) for probe in probes]

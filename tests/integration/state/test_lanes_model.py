@@ -159,7 +159,7 @@ class LanesModel(RuleBasedStateMachine):
     def deadline(self, data: st.DataObject) -> None:
         """No answer in time: recorded as unknown, while the bytes may still arrive."""
         sent = data.draw(st.sampled_from([sent for sent in self.calls if not sent.recorded and not sent.arrived]))
-        if self.rig.us - sent.granted_us < TIMING.hold_us:
+        if self.rig.us - sent.granted_us < TIMING.claim_us:
             return
         decided = tuple(retried(job, 0.25) for job in sent.call.jobs)
         self.rig.record(sent.claim, sent.call, slots="keep", decided=decided, answered=False)

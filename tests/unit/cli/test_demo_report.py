@@ -82,5 +82,5 @@ def _row(inst_id: str, status: str, after_us: int) -> Row:
     return Row(
         batch_id="b", account="a", instId=inst_id, ordId="1", clOrdId=None, status=status, sCode="0", sMsg="",
         attempts=1, enqueued_at=TAKEN_US, first_sent_at=TAKEN_US, accepted_at=accepted,
-        finished_at=TAKEN_US + after_us + CONFIRMED_LATER_US, place=0, log=({"at": TAKEN_US + after_us},),
+        finished_at=TAKEN_US + after_us + CONFIRMED_LATER_US, number=0, log=({"at": TAKEN_US + after_us},),
     )  # fmt: skip

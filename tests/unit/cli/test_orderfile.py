@@ -2,12 +2,15 @@
 
 import io
 import json
+import random
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from bulk_cancel.tasks.messages import Order
 from bulk_cancel.worker.cli.orderfile import OrderFile, OrderFileError, read_orders
+from bulk_cancel.worker.cli.orderfile.rounding import rounded_ids
 
 TWO = [Order(instId="BTC-USDT", ordId="2510789768709120"), Order(instId="ETH-USDT", clOrdId="a7")]
 ROWS = [
@@ -248,3 +251,24 @@ def test_a_long_row_is_shortened() -> None:
     """A bad row is shown, not dumped."""
     (row,) = read('[{"instId":"' + "x" * 1000 + '"}]').bad
     assert len(row.payload) == 201
+
+
+@pytest.mark.parametrize("digits", [16, 17, 18, 19])
+@pytest.mark.parametrize("step", [None, 1, 4096], ids=["anywhere", "one after another", "with low bits of zero"])
+def test_no_whole_ids_are_called_rounded(digits: int, step: int | None) -> None:
+    """Whatever the exchange's way of counting is: among 500 files, none."""
+    dice = random.Random(digits)
+    for _ in range(500):
+        first, count = dice.randrange(10 ** (digits - 1), 10**digits - 10**8), dice.choice([1, 3, 10, 200])
+        span = range(first, 10**digits) if step is None else range(first, first + step * 10**4, step)
+        assert rounded_ids(str(dice.choice(span)) for _ in range(count)) == []
+
+
+@pytest.mark.parametrize("digits", [18, 19, 20])
+def test_ids_that_javascript_wrote_are_found(digits: int) -> None:
+    """Of twelve orders or more, in every file, even if every tenth order came another way."""
+    dice = random.Random(digits)
+    for _ in range(200):
+        written = [str(int(float(dice.randrange(10 ** (digits - 1), 10**digits)))) for _ in range(12)]
+        shortest = [str(int(Decimal(repr(float(each))))) for each in written]
+        assert set(rounded_ids([*shortest, "731904652218136846"])) >= {each for each in shortest if each.endswith("00")}

@@ -39,5 +39,5 @@ def test_a_verb_names_no_other_status(verb: str) -> None:
 def test_a_live_job_s_state_names_where_it_stands() -> None:
     """Each that the mover knows is a status."""
     mover = (files("bulk_cancel.worker.state") / "lua" / "lib" / "mover.lua").read_text("utf-8")
-    (places,) = re.findall(r"^local PLACE = \{(.*)\}", mover, re.MULTILINE)
+    (places,) = re.findall(r"^local ZSET = \{(.*)\}", mover, re.MULTILINE)
     assert set(re.findall(r"(\w+) = ", places)) == {Status.QUEUED, Status.RETRYING, Status.SENDING, Status.ACCEPTED}

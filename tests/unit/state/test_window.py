@@ -9,7 +9,7 @@ from bulk_cancel.worker.state.window import LaneLoad, Timing, earliest_s
 def test_the_times_of_the_proof() -> None:
     """In µs, from a window of 2 s and a timeout of 3 s; the window has 1 ms for the drift of clocks."""
     timing = Timing(2.0, 3.0)
-    assert (timing.window_us, timing.hold_us, timing.open_us) == (2_001_000, 4_000_000, 7_000_000)
+    assert (timing.window_us, timing.claim_us, timing.open_us) == (2_001_000, 4_000_000, 7_000_000)
     assert timing.blackout_us == 9_001_000
 
 

@@ -12,7 +12,7 @@ from bulk_cancel.worker.alerts.exhausted import report_exhausted
 from bulk_cancel.worker.books.confirm.proof import Finding, Unconfirmed, seen_as
 from bulk_cancel.worker.config.users import User
 from bulk_cancel.worker.okx.client import Row
-from bulk_cancel.worker.state.chunks import parts
+from bulk_cancel.worker.state.chunks import chunks
 from bulk_cancel.worker.state.claims import Exhausted
 from bulk_cancel.worker.state.ids import JobId, lane_of
 from bulk_cancel.worker.state.jobs import read_jobs
@@ -29,7 +29,8 @@ LOOKED_AT: Final = 5000
 
 LEASE_S: Final = 8
 """A look may be silent so long: one reading call waits for a window and for its timeout."""
-_WRITTEN: Final = 100
+_CHUNK: Final = 100
+"""Findings in one run of `confirm`: a few milliseconds of Redis."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +96,8 @@ class Confirmations:
 
     def _write(self, told: Sequence[Mapping[str, object]]) -> Written:
         written = Written()
-        for part in parts(told, _WRITTEN):
-            argument = {"jobs": part, "retention_s": self._retention_s}
+        for chunk in chunks(told, _CHUNK):
+            argument = {"jobs": chunk, "retention_s": self._retention_s}
             reply = self._scripts.run("confirm", argument)
             written = Written(
                 written.ended + reply["ended"],

@@ -1,6 +1,6 @@
 """Finds ids that lost digits in another program, by looking at the ids of a file together. Pure.
 
-A spreadsheet keeps 15 digits of a number, JavaScript what a double holds (exact up to 2^53); both write zeros for the
+A spreadsheet keeps 15 digits of a number, JavaScript what a double holds, which is 16 or 17; both write zeros for the
 rest. One id may end in zeros by chance; most ids of a file do not.
 """
 
@@ -9,28 +9,32 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Final
 
-_EXACT: Final = 2**53
 _SHEET_DIGITS: Final = 15
-_CERTAIN_BITS: Final = 20.0
-"""Nothing is refused that happens by chance more often than once in a million files."""
+_DOUBLE_DIGITS: Final = 17
+_CERTAIN_BITS: Final = 18.0
+"""Nothing is refused that happens by chance more often than once in 2^18 files."""
+
+_KEPT: Final = 0.1
+"""Share of ids that end in no zero although all were rounded: a file may be put together of several."""
 
 
 def rounded_ids(ids: Iterable[str]) -> list[str]:
     """The ids that were rounded, if there are so many of them that it is no chance; else none."""
-    long = [each for each in ids if int(each) > _EXACT]
-    found = {each: bits for each in long if (bits := _surprise_bits(each))}
-    return list(found) if len(found) * 2 > len(long) and sum(found.values()) >= _CERTAIN_BITS else []
+    long = [each for each in ids if len(each) > _SHEET_DIGITS]
+    rounded = [each for each in long if _is_rounded(each)]
+    certainty = sum(_for(each) for each in rounded) - (len(long) - len(rounded)) * math.log2(0.9 / _KEPT)
+    return rounded if certainty >= _CERTAIN_BITS else []
 
 
-def _surprise_bits(ident: str) -> float:
-    """How unlikely these digits are by chance, as the logarithm to base 2; 0: they are nothing special."""
-    cut = ident[_SHEET_DIGITS:]
-    by_sheet = len(cut) * math.log2(10) if not cut.strip("0") else 0.0
-    return max(by_sheet, _double_bits(ident))
+def _is_rounded(ident: str) -> bool:
+    """It reads as a program writes it that lost digits: zeros to its end, behind no more digits than were kept."""
+    kept = len(ident.rstrip("0"))
+    if kept <= _SHEET_DIGITS:
+        return True
+    return kept <= _DOUBLE_DIGITS < len(ident) and int(Decimal(repr(float(ident)))) == int(ident)
 
 
-def _double_bits(ident: str) -> float:
-    """The same of a number as JavaScript writes it: the shortest digits that stand for its double."""
-    value = int(ident)
-    spelt = int(Decimal(repr(float(value))))
-    return float(value.bit_length() - _EXACT.bit_length() + 1) if value == spelt else 0.0
+def _for(ident: str) -> float:
+    """How much more likely so many zeros are if ids were rounded than by chance, as the logarithm to base 2."""
+    zeros = len(ident) - len(ident.rstrip("0"))
+    return math.log2((1 - _KEPT) * 10**zeros)

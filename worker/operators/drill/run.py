@@ -21,7 +21,7 @@ from bulk_cancel.worker.okx.instruments import type_of
 from bulk_cancel.worker.okx.orders import OrderRef
 from bulk_cancel.worker.operators.drill.rules import ASKED, Drill, DrillPlan, NotADrillError, Step, far_off
 from bulk_cancel.worker.state.batches import Row
-from bulk_cancel.worker.state.chunks import parts
+from bulk_cancel.worker.state.chunks import chunks
 from bulk_cancel.worker.state.ids import lane_of
 from bulk_cancel.worker.state.statuses import Status
 from bulk_cancel.worker.state.store import Store
@@ -95,20 +95,20 @@ class Drilling:
     def _place(self) -> list[str]:
         """Places the orders; the ordIds of those that were taken."""
         wanted = [{**self._drill.order, "clOrdId": f"{self._plan.tag}n{n}"} for n in range(self._plan.orders)]
-        items = [item for part in parts(wanted, PER_CALL) for item in self._place_part(part)]
+        items = [item for chunk in chunks(wanted, PER_CALL) for item in self._place_chunk(chunk)]
         refused = [item for item in items if item.sCode != "0"]
         self._step(f"{len(items) - len(refused)} of {self._plan.orders} far-off orders placed")
         if refused:
             self._fault(f"{len(refused)} orders were not placed: {refused[0].sCode} {refused[0].sMsg}")
         return [item.ordId for item in items if item.sCode == "0"]
 
-    def _place_part(self, part: Sequence[Mapping[str, str]]) -> Sequence[Item]:
+    def _place_chunk(self, chunk: Sequence[Mapping[str, str]]) -> Sequence[Item]:
         meter = f"{lane_of(self._user.uid, self._plan.inst_id)}:place"
         return self._reader.book.ask(
             self._user,
             meter,
             PLACED_PER_WINDOW // PER_CALL,
-            lambda account, by: self._reader.client.place_batch(account, part, write_by=by),
+            lambda account, by: self._reader.client.place_batch(account, chunk, write_by=by),
         ).items
 
     def _own_orders(self) -> list[str]:

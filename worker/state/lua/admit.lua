@@ -8,15 +8,16 @@
 -- KEYS[1]  the runner's prefix
 -- ARGV[1]  JSON: batch {id, digest, size, urgent, account, deadline_s, retention_s, meta {field: text}}, or of a mass cancel
 --          {id, urgent, account, seen (wall µs after which the orders were open)},
---          orders [{job, lane, n, cl}], n = its place in the batch, as text (of a mass cancel: none)
--- return   JSON: {status: "ok" | "conflict" | "ended" (a mass cancel that takes no more; nothing else is told), new, joined,
---          remembered, known, again (of a mass cancel, ended rows that wait again), sealed, size, waiting, created (wall µs),
---          now (wall µs), lanes {lane: [queued, single used, batch used, held for µs]}, paused [scope that an operator paused]}
+--          orders [{job, lane, n, cl}], n = its number in the batch, as text (of a mass cancel: none)
+-- return   JSON: {status ("ok" | "conflict"), new, joined, remembered, known, sealed, size, waiting, created (wall µs),
+--          now (wall µs), lanes {lane: [queued, single used, batch used, µs for which it is held]}, paused [scope] (by operators)}
+--          or {status ("ended": a mass cancel that takes no more)}
+-- uses     base, window, board, rest, job, mover, finish, join, decision, batch
 
 local input = cjson.decode(ARGV[1])
 local batch, now, wall = input.batch, clock()
 local key = K.batch(batch.id)
-local count = { new = 0, joined = 0, remembered = 0, known = 0, again = 0 }
+local count = { new = 0, joined = 0, remembered = 0, known = 0 }
 local lanes, rows = {}, {}
 
 local function create()
@@ -47,7 +48,7 @@ local function answer(status)
       .. batch_window_used(K.window(lane .. ':batch'), now) .. ',' .. text(math.max(0, held - now)) .. ']'
   end
   return '{"status":"' .. status .. '","new":' .. count.new .. ',"joined":' .. count.joined .. ',"remembered":' ..
-    count.remembered .. ',"known":' .. count.known .. ',"again":' .. count.again .. ',"sealed":' .. (read[1] == '1' and 'true' or 'false') ..
+    count.remembered .. ',"known":' .. count.known .. ',"sealed":' .. (read[1] == '1' and 'true' or 'false') ..
     ',"size":' .. read[2] .. ',"waiting":' .. read[3] .. ',"created":' .. read[4] .. ',"now":' .. text(wall) ..
     ',"lanes":{' .. table.concat(parts, ',') .. '},"paused":' .. paused_json() .. '}'
 end
@@ -84,7 +85,7 @@ local function remember(order, job, result)
   count.remembered = count.remembered + 1
 end
 
-local function take(order, index)
+local function admit(order, index)
   local job = job_read(order.job)
   local known = memory(job, batch.seen)
   lanes[order.lane] = true
@@ -101,7 +102,6 @@ local function see_again(order, row, index)
   if not ended or DECIDED[ended.status] or ended.finished >= batch.seen then return end
   lanes[order.lane] = true
   ask_again(asker, order.lane, order.job, row, place_of(index), batch.seen)
-  count.again = count.again + 1
 end
 
 -- Which orders of the chunk are in the batch already, from an earlier call.
@@ -113,26 +113,26 @@ end
 
 local known_rows, size = known(), redis.call('HLEN', K.rows(batch.id))
 
-local function take_all_seen()
+local function admit_seen()
   for index, order in ipairs(input.orders) do
     local row = known_rows[index]
     if row then see_again(order, row, index)
     else
       order.n, size = text(size), size + 1
-      take(order, index)
+      admit(order, index)
     end
   end
   redis.call('HSET', key, 'size', size)
 end
 
-local function take_all()
+local function admit_all()
   for index, order in ipairs(input.orders) do
-    if known_rows[index] then count.known = count.known + 1 else take(order, index) end
+    if known_rows[index] then count.known = count.known + 1 else admit(order, index) end
     lanes[order.lane] = true
   end
 end
 
-if batch.seen then take_all_seen() else take_all() end
+if batch.seen then admit_seen() else admit_all() end
 hset_all(K.rows(batch.id), rows)
 write_out(wall)
 for lane in pairs(lanes) do
@@ -145,6 +145,6 @@ if number(redis.call('HGET', key, 'waiting')) > 0 then
   redis.call('PERSIST', key)
   redis.call('PERSIST', K.rows(batch.id))
 else
-  batch_settle(batch.id, wall)
+  batch_close(batch.id, wall)
 end
 return answer('ok')

@@ -5,6 +5,7 @@
 -- KEYS[1]  the runner's prefix
 -- ARGV[1]  JSON: {} (no arguments)
 -- return   JSON: {}
+-- uses     base
 
 despite_full_memory()
 clock()

@@ -5,7 +5,8 @@
 --
 -- KEYS[1]  the runner's prefix
 -- ARGV[1]  JSON: worker, uids, lease_ms (0: give back)
--- return   JSON: {held [uid that this worker listens to], next_ms (until a lease of somebody else ends, -1: there is none)}
+-- return   JSON: {held [uid], next_ms (until a lease of somebody else ends, -1: there is none)}
+-- uses     base, lease
 
 despite_full_memory()
 local input = cjson.decode(ARGV[1])

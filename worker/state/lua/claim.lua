@@ -1,19 +1,20 @@
 -- claim: takes jobs of a lane together with the slots to send them.
 --
--- Guarantee: a job leaves its place only with its slot; of limit + 1 slots of a meter one is always granted later than
+-- Guarantee: a job leaves the line only with its slot; of limit + 1 slots of a meter one is always granted later than
 -- one window after another's arrival; the same claim id gets the same grant. Nothing is granted while the lane, its
 -- accounts or the exchange's address rest, nor until slots forgotten by a restarted Redis must have ended. Of a job whose
 -- claim ran out, what a push told meanwhile is believed; after its last attempt the book is asked.
 --
 -- KEYS[1]  the runner's prefix
 -- ARGV[1]  JSON: lane, claim (id, chosen by the caller), permits (calls), accounts [scope, best first], exchange (scope),
---          batch_size (0: single endpoint only), limits {single, batch}, window_us, hold_us (a claim ends by itself),
+--          batch_size (0: single endpoint only), limits {single, batch}, window_us, claim_us (a claim ends by itself),
 --          open_us (an open slot ends), blackout_us, max_attempts, retention_s, confirm_us (after which a book is looked at;
 --          none: nobody confirms)
--- return   JSON: {account (index from 0) or null, probes [scope], due (µs from now, -1: no work), reason,
+-- return   JSON: {account (index from 0, null: none), probes [scope], due (µs from now, -1: no work), reason,
 --          calls [{id, meter, jobs [{account, attempts, generation, left (µs to deadline), batches, ids [id]}]}],
 --          exhausted [{job, lane, account, batches, attempts, code, message}] (jobs that ended here instead of being sent),
---          lost [id of a job that stood in the lane, and of which Redis knows nothing more]}
+--          lost [id] (jobs that stood in the lane, and of which Redis knows nothing more)}
+-- uses     base, window, board, rest, job, mover, finish
 
 despite_full_memory()
 local input = cjson.decode(ARGV[1])
@@ -24,26 +25,29 @@ local meter = { single = K.window(lane .. ':single'), batch = K.window(lane .. '
 local given = redis.call('HGET', K.claim(input.claim), 'grant')
 if given then return given end
 
-local lost, looked = {}, false
+-- At most so many jobs come back at one claim, so that Redis is not held up; the next claim takes the rest.
+local TAKEN_BACK, LINED_UP = 200, 500
+
+local lost, book_asked = {}, false
 
 -- A job without its text (deleted by hand?) must not keep those behind it: it goes, its batch's deadline ends its row.
-local function lose(place, id)
-  redis.call('ZREM', place, id)
+local function lose(zset, id)
+  redis.call('ZREM', zset, id)
   lost[#lost + 1] = id
 end
 
-local function jobs_in(command, place, ...)
-  local ids, found = redis.call(command, place, ...), {}
+local function jobs_in(command, zset, ...)
+  local ids, found = redis.call(command, zset, ...), {}
   jobs_read(ids)
   for _, id in ipairs(ids) do
     local job = job_read(id)
-    if job and job.live then found[#found + 1] = job else lose(place, id) end
+    if job and job.live then found[#found + 1] = job else lose(zset, id) end
   end
   return found
 end
 
 local function taken_back(fields)
-  return { state = 'queued', call = false, sent = fields.sent or text(wall - input.hold_us), log = noted(fields.log,
+  return { state = 'queued', call = false, sent = fields.sent or text(wall - input.claim_us), log = noted(fields.log,
     '{"at":' .. text(wall) .. ',"call":"' .. fields.call .. '","sCode":null,"sMsg":"claim ran out"}') }
 end
 
@@ -54,12 +58,12 @@ local function perhaps_gone() return believing({}, 'exhausted', '', LAST_RAN_OUT
 local function ask_book(job)
   change_alike(job, LAST_RAN_OUT, perhaps_gone)
   move(lane, job, text(now))
-  looked = true
+  book_asked = true
 end
 
 -- Claims that ran out: whether their jobs were sent is unknown, so each counts as an attempt and goes again.
 local function take_back()
-  for _, job in ipairs(jobs_in('ZRANGEBYSCORE', K.claimed(lane), '-inf', text(now), 'LIMIT', 0, 200)) do
+  for _, job in ipairs(jobs_in('ZRANGEBYSCORE', K.claimed(lane), '-inf', text(now), 'LIMIT', 0, TAKEN_BACK)) do
     change_alike(job, 'claim ran out', taken_back)
     local last = job.attempts >= input.max_attempts
     if last and input.confirm_us and not pushed(job) then ask_book(job)
@@ -68,11 +72,11 @@ local function take_back()
   end
 end
 
-local function due() return { state = 'queued' } end
+local function queued() return { state = 'queued' } end
 
-local function take_due()
-  for _, job in ipairs(jobs_in('ZRANGEBYSCORE', K.later(lane), '-inf', text(now), 'LIMIT', 0, 500)) do
-    change_alike(job, 'due', due)
+local function line_up_retries()
+  for _, job in ipairs(jobs_in('ZRANGEBYSCORE', K.later(lane), '-inf', text(now), 'LIMIT', 0, LINED_UP)) do
+    change_alike(job, 'due', queued)
     move(lane, job, job.place)
   end
 end
@@ -148,7 +152,7 @@ end
 local function sending(fields, call) return { state = 'sending', call = call, attempts = fields.attempts + 1 } end
 
 local function hand_out(jobs, call)
-  local ends = text(now + input.hold_us)
+  local ends = text(now + input.claim_us)
   for _, job in ipairs(jobs) do
     change_alike(job, call, sending, call)
     move(lane, job, ends)
@@ -184,22 +188,23 @@ local function answer(account, probes, calls, reason)
     table.concat(calls, ',') .. '],"exhausted":' .. exhausted_json() .. ',"lost":[' .. strings(lost) .. ']}'
 end
 
+-- remembered: whoever lost the reply asks again by the same claim id.
 local function remembered(grant)
   redis.call('HSET', K.claim(input.claim), 'grant', grant)
-  redis.call('EXPIRE', K.claim(input.claim), 120)
+  redis.call('EXPIRE', K.claim(input.claim), ANSWER_KEPT_S)
   return grant
 end
 
 local function wait_for(until_us, waited, reason)
-  rest_hold(lane, waited, until_us, now)
+  rest_await(lane, waited, until_us, now)
   local grant = answer(nil, {}, {}, reason)
   return #exhausted > 0 and remembered(grant) or grant
 end
 
 take_back()
-take_due()
+line_up_retries()
 write_out(wall)
-if looked then look_at(uid_of(lane), now + input.confirm_us, false) end
+if book_asked then look_due(uid_of(lane), now + input.confirm_us, false) end
 local block_ends = blocked_until(now, input.blackout_us)
 if block_ends > now then return wait_for(block_ends, {}, 'redis restarted') end
 local rest_ends, found = resting()
@@ -212,14 +217,14 @@ if account_rests then probes[#probes + 1] = input.accounts[account] end
 local batch_size = input.batch_size
 local single_free = input.limits.single - window_used(meter.single, now)
 local batch_free = input.limits.batch - batch_window_used(meter.batch, now)
--- a probe is one order, or two if only the other meter has room
+-- A probe is one order, or two if only the other meter has room: a batch call of one would be charged to the first.
 if #probes > 0 then input.permits, batch_size = 1, single_free > 0 and 0 or math.min(batch_size, 2) end
 
 local _, count = plan(redis.call('ZCARD', K.ready(lane)), input.permits, batch_size, single_free, batch_free)
 local jobs = count > 0 and gather(count) or {}
 local calls = make_calls(plan(#jobs, input.permits, batch_size, single_free, batch_free), jobs)
 if #calls > 0 then
-  for _, scope in ipairs(probes) do rest_lease(scope, now + input.hold_us, now) end
+  for _, scope in ipairs(probes) do rest_lease(scope, now + input.claim_us, now) end
 end
 local grant = answer(account, probes, calls, '')
 return (#calls > 0 or #exhausted > 0) and remembered(grant) or grant

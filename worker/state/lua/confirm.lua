@@ -8,6 +8,7 @@
 --          act: "end" | "again" | "stay", status, message, filled (amount, ""), looks (how often it was not known)}],
 --          retention_s
 -- return   JSON: {ended, again, exhausted [{job, lane, account, batches, attempts, code, message}] (jobs that may still be live)}
+-- uses     base, board, job, mover, finish
 
 despite_full_memory()
 local input = cjson.decode(ARGV[1])

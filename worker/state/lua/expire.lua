@@ -9,6 +9,7 @@
 -- ARGV[1]  JSON: batch, jobs [{id, lane}], again_us (a batch that still waits is looked at again then; quiet_us: if nothing
 --          ended here), abandon_us, retention_s
 -- return   JSON: {exhausted [{job, lane, account, batches, attempts, code, message}] (jobs that it ended)}
+-- uses     base, board, job, mover, finish
 
 despite_full_memory()
 local input = cjson.decode(ARGV[1])
@@ -41,7 +42,7 @@ end
 
 -- What is left of a job of which nothing is known goes, as in `claim`; that its order may be live is remembered.
 local function forget(asked, job)
-  for _, place in pairs(PLACE) do redis.call('ZREM', place(asked.lane), asked.id) end
+  for _, zset in pairs(ZSET) do redis.call('ZREM', zset(asked.lane), asked.id) end
   redis.call('SET', K.job(asked.id), memory_json(job, 'exhausted'), 'EX', input.retention_s)
   lanes[asked.lane] = true
 end

@@ -8,6 +8,7 @@
 -- ARGV[1]  JSON: lease ("asking" | "sweep" | "told" | "watch"), of (which of its kind; "": there is one), lease_us,
 --          longest_us (somebody may have taken it for so long)
 -- return   JSON: {mine}
+-- uses     base, lease
 
 local input = cjson.decode(ARGV[1])
 local KEY = { asking = K.asking, told = K.told, watch = K.watch }

@@ -5,8 +5,9 @@
 --
 -- KEYS[1]  the runner's prefix
 -- ARGV[1]  JSON: mass (its batch), listing (id, chosen by the caller), lease_us
--- return   JSON: {mine (false: it ended, or another listing is on), now (µs), wall (µs), left (µs to its deadline),
---          mass {field: text}}
+-- return   JSON: {mine (true), now (µs), wall (µs), left (µs to its deadline), mass {field: text}}
+--          or {mine (false: it ended, or another listing is on)}
+-- uses     base, lease
 
 despite_full_memory()
 local input = cjson.decode(ARGV[1])

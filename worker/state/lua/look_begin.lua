@@ -6,6 +6,7 @@
 -- KEYS[1]  the runner's prefix
 -- ARGV[1]  JSON: uid, look (id, chosen by the caller), exchange (scope), lease_us, count (jobs at most)
 -- return   JSON: {mine (false: another look is on, or nothing is to be done now), now (µs), jobs [[id, µs since when]]}
+-- uses     base, lease, rest
 
 despite_full_memory()
 local input = cjson.decode(ARGV[1])

@@ -7,7 +7,8 @@
 -- KEYS[1]  the runner's prefix
 -- ARGV[1]  JSON: decision (id, chosen by the caller), step, by, reason, scope ("user:<uid>" | "lane:<lane>"), account (as
 --          asked for, or ""), facts (JSON text, kept with the decision), retention_s
--- return   JSON: {changed, by, reason, since (wall µs)} of the pause that holds now
+-- return   JSON: {changed, by, reason, since (wall µs)} (of the pause that holds now)
+-- uses     base, rest, decision
 
 despite_full_memory()
 local input = cjson.decode(ARGV[1])

@@ -1,6 +1,6 @@
 -- record: writes what came of calls: outcomes or next attempts, slots, rests, counters.
 --
--- Guarantee: given twice, it acts once. A job that its call still holds moves as decided. A record that comes after its
+-- Guarantee: given twice, it acts once. A job that is still its call's moves as decided. A record that comes after its
 -- claim ran out settles its slots and adds to the history; it may end a job that is still live, and never moves one back.
 --
 -- KEYS[1]  the runner's prefix
@@ -12,15 +12,16 @@
 --          decided [{act: "finish" | "confirm" | "retry" | "return", status, code, message, delay_us, counts,
 --          attempt (JSON text without `at`), generation, jobs [id], ords {id of a job that names a client id: its ordId at
 --          the exchange}}]}]
--- return   JSON: {due {lane: µs from now, -1: no work}, calls [{stale (jobs no longer held), rested [scopes whose rest began
---          or goes on], repeated}]}
+-- return   JSON: {due {lane: µs from now (-1: no work)}, calls [{stale (jobs no longer its own),
+--          rested [scope] (whose rest began, or goes on)}]}
+-- uses     base, window, board, rest, job, mover, finish
 
 despite_full_memory()
 local input = cjson.decode(ARGV[1])
 local now, wall = clock()
 local lanes, users = {}, {}
 
-local function settle(done)
+local function settle_slots(done)
   local key = K.window(done.lane .. ':' .. done.meter)
   if done.slots == 'settle' then window_set(key, done.call, done.count, now + input.window_us, now)
   elseif done.slots == 'release' then window_release(key, done.call, done.count) end
@@ -32,8 +33,8 @@ local function ending(decided)
   return decided.ending
 end
 
--- The attempt joins the job's history; `sent` is its first one.
-local function remembered(fields, done, decided)
+-- with_attempt: the attempt joins the job's history; `sent` is its first one.
+local function with_attempt(fields, done, decided)
   if decided.act == 'return' then return {} end
   return { sent = fields.sent or text(wall - done.elapsed_us), log = noted(fields.log, decided.line) }
 end
@@ -70,17 +71,19 @@ local function pushed_of(job, decided)
     accepted = decided.status == 'accepted' and text(wall) or nil }
 end
 
--- held: what becomes of jobs that the call still holds.
-local function held(fields, done, decided)
-  local new = remembered(fields, done, decided)
+-- after_call: what becomes of jobs that are still the call's.
+local function after_call(fields, done, decided)
+  local new = with_attempt(fields, done, decided)
   new.call, new.attempts = false, fields.attempts - (decided.counts and 0 or 1)
   return new
 end
 
-local function held_believed(fields, done, decided) return add_belief(held(fields, done, decided), fields, decided) end
+local function after_call_believed(fields, done, decided)
+  return add_belief(after_call(fields, done, decided), fields, decided)
+end
 
-local function held_again(fields, done, decided)
-  local new = held(fields, done, decided)
+local function after_call_again(fields, done, decided)
+  local new = after_call(fields, done, decided)
   new.state = decided.delay_us > 0 and 'retrying' or 'queued'
   return new
 end
@@ -88,16 +91,16 @@ end
 local function move_on(done, job, decided)
   local lane, pushed = done.lane, pushed_of(job, decided)
   if pushed then
-    change(job, held(job, done, decided))
+    change(job, after_call(job, done, decided))
     finish(lane, job, pushed, wall, input.retention_s)
   elseif decided.act == 'finish' then
-    change_alike(job, decided, held, done, decided)
+    change_alike(job, decided, after_call, done, decided)
     finish(lane, job, ending(decided), wall, input.retention_s)
   elseif decided.act == 'confirm' then
-    change_alike(job, decided, held_believed, done, decided)
+    change_alike(job, decided, after_call_believed, done, decided)
     await_confirmation(lane, job, decided)
   else
-    change_alike(job, decided, held_again, done, decided)
+    change_alike(job, decided, after_call_again, done, decided)
     move(lane, job, decided.delay_us > 0 and text(now + decided.delay_us) or job.place)
   end
 end
@@ -106,7 +109,7 @@ end
 local function apply_late(done, job, decided)
   if decided.act == 'return' then return end
   local tells, waits = decided.status ~= 'exhausted', IN_LINE[job.state]
-  local new = remembered(job, done, decided)
+  local new = with_attempt(job, done, decided)
   if decided.act == 'confirm' and tells and waits then
     change(job, add_belief(new, job, decided))
     return await_confirmation(done.lane, job, decided)
@@ -139,12 +142,14 @@ local function apply_to_all(done, decided)
   for _, id in ipairs(decided.jobs) do apply(done, decided, id) end
 end
 
+local STRIKES_KEPT_S = 60 -- calls further apart than this are not in a row
+
 -- Calls in a row without an answer: only so many, then the exchange's address rests.
 local function count_strikes(done)
   if done.answered then redis.call('DEL', K.strikes(done.exchange)) end
   if not done.strike then return end
   local strikes = redis.call('INCR', K.strikes(done.exchange))
-  redis.call('EXPIRE', K.strikes(done.exchange), 60)
+  redis.call('EXPIRE', K.strikes(done.exchange), STRIKES_KEPT_S)
   if strikes >= done.strike.limit then begin_rest(done, done.strike) end
 end
 
@@ -168,8 +173,8 @@ local function record(done)
   done.repeated = redis.call('HSETNX', K.claim(done.claim), 'done:' .. done.call, '1') == 0
   lane_of(done)
   if done.repeated then return end
-  redis.call('EXPIRE', K.claim(done.claim), 120)
-  settle(done)
+  redis.call('EXPIRE', K.claim(done.claim), ANSWER_KEPT_S)
+  settle_slots(done)
   count_strikes(done)
   for _, rest in ipairs(done.rests) do begin_rest(done, rest) end
   for _, decided in ipairs(done.decided) do apply_to_all(done, decided) end
@@ -184,14 +189,13 @@ local function end_rests(done)
 end
 
 local function done_json(done)
-  return '{"stale":' .. done.stale .. ',"rested":[' .. table.concat(done.rested, ',') .. '],"repeated":' ..
-    tostring(done.repeated) .. '}'
+  return '{"stale":' .. done.stale .. ',"rested":[' .. table.concat(done.rested, ',') .. ']}'
 end
 
 jobs_read(decided_ids())
 for _, done in ipairs(input.calls) do record(done) end
 write_out(wall)
-for uid in pairs(users) do look_at(uid, now + input.confirm_us, false) end
+for uid in pairs(users) do look_due(uid, now + input.confirm_us, false) end
 for lane, its in pairs(lanes) do
   if its.fresh then slots_note(lane, its.limits, its.batch_size, now) end
 end

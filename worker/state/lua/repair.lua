@@ -5,6 +5,7 @@
 -- KEYS[1]  the runner's prefix
 -- ARGV[1]  JSON: lanes [lane], idle_us
 -- return   JSON: {}
+-- uses     base, board
 
 despite_full_memory()
 local input = cjson.decode(ARGV[1])

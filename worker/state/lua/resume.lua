@@ -7,6 +7,7 @@
 -- ARGV[1]  JSON: decision (id, chosen by the caller), step, by, reason, scopes [scope], account (as asked for, or ""),
 --          retention_s
 -- return   JSON: {ended [{scope, by (who paused it, "": it rested by itself), reason, since (wall µs)}]}
+-- uses     base, rest, decision
 
 despite_full_memory()
 local input = cjson.decode(ARGV[1])

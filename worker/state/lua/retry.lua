@@ -1,4 +1,4 @@
--- retry: lets orders of a batch that ended in vain go again.
+-- retry: lets orders of a batch go again that ended as their caller says.
 --
 -- Guarantee: only rows that ended in one of `statuses` change; each waits for the order's live job, for a new generation
 -- of it with no attempts, or is answered from the memory of an order known to be off the book. Nothing is done for a batch that is
@@ -7,25 +7,26 @@
 -- KEYS[1]  the runner's prefix
 -- ARGV[1]  JSON: decision (id, chosen by the caller), step (its number), by, reason, batch, deadline_s, statuses [status],
 --          jobs [{id, lane}], retention_s
--- return   JSON: {status: "ok" | "unknown" | "unsealed", opened, joined, remembered, left (rows that did not change)}
+-- return   JSON: {status ("ok" | "unknown" | "unsealed"), opened, joined, remembered}
+-- uses     base, board, finish, join, decision
 
 local input = cjson.decode(ARGV[1])
 local given = decision_given(input)
 if given then return given end
 local key = K.batch(input.batch)
 local batch = redis.call('HMGET', key, 'sealed', 'account', 'urgent', 'deadline', 'completed', 'waiting')
-local count = { opened = 0, joined = 0, remembered = 0, left = 0 }
+local count = { opened = 0, joined = 0, remembered = 0 }
 
 local function answer(status)
   return '{"status":"' .. status .. '","opened":' .. count.opened .. ',"joined":' .. count.joined .. ',"remembered":' ..
-    count.remembered .. ',"left":' .. count.left .. '}'
+    count.remembered .. '}'
 end
 
 if not batch[1] then return answer('unknown') end
 if batch[1] ~= '1' then return answer('unsealed') end
 
 local now, wall = clock()
-local ends = now + input.deadline_s * 1000000
+local ends = now + input.deadline_s * SECOND_US
 local asker = { batch = input.batch, account = batch[2], urgent = batch[3] == '1', deadline = text(ends) }
 local base = redis.call('INCRBY', K.seq(), #input.jobs) - #input.jobs
 local wanted, lanes = {}, {}
@@ -47,10 +48,7 @@ local before = stood()
 local function retry(asked, index)
   local row = redis.call('HGET', K.rows(input.batch), asked.id)
   local ended = row and row_ended(row) and cjson.decode(row)
-  if not ended or not wanted[ended.status] then
-    count.left = count.left + 1
-    return
-  end
+  if not ended or not wanted[ended.status] then return end
   local came = ask_again(asker, asked.lane, asked.id, row, text(base + index + (asker.urgent and 0 or URGENT_BELOW)))
   count[came] = count[came] + 1
   lanes[asked.lane] = true

@@ -6,6 +6,7 @@
 -- ARGV[1]  JSON: meter, call, slots ("settle": answered | "keep": bytes may be on their way | "release": never sent),
 --          window_us
 -- return   JSON: {}
+-- uses     base, window
 
 despite_full_memory()
 local input = cjson.decode(ARGV[1])

@@ -7,6 +7,7 @@
 -- ARGV[1]  JSON: meter (such as "446:pending"), call (id, chosen by the caller), limit, window_us, open_us (an open slot
 --          ends), blackout_us
 -- return   JSON: {wait (µs until a slot may be free; 0: taken)}
+-- uses     base, window
 
 despite_full_memory()
 local input = cjson.decode(ARGV[1])

@@ -7,6 +7,7 @@
 -- KEYS[1]  the runner's prefix
 -- ARGV[1]  JSON: uid, worker, lease_us, fresh_us, note {field: text}
 -- return   JSON: {last}
+-- uses     base, lease
 
 despite_full_memory()
 local input = cjson.decode(ARGV[1])

@@ -6,9 +6,10 @@
 --
 -- KEYS[1]  the runner's prefix
 -- ARGV[1]  JSON: room (lanes at most), count (users and masses at most), postpone_us, blackout_us
--- return   JSON: {lanes [lane, urgent ones first], users [uid whose book is to be looked at],
---          masses [batch of a mass cancel whose book is to be listed], more (lanes that are due were left), next (µs until
---          the board's next due, of books and masses alone if lanes were left, -1: none)}
+-- return   JSON: {lanes [lane] (urgent ones first), users [uid] (whose book is to be looked at), masses [batch] (of a mass
+--          cancel whose book is to be listed), more (lanes that are due were left), next (µs until the board's next due, of
+--          books and masses alone if lanes were left, -1: none)}
+-- uses     base, window, board
 
 despite_full_memory()
 local input = cjson.decode(ARGV[1])

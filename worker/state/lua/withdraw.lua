@@ -6,6 +6,7 @@
 -- KEYS[1]  the runner's prefix
 -- ARGV[1]  JSON: decision (id, chosen by the caller), step (its number), by, reason, batch, jobs [{id, lane}], retention_s
 -- return   JSON: {withdrawn, sent (too late), ended (had their outcome before)}
+-- uses     base, board, job, finish, decision
 
 despite_full_memory()
 local input = cjson.decode(ARGV[1])

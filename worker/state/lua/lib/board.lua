@@ -1,10 +1,13 @@
 -- The board: every lane with work, by the µs at which it is due; the bell rings when that becomes earlier.
 
-local LINGER_US = 20000
+local LINGER_US = 20000 -- a worker that has the lane claims again by itself, without the board, within this time
 local COALESCE_US = 5000 -- slots become free one by one; a turn for several costs as much as for one
+
 local LANE_KEPT_S = 604800 -- a week without work, then its counters go
+
 local URGENT_BELOW = 2 ^ 51 -- places in line: urgent below, normal above
 
+-- first_of: the smallest score in two zsets.
 local function first_of(one, other)
   local _, at = first(one)
   local _, other_at = first(other)
@@ -21,21 +24,21 @@ local function ring()
   if redis.call('LLEN', K.bell()) == 0 then redis.call('LPUSH', K.bell(), '1') end
 end
 
--- look_at: the user's book is looked at then; a later time only replaces an earlier one if `postpone`.
-local function look_at(uid, at, postpone)
+-- look_due: the user's book is looked at then; a later time only replaces an earlier one if `postpone`.
+local function look_due(uid, at, postpone)
   local before = board_first()
   redis.call('ZADD', K.looks(), postpone and 'CH' or 'LT', text(at), uid)
   if at < before then ring() end
 end
 
--- list_at: the mass cancel's next listing begins then.
-local function list_at(mass, at)
+-- listing_due: the mass cancel's next listing begins then.
+local function listing_due(mass, at)
   local before = board_first()
   redis.call('ZADD', K.masses(), text(at), mass)
   if at < before then ring() end
 end
 
--- slots: remembers in the lane when its next slots are free, for whoever boards it without knowing the limits.
+-- slots_note: remembers in the lane when its next slots are free, for whoever boards it without knowing the limits.
 -- A batch call needs two; batch_size 0 means that the lane has no use for that meter.
 local function slots_note(lane, limits, batch_size, now)
   local single, batch = K.window(lane .. ':single'), K.window(lane .. ':batch')
@@ -45,7 +48,8 @@ local function slots_note(lane, limits, batch_size, now)
   redis.call('HSET', K.lane(lane), 'single_at', text(single_at), 'batch_at', text(batch_at))
 end
 
--- When the lane's first job and its second one may be sent: those in line now, others as their retries fall due.
+-- jobs_at: when the lane's first job and its second one may be sent: those in line now, others as their retries fall due.
+-- in_line = {job, score, job, score}, of two at most.
 local function jobs_at(in_line, lane)
   if #in_line == 4 then return 0, 0 end
   local retries = redis.call('ZRANGE', K.later(lane), 0, 1, 'WITHSCORES')
@@ -64,7 +68,7 @@ local function send_at(in_line, lane)
   return math.max(math.min(alone, together), number(read[3]) or 0)
 end
 
--- due(lane): µs at which the lane needs a turn (nil: no work), and whether an urgent job is in front.
+-- lane_due(lane): µs at which the lane needs a turn (nil: no work), and whether an urgent job is in front.
 local function lane_due(lane)
   local in_line = redis.call('ZRANGE', K.ready(lane), 0, 1, 'WITHSCORES')
   local _, claim_ends = first(K.claimed(lane))
@@ -73,8 +77,8 @@ local function lane_due(lane)
   return due, in_line[1] and number(in_line[2]) < URGENT_BELOW
 end
 
--- board(lane, now, floor_us): puts the lane where its work belongs, not before floor_us from now (LINGER_US: a worker has
--- the lane and will claim again by itself). Returns how many µs from now it is due (-1: no work).
+-- board(lane, now, floor_us): puts the lane where its work belongs, not before floor_us from now. Returns how many µs from
+-- now it is due (-1: no work).
 local function board(lane, now, floor_us)
   local due, urgent = lane_due(lane)
   if not due then

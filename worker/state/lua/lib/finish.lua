@@ -1,15 +1,15 @@
 -- How a job ends: a row and a count for every batch that waits, one entry in the outcome stream, once.
 
--- How long a batch of which nothing waits is kept: for its retention, counted from its deadline if it is not sealed, since
--- orders may still come. Nil: without end, as long as a mass cancel may find more.
+-- kept_s: how long a batch of which nothing waits is kept: for its retention, counted from its deadline if it is not
+-- sealed, since orders may still come. Nil: without end, as long as a mass cancel may find more.
 local function kept_s(sealed, retention, deadline_wall, mass, wall)
   if sealed == '1' then return retention end
   if mass == '1' then return nil end
-  return text(retention + math.max(0, math.ceil((deadline_wall - wall) / 1000000)))
+  return text(retention + math.max(0, math.ceil((deadline_wall - wall) / SECOND_US)))
 end
 
--- A batch is complete when it is sealed and nothing of it waits.
-local function batch_settle(batch, wall)
+-- batch_close: a batch of which nothing waits has no deadline any more, and is complete if it is sealed.
+local function batch_close(batch, wall)
   local read = redis.call('HMGET', K.batch(batch), 'waiting', 'sealed', 'retention', 'deadline_wall', 'mass')
   if number(read[1]) ~= 0 then return end
   if read[2] == '1' then redis.call('HSETNX', K.batch(batch), 'completed', text(wall)) end
@@ -32,6 +32,7 @@ end
 -- Rows that end are collected, too: batch → {jobs, told [{counter, result}]}.
 local rows_ending = {}
 
+-- row_end: the batch's row of the job ends; told = {counter, result}.
 local function row_end(batch, job, told)
   local rows = rows_ending[batch] or { jobs = {}, told = {} }
   rows_ending[batch] = rows
@@ -39,10 +40,10 @@ local function row_end(batch, job, told)
   rows.told[#rows.told + 1] = told
 end
 
--- read: the row of each job, false where there is none.
+-- rows_read: the row of each job, false where there is none.
 local function rows_read(batch, jobs)
   local read = {}
-  in_parts(jobs, function(...)
+  in_chunks(jobs, function(...)
     for _, row in ipairs(redis.call('HMGET', K.rows(batch), ...)) do read[#read + 1] = row end
   end)
   return read
@@ -68,11 +69,12 @@ local function write_out(wall)
   local touched = rows_ending
   for batch, rows in pairs(touched) do rows_write(batch, rows) end
   counts_write()
-  for batch in pairs(touched) do batch_settle(batch, wall) end
+  for batch in pairs(touched) do batch_close(batch, wall) end
   rows_ending = {}
 end
 
-local function joined(log)
+-- log_json: the attempts of a log, as the inside of a JSON list.
+local function log_json(log)
   if not log then return '' end
   return string.find(log, '\n', 1, true) and string.gsub(log, '\n', ',') or log
 end
@@ -85,17 +87,17 @@ local function result_json(job, ending, wall)
     quoted(ending.message) .. ',"attempts":' .. cancels(job) .. ',"generation":' .. job.generation ..
     ',"first_sent":' .. (job.sent or 'null') .. ',"accepted":' .. (ending.accepted or job.accepted or 'null') ..
     ',"accFillSz":' .. quoted(ending.filled or '') .. ',"finished":' .. text(wall) ..
-    ',"log":[' .. joined(job.log) .. ']'
+    ',"log":[' .. log_json(job.log) .. ']'
 end
 
--- memory: what is kept of an ended job; of one whose cancel was given up, for whom that was.
+-- memory_json: what is kept of an ended job; of one whose cancel was given up, for whom that was.
 local function memory_json(job, status, result)
   if OFF_THE_BOOK[status] then return cjson.encode({ state = status, generation = job.generation, result = result }) end
   return cjson.encode({ state = status, generation = job.generation, account = job.account,
     gave_up = status == 'exhausted' and job.batches or nil })
 end
 
--- told: what is told of a job's end: {counter, result, memory, batches [batch], retention}; jobs alike that end alike share it.
+-- told_of: what is told of a job's end: {counter, result, memory, batches [batch], retention}; jobs alike that end alike share it.
 local function told_of(job, ending, wall, retention)
   ending.told = ending.told or {}
   local told = ending.told[job.common]
@@ -112,7 +114,7 @@ local outcomes_trimmed = false
 
 local function outcomes_trim(wall, retention)
   if outcomes_trimmed then return end
-  redis.call('XTRIM', K.outcomes(), 'MINID', '~', text(math.max(0, wall / 1000 - retention * 1000)))
+  redis.call('XTRIM', K.outcomes(), 'MINID', '~', stream_min(wall, retention))
   outcomes_trimmed = true
 end
 
@@ -123,7 +125,7 @@ local function outcome_add(job, ending, wall, retention)
     'finished', text(wall), 'batches', job.batches or '', 'accFillSz', ending.filled or '')
 end
 
--- next: a client id that was asked for again after its job's first send gets a generation of its own.
+-- open_next: a client id that was asked for again after its job's first send gets a generation of its own.
 local function open_next(lane, job)
   if not job.next then return end
   local following = cjson.decode(job.next)
@@ -134,7 +136,7 @@ end
 local function expose(job, status, wall, retention)
   if status == 'exhausted' then
     redis.call('ZADD', K.may_be_live(), text(wall), job.id)
-    redis.call('ZREMRANGEBYSCORE', K.may_be_live(), '-inf', text(wall - retention * 1000000))
+    redis.call('ZREMRANGEBYSCORE', K.may_be_live(), '-inf', text(wall - retention * SECOND_US))
   elseif job.generation > 1 and (OFF_THE_BOOK[status] or status == 'accepted') then
     redis.call('ZREM', K.may_be_live(), job.id)
   end

@@ -15,7 +15,7 @@ local function by_order_id(job) return string.match(job, '/o%d+$') ~= nil end
 -- Jobs by id as this script has left them; false: there is none.
 local known_jobs = {}
 
--- common: the fields of jobs that are alike; `after` has those that they changed into, by the cause.
+-- common_of: the fields of jobs that are alike; `after` has those that they changed into, by the cause.
 local function common_of(fields) return { fields = fields, after = {}, reads = { __index = fields } } end
 
 local function take_on(job, common)
@@ -39,11 +39,12 @@ local function common_text(common)
   return common.text
 end
 
--- new: kept = what Redis has of the job, or nil.
+-- job_new: kept = what Redis has of the job, or nil.
 local function job_new(id, key, place, common, kept)
   return setmetatable({ id = id, key = key, place = place, live = place ~= nil, common = common, kept = kept }, common.reads)
 end
 
+-- job_of: written = the text that Redis has of the job.
 local function job_of(id, key, written)
   local place, fields = string.match(written, '^(%d+) (.*)$')
   local common = common_in(fields or written)
@@ -52,6 +53,7 @@ end
 
 local function job_text(job) return job.place .. ' ' .. common_text(job.common) end
 
+-- unread_of: those of which this script knows nothing yet, and their keys.
 local function unread_of(ids)
   local unread, keys = {}, {}
   for _, id in ipairs(ids) do
@@ -64,11 +66,11 @@ local function unread_of(ids)
   return unread, keys
 end
 
--- read: all at once, for many cost little more than one.
+-- jobs_read: all at once, for many cost little more than one.
 local function jobs_read(ids)
   local unread, keys = unread_of(ids)
   local at = 0
-  in_parts(keys, function(...)
+  in_chunks(keys, function(...)
     for _, written in ipairs(redis.call('MGET', ...)) do
       at = at + 1
       if written then known_jobs[unread[at]] = job_of(unread[at], keys[at], written) end
@@ -76,6 +78,7 @@ local function jobs_read(ids)
   end)
 end
 
+-- job_read: one job, or nil.
 local function job_read(id)
   if known_jobs[id] == nil then jobs_read({ id }) end
   return known_jobs[id] or nil
@@ -114,6 +117,7 @@ local function pushed(job, ord)
   return told and (by_order_id(job.id) or ord == told.ord) and told or nil
 end
 
+-- words: those of a text in which blanks part them; none of nil.
 local function words(value)
   if value and not string.find(value, ' ', 1, true) then return { value } end
   local list = {}

@@ -11,13 +11,14 @@ local function memory(job, seen)
   return job.result
 end
 
--- wanted: what a job that is opened for the asker is to be; one table, so that all are alike.
+-- wanted_by: what a job that is opened for the asker is to be; one table, so that all are alike.
 local function wanted_by(asker)
   asker.wanted = asker.wanted or { account = asker.account, batches = asker.batch, deadline = asker.deadline }
   return asker.wanted
 end
 
--- A client id may be reused at the exchange: once its job was sent, whoever asks again gets a send of his own.
+-- join_next: a client id may be reused at the exchange: once its job was sent, the next batch that asks for it gets a send of
+-- its own.
 local function join_next(asker, job, place)
   local following = job.next and cjson.decode(job.next) or with(wanted_by(asker), { place = place })
   if job.next then
@@ -33,6 +34,7 @@ local function joined_by(fields, asker)
     deadline = text(math.max(tonumber(fields.deadline), tonumber(asker.deadline))) }
 end
 
+-- hasten: an urgent batch takes the job along to the front of the line.
 local function hasten(asker, lane, job, place)
   if not asker.urgent or tonumber(job.place) < URGENT_BELOW then return end
   job.place = place
@@ -52,7 +54,7 @@ local function ask(asker, lane, id, job, place)
   return live
 end
 
--- The attempts so far stay in the order's history; each begins with its time.
+-- history: the attempts of an ended row, as a job's log; each begins with its time.
 local function history(row)
   return (string.gsub(string.match(row, '"log":%[(.*)%]') or '', '},{"at":', '}\n{"at":'))
 end

@@ -1,28 +1,30 @@
--- The one mover: a live job is in exactly one place of its lane, the one that its state names.
--- What moves is collected, and written by `write_out`: one command for each place and counter.
+-- The one mover: a live job is in exactly one zset, of its lane or its user, the one that its state names.
+-- What moves is collected, and written by `write_out`: one command for each zset and counter.
 
-local function unconfirmed(lane) return K.unconfirmed(uid_of(lane)) end
+local function unconfirmed_of(lane) return K.unconfirmed(uid_of(lane)) end
 
-local PLACE = { queued = K.ready, retrying = K.later, sending = K.claimed, accepted = unconfirmed }
+local ZSET = { queued = K.ready, retrying = K.later, sending = K.claimed, accepted = unconfirmed_of }
 
 local zsets = { queued = {}, retrying = {}, sending = {}, accepted = {} }
 
+-- zset_of: the key of the zset; nil for a state in which a job is in none.
 local function zset_of(lane, state)
   local known = zsets[state]
-  if known and not known[lane] then known[lane] = PLACE[state](lane) end
+  if known and not known[lane] then known[lane] = ZSET[state](lane) end
   return known and known[lane]
 end
 
--- move: puts a live job into the place of the lane that its state names now, with `score` (text).
+-- move: puts a live job into the zset that its state names now, with `score` (text).
 local function move(lane, job, score) job.lane, job.score = lane, score end
 
--- job_end: takes a job out of its place; of it is kept told.memory (text), for told.retention seconds.
+-- job_end: takes a job out of its zset; of it is kept told.memory (text), for told.retention seconds.
 local function job_end(lane, job, told) job.lane, job.live, job.ended = lane, false, told end
 
-local opened = {}
+-- The fields of jobs that are opened, by what they are to be and by generation.
+local openings = {}
 
 local function opened_for(wanted, generation)
-  local known = collected(opened, wanted)
+  local known = collected(openings, wanted)
   known[generation] = known[generation] or common_of({ state = 'queued', generation = generation, attempts = 0,
     account = wanted.account, batches = wanted.batches, deadline = wanted.deadline })
   return known[generation]
@@ -39,6 +41,7 @@ local function open(lane, id, before, wanted, place)
   return job
 end
 
+-- moves_of: adds the job to those that leave a zset, {zset: ids}, and those that enter one, {zset: scores and ids}.
 local function moves_of(job, leaving, entering)
   local from = job.kept and zset_of(job.lane, job.kept.fields.state)
   local to = job.live and zset_of(job.lane, job.state)
@@ -54,7 +57,7 @@ local function moves_of(job, leaving, entering)
 end
 
 local function moves_write(leaving, entering)
-  for zset, ids in pairs(leaving) do in_parts(ids, function(...) redis.call('ZREM', zset, ...) end) end
+  for zset, ids in pairs(leaving) do in_chunks(ids, function(...) redis.call('ZREM', zset, ...) end) end
   for zset, scored in pairs(entering) do zadd_all(zset, scored) end
 end
 
@@ -72,13 +75,14 @@ local function jobs_write()
     end
   end
   moves_write(leaving, entering)
-  in_parts(texts, function(...) redis.call('MSET', ...) end)
+  in_chunks(texts, function(...) redis.call('MSET', ...) end)
   for _, job in ipairs(ended) do redis.call('EXPIRE', job.key, text(job.ended.retention)) end
 end
 
 -- Counters that change, by key and field.
 local counts = {}
 
+-- tally: the counter grows by so much.
 local function tally(key, field, by)
   local fields = collected(counts, key)
   fields[field] = (fields[field] or 0) + by

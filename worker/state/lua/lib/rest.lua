@@ -4,21 +4,25 @@
 
 local LAPSES_S = 60 -- after the end of a rest that nobody came to probe
 
--- until(scope): µs until which it rests, or nil when it does not rest (a value not after now: a probe is due).
+local MAX_DOUBLINGS = 30 -- 2^30 times any delay is beyond any cap
+
+-- rest_until(scope): µs until which it rests, or nil when it does not rest (a value not after now: a probe is due).
 local function rest_until(scope)
   return number(redis.call('HGET', K.rest(scope), 'until'))
 end
 
+-- rest_keep: the key of a rest, or of lanes that wait for it, outlasts it a little.
 local function rest_keep(key, until_us, now)
-  redis.call('EXPIRE', key, math.ceil((until_us - now) / 1000000) + LAPSES_S)
+  redis.call('EXPIRE', key, math.ceil((until_us - now) / SECOND_US) + LAPSES_S)
 end
 
+-- rest_lease: the scope's probe is out; if nothing comes of it, the next one is due at until_us.
 local function rest_lease(scope, until_us, now)
   redis.call('HSET', K.rest(scope), 'until', text(until_us))
   rest_keep(K.rest(scope), until_us, now)
 end
 
--- paused: an operator's rest without end, which gets no probe and which only an operator ends.
+-- rest_paused: an operator's rest without end, which gets no probe and which only an operator ends.
 local function rest_paused(scope) return redis.call('HEXISTS', K.rest(scope), 'paused') == 1 end
 
 local function rest_pause(scope, by, reason, wall)
@@ -32,13 +36,13 @@ local function rest_unpause(scope)
   redis.call('SREM', K.paused(), scope)
 end
 
--- begin: a scope that already rests is left alone, unless this is its failed probe, which doubles the delay.
+-- rest_begin: a scope that already rests is left alone, unless this is its failed probe, which doubles the delay.
 -- Returns whether a rest began, or went on after its probe.
 local function rest_begin(scope, rest, now, wall, probe)
   local ends = rest_until(scope)
   if ends and ends > now and not probe or rest_paused(scope) then return false end
   local level = number(redis.call('HGET', K.rest(scope), 'level')) or -1
-  level = math.min(level + 1, 30)
+  level = math.min(level + 1, MAX_DOUBLINGS)
   local delay = math.min(rest.cap_us, rest.base_us * 2 ^ level)
   if not ends then redis.call('HSET', K.rest(scope), 'since', text(wall)) end
   redis.call('HSET', K.rest(scope), 'until', text(now + delay), 'level', level, 'reason', rest.reason,
@@ -47,8 +51,8 @@ local function rest_begin(scope, rest, now, wall, probe)
   return true
 end
 
--- hold(lane): the lane waits for these scopes; it is boarded again when one of them ends.
-local function rest_hold(lane, scopes, until_us, now)
+-- rest_await(lane): the lane waits for these scopes, until until_us at the latest; it is boarded again when one of them ends.
+local function rest_await(lane, scopes, until_us, now)
   redis.call('HSET', K.lane(lane), 'held', text(until_us))
   for _, scope in ipairs(scopes) do
     redis.call('SADD', K.waiting(scope), lane)
@@ -56,6 +60,7 @@ local function rest_hold(lane, scopes, until_us, now)
   end
 end
 
+-- rest_end: the scope's lanes are due at once; a pause is not ended by this.
 local function rest_end(scope, now)
   if rest_paused(scope) or redis.call('DEL', K.rest(scope)) == 0 then return end
   for _, lane in ipairs(redis.call('SMEMBERS', K.waiting(scope))) do

@@ -3,18 +3,19 @@
 
 local purged = {}
 
+-- window_purge: forgets slots that are free, once a script.
 local function window_purge(key, now)
   if not purged[key] then redis.call('ZREMRANGEBYSCORE', key, '-inf', text(now)) end
   purged[key] = true
 end
 
--- used(key): slots not free now, of a window whose calls take one each; forgets those that are.
+-- window_used(key): slots not free now, of a window whose calls take one each.
 local function window_used(key, now)
   window_purge(key, now)
   return redis.call('ZCARD', key)
 end
 
--- free_at(key): µs at which `need` slots of `limit` are free (0: now), given `used`.
+-- window_free_at(key): µs at which `need` slots of `limit` are free (0: now), given `used`.
 local function window_free_at(key, limit, need, used)
   if used + need <= limit then return 0 end
   if need > limit then return INF end
@@ -24,7 +25,7 @@ end
 
 local function slots_of(call) return tonumber(string.match(call, '/(%d+)$')) end
 
--- The same of a window whose calls take several slots.
+-- batch_window_used: the same of a window whose calls take several slots.
 local function batch_window_used(key, now)
   window_purge(key, now)
   local used = 0
@@ -42,17 +43,22 @@ local function batch_window_free_at(key, limit, need, used)
   return INF
 end
 
+-- Redis ends a key by its wall clock: a step forward by less than this forgets no slot.
+local WINDOW_KEPT_MS = 600000
+
+-- window_set: the call's `count` slots are free at free_us.
 local function window_set(key, call, count, free_us, now)
   redis.call('ZADD', key, text(free_us), call .. '/' .. count)
-  redis.call('PEXPIRE', key, math.max(600000, math.ceil((free_us - now) / 1000) + 1000))
+  redis.call('PEXPIRE', key, math.max(WINDOW_KEPT_MS, math.ceil((free_us - now) / 1000) + 1000))
 end
 
 local function window_release(key, call, count) redis.call('ZREM', key, call .. '/' .. count) end
 
--- Somebody waits longer than whoever noticed this life first; 0, nothing to be waited for, stays so.
+-- blocked_longer: somebody waits longer than who noticed this life first; 0, nothing to be waited for, stays so.
 local function blocked_longer(ends, by_us) return ends > 0 and ends + by_us or 0 end
 
--- Slots may have been forgotten by another life of this Redis: nobody sends until they must have ended. Returns when that is.
+-- blocked_until: slots may have been forgotten by another life of this Redis: nobody sends until they must have ended.
+-- Returns when that is.
 local function blocked_until(now, blackout_us)
   local life = run_id()
   local saved = redis.call('HMGET', K.clock(), 'run_id', 'blocked_until', 'blackout')
