@@ -111,6 +111,8 @@ def test_a_project_with_tasks_and_a_worker_of_its_own_hands_in_and_is_served(
         assert Path(ours).is_relative_to(environments("").packages)
         assert not Path(ours).resolve().is_relative_to(ROOT)
         rig.workers.append(start_worker(environments("worker"), project, rig))
+        # a message is a batch only when the worker has read it, which may be after all other orders are done
+        rig.wait_for(lambda: bool(rig.store.redis.exists(rig.store.keys.of("batch", "sent"))), 30)
         counts = [rig.done(batch_id).counts for batch_id in ("submitted", "everything", "sent")]
         assert counts == [{"canceled": 1}, {"canceled": 3}, {"canceled": 1}]
         assert rig.stop_worker(rig.workers[0]) == 0
