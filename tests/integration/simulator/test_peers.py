@@ -11,8 +11,10 @@ from bulk_cancel.worker.simulator.accounts import ApiKey
 from bulk_cancel.worker.simulator.config import DEFAULT_KEY, Config
 from bulk_cancel.worker.simulator.process import Simulator
 
-# python-okx hands httpx its body by a deprecated argument
-pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
+# what a peer's own code should no longer do (httpx's data=, datetime.utcnow) is not a fault of ours
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Use 'content=:DeprecationWarning", r"ignore::DeprecationWarning:(okx|ccxt)(\..*)?"
+)
 
 DEMO_KEY = replace(DEFAULT_KEY, key="demo-key", demo=True, uid="1002")
 
