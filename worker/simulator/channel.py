@@ -169,10 +169,11 @@ class Channels:
     def _push(self, order: Order) -> None:
         if self._is_on("lose"):
             return
+        row = order_row(order, self._exchange.clock_offset_us) | _PUSHED
         for session in [session for session in self._sessions if session.uid == order.uid]:
             for kind in session.wanted & {_ANY, order.instrument.instType}:
                 arg = {"channel": "orders", "instType": kind, "uid": order.uid}
-                self._say(session, _encode({"arg": arg, "data": [order_row(order) | _PUSHED]}))
+                self._say(session, _encode({"arg": arg, "data": [row]}))
 
     def _say(self, session: Session, text: str) -> None:
         """After the network's delay, and never before what was said earlier."""

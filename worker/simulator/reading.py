@@ -18,7 +18,7 @@ def order(venue: Venue, call: Call, planned: Planned) -> Answer:
     found = venue.book.find(call.uid, ref)
     if found is None or found.instrument.instId != ref.instId:
         return failed("51603", "Order does not exist")
-    return done([order_row(found)])
+    return done([order_row(found, call.wall_us - call.now_us)])
 
 
 def pending(venue: Venue, call: Call, _planned: Planned) -> Answer:
@@ -72,8 +72,8 @@ def currencies(venue: Venue, _call: Call, _planned: Planned) -> Answer:
     return done([{"ccy": ccy, "name": ccy, "chain": f"{ccy}-{ccy}"} for ccy in names])
 
 
-def order_row(shown: Order) -> Row:
-    """An order as the reading endpoints show it."""
+def order_row(shown: Order, clock_offset_us: int) -> Row:
+    """An order as the reading endpoints show it, with times on the clock that the exchange shows."""
     listed = shown.instrument
     return {
         "instType": listed.instType,
@@ -89,8 +89,8 @@ def order_row(shown: Order) -> Row:
         "accFillSz": shown.accFillSz,
         "avgPx": shown.px if shown.accFillSz != "0" else "",
         "cancelSource": shown.cancelSource,
-        "cTime": str(shown.cTime_us // 1_000),
-        "uTime": str(shown.uTime_us // 1_000),
+        "cTime": str((shown.cTime_us + clock_offset_us) // 1_000),
+        "uTime": str((shown.uTime_us + clock_offset_us) // 1_000),
     } | _PLAIN
 
 
@@ -111,7 +111,7 @@ def _page(venue: Venue, call: Call, orders: Iterable[Order]) -> Answer:
         if len(page) == size or (before and shown.number <= int(before)):
             break
         if (not after or shown.number < int(after)) and _wanted(call, shown):
-            page.append(order_row(shown))
+            page.append(order_row(shown, call.wall_us - call.now_us))
     return done(page)
 
 
