@@ -17,7 +17,7 @@ COVERED := 95
 MEASURED := --cov --cov-report=
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test chaos bench bench-window check format-check lint walls types format lock clean
+.PHONY: help demo test servers chaos bench bench-window check format-check lint walls types format lock clean
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):[^#]*## /  make \1	/p' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ else
 		$(BIN)/coverage report --fail-under $(COVERED) || status=1; exit $$status
 endif
 
+servers: $(VENV)/.dev ## the tests of what stands in Redis, on every other Redis and Valkey that is here
+	@$(BIN)/python -m tests.servers $(ARGS)
+
 chaos: $(VENV)/.dev ## every fault in its long form, and what became of the orders, as a table
 	@mkdir -p build && rm -f build/chaos.jsonl
 	@status=0; CHAOS=long CHAOS_REPORT=build/chaos.jsonl $(BIN)/python -m pytest tests/system/chaos $(ARGS) || status=$$?; \
@@ -47,7 +50,7 @@ bench: $(VENV)/.bench ## measure everything against its peers, into bench/README
 bench-window: $(VENV)/.bench ## how much of the allowed rate one lane uses under delay: 100 s a run, ARGS="--runs 2"
 	$(BIN)/python -m bench.window_use $(ARGS)
 
-check: format-check lint walls types test ## what .ci/run runs: format, lint, walls, types, tests
+check: format-check lint walls types test servers ## what .ci/run runs: format, lint, walls, types, tests, other servers
 
 format-check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -101,6 +101,19 @@ def test_only_what_fits_every_filter_is_cancelled(rig: Rig) -> None:
     assert {row.ordId for row in rig.store.batches.rows("filters")} == set(meant)
 
 
+@pytest.mark.parametrize("offset_s", [25.0, -25.0])
+def test_age_is_told_by_the_exchanges_clock(offset_s: float) -> None:
+    """However wrong the worker's own is."""
+    with Rig(workers=1, config=Config(clock_offset_s=offset_s)) as rig:
+        control = rig.exchange.control
+        old = control.place_orders(PlaceOrders(UID, "BTC-USDT", 5, age_s=40))
+        young = control.place_orders(PlaceOrders(UID, "BTC-USDT", 5, age_s=15))
+        _, state = ask(rig, "age", min_age_s=30)
+        assert {order.ordId for order in control.orders(uid=UID, state="live")} == set(young)
+        assert {row.ordId for row in rig.store.batches.rows("age")} == set(old)
+        assert state.counts == {"canceled": 5}
+
+
 def test_the_family_is_asked_of_the_exchange(rig: Rig) -> None:
     """Swap, futures and options of one family; its neighbour in name stays."""
     control = rig.exchange.control

@@ -142,7 +142,7 @@ def test_the_checks_have_one_door() -> None:
     run = ROOT / ".ci" / "run"
     assert run.stat().st_mode & 0o111
     assert run.read_text().endswith("make --no-print-directory --keep-going check\n")
-    assert "\ncheck: format-check lint walls types test " in (ROOT / "Makefile").read_text()
+    assert "\ncheck: format-check lint walls types test servers " in (ROOT / "Makefile").read_text()
 
 
 def test_a_secret_is_never_committed() -> None:

@@ -69,8 +69,8 @@ class Reader:
             self._identity.start()
 
     def now_ms(self, user: User) -> float:
-        """The exchange's clock, as far as we know it."""
-        return self.client.time_s(user.base_url) * 1000
+        """The exchange's clock, unix ms, as it was told within the last 30 s; ExchangeError when it is not told."""
+        return self.client.clock_ms(user.base_url)
 
 
 @contextmanager

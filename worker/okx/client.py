@@ -45,6 +45,9 @@ _WHENEVER = float("inf")
 MAX_OFFSET_S: Final = 86_400.0
 """A clock further off than a day is a wrong answer: whoever signed by it would never be let in again."""
 
+CLOCK_FRESH_S: Final = 30.0
+"""For so long the exchange's clock is counted on from its last measurement."""
+
 Row = Mapping[str, str]
 
 
@@ -55,6 +58,14 @@ class AccountConfig:
     uid: str
     permissions: tuple[str, ...]
     ip: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What the exchange's clock showed (unix ms) in an answer that was read `at` (time.monotonic(), s)."""
+
+    server_ms: int
+    at: float
 
 
 class OkxClient:
@@ -69,6 +80,7 @@ class OkxClient:
         context = tls_context(verify or DEFAULT_CA_BUNDLE_PATH)
         self._pool = Pool(lambda url: Wire(url, context=context, timeout_s=timeout_s), keep=pool)
         self._offsets: dict[str, float] = {}
+        self._told: dict[str, _Told] = {}
         self._corrected_at: dict[str, float] = {}
         self._correcting: dict[str, Lock] = {}
 
@@ -158,10 +170,12 @@ class OkxClient:
         """Measure, keep and return the exchange's clock minus ours, in seconds (± half a round trip)."""
         self.warm(base_url, 1)  # connecting is no part of the round trip
         asked = time.time()
-        offset_s = self.server_time_ms(base_url) / 1000 - (asked + time.time()) / 2
+        server_ms = self.server_time_ms(base_url)
+        told = _Told(server_ms, time.monotonic())
+        offset_s = server_ms / 1000 - (asked + time.time()) / 2
         if abs(offset_s) > MAX_OFFSET_S:
             raise OutcomeUnknown(f"the clock at {base_url} would be off by {offset_s:.0f} s")
-        self._offsets[base_url] = offset_s
+        self._offsets[base_url], self._told[base_url] = offset_s, told
         return offset_s
 
     def correct_clock(self, base_url: str, *, signed_at: float) -> None:
@@ -184,6 +198,19 @@ class OkxClient:
     def time_s(self, base_url: str) -> float:
         """The exchange's clock as far as it was measured, unix seconds."""
         return time.time() + self.clock_offset_s(base_url)
+
+    def clock_ms(self, base_url: str) -> float:
+        """The exchange's clock now, unix ms: never ahead of it, and behind by less than a round trip.
+
+        Told at most 30 s ago and counted on by the monotonic clock, so this machine's wall clock plays no part. Asks
+        when nothing so fresh is known; raises the errors of errors.py when it is not told.
+        """
+        with self._correcting.setdefault(base_url, Lock()):
+            told = self._told.get(base_url)
+            if told is None or time.monotonic() - told.at > CLOCK_FRESH_S:
+                self.measure_clock(base_url)
+                told = self._told[base_url]
+        return told.server_ms + (time.monotonic() - told.at) * 1000
 
     def warm(self, base_url: str, connections: int) -> int:
         """Connect ahead of need until so many connections are open, idle or in use; how many that took."""

@@ -136,7 +136,7 @@ def canceller_of(base: Base, book: Book) -> MassCanceller:
         base.gate,
         base.stopping,
         lease_s=base.timing.open_us / 1e6,
-        exchange_ms=lambda user: base.client.time_s(user.base_url) * 1000,
+        exchange_ms=lambda user: base.client.clock_ms(user.base_url),
     )
 
 

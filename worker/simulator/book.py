@@ -16,6 +16,8 @@ from bulk_cancel.worker.simulator.switches import Fired, Switches
 OPEN = frozenset({"live", "partially_filled"})
 USER, SWITCH = "1", "20"
 """Values of `cancelSource`."""
+ON_CREDIT = frozenset({"cross", "isolated"})
+"""Values of `tdMode` by which an order of a pair is a MARGIN order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,7 @@ class Behaviour:
     first cancel is acknowledged and never happens. `forget_after_s`: cancelled, never filled orders are then
     unknown. `switch_scale`: how many seconds one second of `cancel-all-after` lasts. `shuffle_items`: a batch
     answer has its items in any order. `page_rows`: a page of orders has no more rows, whatever is asked for.
+    `push_rows`: a push tells of so many changes, or of those of 2 ms.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
@@ -39,6 +42,7 @@ class Behaviour:
     switch_scale: float = 1.0
     shuffle_items: bool = False
     page_rows: int = 100
+    push_rows: int = 1
 
 
 @dataclass(slots=True)
@@ -54,6 +58,7 @@ class Order:
     ordType: str = "limit"
     px: str = "1"
     sz: str = "1"
+    tdMode: str = ""
     accFillSz: str = "0"
     state: str = "live"
     cTime_us: int = 0
@@ -63,6 +68,16 @@ class Order:
     canceller: str = USER
     ending: str = ""
     lied: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.tdMode:
+            self.tdMode = "cross" if self.instrument.instFamily else "cash"
+
+    @property
+    def kind(self) -> str:
+        """The instType that listings and pushes go by: an order of a pair on credit is a MARGIN order."""
+        kind = self.instrument.instType
+        return "MARGIN" if kind == "SPOT" and self.tdMode in ON_CREDIT else kind
 
     @property
     def open(self) -> bool:
@@ -103,10 +118,10 @@ class Book:
         self.switches = Switches()
 
     def place(self, uid: str, listed: Instrument, now_us: int, fields: Mapping[str, str]) -> Order:
-        """Put an order on the book; `fields` are OKX's (clOrdId, side, ordType, px, sz, accFillSz, tag)."""
+        """Put an order on the book; `fields` are OKX's (clOrdId, side, ordType, px, sz, tdMode, accFillSz, tag)."""
         number, self._next = self._next, self._next + 1
         order = Order(number, str(number), fields.get("clOrdId", ""), uid, listed, cTime_us=now_us, uTime_us=now_us)
-        for name in ("side", "ordType", "px", "sz", "accFillSz", "tag"):
+        for name in ("side", "ordType", "px", "sz", "tdMode", "accFillSz", "tag"):
             if fields.get(name):
                 setattr(order, name, fields[name])
         if order.accFillSz != "0":

@@ -51,7 +51,7 @@ class Answer(NamedTuple):
     status: int
     code: str
     msg: str
-    data: Sequence[Mapping[str, str]] = ()
+    data: Sequence[Mapping[str, object]] = ()
     times_us: tuple[int, int] | None = None
     bare: bool = False
 
@@ -76,7 +76,7 @@ class Route:
     answer: Callable[[Venue, Call, Planned], Answer]
 
 
-def done(data: Sequence[Mapping[str, str]]) -> Answer:
+def done(data: Sequence[Mapping[str, object]]) -> Answer:
     """A successful answer of a reading endpoint."""
     return Answer(200, "0", "", data)
 

@@ -1,6 +1,7 @@
 """The simulated exchange's private WebSocket with the channel `orders`.
 
-Everything said over it takes the network's delay and keeps its order; each change of an order is a push of its own.
+Everything said over it takes the network's delay and keeps its order; each change of an order is a push of its own,
+unless the behaviour gathers them (`push_rows`).
 """
 
 import asyncio
@@ -23,9 +24,12 @@ from bulk_cancel.worker.simulator.messages import ChannelFault
 from bulk_cancel.worker.simulator.reading import order_row
 
 PATH = "/ws/v5/private"
+_Said = dict[str, object]
 _SILENT = 4004
 _ANY = "ANY"
 _PUSHED = {"code": "0", "msg": "", "reqId": "", "amendResult": "", "execType": ""}
+_GATHERED_US = 2_000
+_UPGRADE: _Said = {"event": "notice", "code": "64008", "msg": "The connection will soon be closed for an upgrade."}
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -37,6 +41,7 @@ class Session:
         self.ident = secrets.token_hex(4)
         self.key: ApiKey | None = None
         self.wanted: set[str] = set()
+        self.gathered: dict[str, list[_Said]] = {}
         self.active_us = now_us
         self.said_us = now_us
 
@@ -59,7 +64,7 @@ class Channels:
         self._silence_s = silence_s
         self._sessions: set[Session] = set()
         self._held: list[tuple[Session, str]] = []
-        self._until_us = {"drop": 0, "hold": 0, "lose": 0}
+        self._until_us = {"drop": 0, "hold": 0, "lose": 0, "notice": 0}
         self._server: Server | None = None
         exchange.book.tell = self._push
 
@@ -76,6 +81,9 @@ class Channels:
         self._until_us[fault.action] = until_us
         if fault.action == "drop":
             self._drop()
+        elif fault.action == "notice":
+            for session in self._sessions:
+                self._tell(session, _UPGRADE)
         elif fault.action == "hold":
             self._agenda.at(until_us, lambda _: self._release())
         return open_now
@@ -130,49 +138,61 @@ class Channels:
         if said == "ping":
             self._say(session, "pong")
             return
-        answers = {"login": self._log_in, "subscribe": self._subscribe}
+        answers = {"login": self._log_in, "subscribe": self._subscribe, "unsubscribe": self._unsubscribe}
         try:
             asked = json.loads(said)
             operation, args = asked["op"], [dict(arg) for arg in asked["args"]]
             answer = answers[operation]
         except (ValueError, LookupError, TypeError, RecursionError):
-            self._refuse(session, "60012", f"Invalid request: {said!r:.200}")
+            self._tell(session, _refusal("60012", f"Invalid request: {said!r:.200}"))
             return
+        given = {"id": asked["id"]} if isinstance(asked.get("id"), str) else {}
         for arg in args:
-            answer(session, arg)
+            self._tell(session, answer(session, arg) | given)
 
-    def _log_in(self, session: Session, arg: dict[str, object]) -> None:
+    def _log_in(self, session: Session, arg: _Said) -> _Said:
         wall_us = self._clock.now_us() + self._exchange.clock_offset_us
         found = log_in(self._exchange.keys, arg, now_s=wall_us / 1e6)
         if isinstance(found, Refused):
-            self._refuse(session, found.code, found.msg)
-            return
+            return _refusal(found.code, found.msg)
         session.key = found
-        self._tell(session, {"event": "login", "code": "0", "msg": ""})
+        return {"event": "login", "code": "0", "msg": ""}
 
-    def _subscribe(self, session: Session, arg: dict[str, object]) -> None:
-        kind = str(arg.get("instType", ""))
-        if session.key is None:
-            self._refuse(session, "60011", "Please log in")
-        elif arg.get("channel") != "orders" or not kind:
-            self._refuse(session, "60018", "Wrong URL or channel doesn't exist")
-        else:
-            session.wanted.add(kind)
-            self._tell(session, {"event": "subscribe", "arg": arg})
+    def _subscribe(self, session: Session, arg: _Said) -> _Said:
+        if refusal := _misfit(session, arg):
+            return refusal
+        session.wanted.add(str(arg["instType"]))
+        return {"event": "subscribe", "arg": arg}
 
-    def _refuse(self, session: Session, code: str, msg: str) -> None:
-        self._tell(session, {"event": "error", "code": code, "msg": msg})
+    def _unsubscribe(self, session: Session, arg: _Said) -> _Said:
+        if refusal := _misfit(session, arg):
+            return refusal
+        session.wanted.discard(str(arg["instType"]))
+        return {"event": "unsubscribe", "arg": arg}
 
-    def _tell(self, session: Session, answer: dict[str, object]) -> None:
+    def _tell(self, session: Session, answer: _Said) -> None:
         self._say(session, _encode(answer | {"connId": session.ident}))
 
     def _push(self, order: Order) -> None:
         if self._is_on("lose"):
             return
+        row = order_row(order, self._exchange.clock_offset_us) | _PUSHED
         for session in [session for session in self._sessions if session.uid == order.uid]:
-            for kind in session.wanted & {_ANY, order.instrument.instType}:
-                arg = {"channel": "orders", "instType": kind, "uid": order.uid}
-                self._say(session, _encode({"arg": arg, "data": [order_row(order) | _PUSHED]}))
+            for kind in session.wanted & {_ANY, order.kind}:
+                self._gather(session, kind, row)
+
+    def _gather(self, session: Session, kind: str, row: _Said) -> None:
+        rows = session.gathered.setdefault(kind, [])
+        rows.append(row)
+        if len(rows) >= self._exchange.book.behaviour.push_rows:
+            self._flush(session, kind)
+        elif len(rows) == 1:
+            self._agenda.at(self._clock.now_us() + _GATHERED_US, lambda _: self._flush(session, kind))
+
+    def _flush(self, session: Session, kind: str) -> None:
+        if rows := session.gathered.pop(kind, None):
+            arg = {"channel": "orders", "instType": kind, "uid": session.uid}
+            self._say(session, _encode({"arg": arg, "data": rows}))
 
     def _say(self, session: Session, text: str) -> None:
         """After the network's delay, and never before what was said earlier."""
@@ -195,3 +215,16 @@ class Channels:
             held, self._held = self._held, []
             for session, text in held:
                 self._write(session, text)
+
+
+def _misfit(session: Session, arg: _Said) -> _Said | None:
+    """Why the argument names no channel that the session may have."""
+    if session.key is None:
+        return _refusal("60011", "Please log in")
+    if arg.get("channel") != "orders" or not arg.get("instType"):
+        return _refusal("60018", "Wrong URL or channel doesn't exist")
+    return None
+
+
+def _refusal(code: str, msg: str) -> _Said:
+    return {"event": "error", "code": code, "msg": msg}

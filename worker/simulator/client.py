@@ -134,6 +134,10 @@ class ControlClient:
         """Forget what should be pushed for a while (0: push again); says how many channels are open."""
         return self._fault_channels(ChannelFault("lose", for_s))
 
+    def announce_upgrade(self) -> int:
+        """Tell every private channel that it will soon be closed; says how many there are."""
+        return self._fault_channels(ChannelFault("notice"))
+
     def log(self, **filters: str) -> Iterator[Arrival]:
         """Arrivals, oldest first; filters: uid, endpoint, meter, instId, ordId, code, refused, since_us."""
         return self._lines("log", Arrival, filters)

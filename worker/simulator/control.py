@@ -217,7 +217,7 @@ class Control:
         self._exchange.log.reset()
 
 
-_ORDER_FIELDS = frozenset({"side", "ordType", "px", "sz", "accFillSz", "tag"})
+_ORDER_FIELDS = frozenset({"side", "ordType", "px", "sz", "tdMode", "accFillSz", "tag"})
 
 
 def _read(kind: type[T], request: Request) -> T:

@@ -120,7 +120,7 @@ class Exchange:
                 refused=met.refused,
                 status=answer.status,
                 code=answer.code,
-                sCodes=tuple([item["sCode"] for item in answer.data if "sCode" in item]),
+                sCodes=tuple([str(item["sCode"]) for item in answer.data if "sCode" in item]),
                 fault=met.fault.action if met.fault else "",
                 connection=call.request.connection,
             )

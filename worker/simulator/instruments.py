@@ -4,6 +4,7 @@ Deliberately no import from the runner's own rules: an oracle that shares the co
 """
 
 import re
+import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -45,22 +46,35 @@ def currencies(listed: Instrument) -> tuple[str, ...]:
     return tuple(part.split("_")[0] for part in listed.instId.split("-")[:2])
 
 
-def row(listed: Instrument) -> dict[str, str]:
-    """One row of `GET public/instruments`, with what clients such as ccxt read."""
+_UNSET = (
+    "alias", "auctionEndTime", "baseCcy", "contTdSwTime", "ctMult", "ctType", "ctVal", "ctValCcy", "expTime",
+    "maxPlatOILmt", "openType", "optType", "posLmtAmt", "posLmtPct", "preMktSwTime", "quoteCcy", "settleCcy", "stk",
+    "uly",
+)  # fmt: skip
+_MOST = "1000000"
+_COMMON: dict[str, object] = dict.fromkeys(_UNSET, "") | {
+    "category": "1", "futureSettlement": False, "lever": "10", "listTime": "1548133413000",
+    "lotSz": "1", "minSz": "1", "ruleType": "normal", "state": "live", "tickSz": "0.1", "tradeQuoteCcyList": [],
+    "maxIcebergSz": _MOST, "maxLmtAmt": _MOST, "maxLmtSz": _MOST, "maxMktAmt": _MOST, "maxMktSz": _MOST,
+    "maxStopSz": _MOST, "maxTriggerSz": _MOST, "maxTwapSz": _MOST,
+}  # fmt: skip
+
+
+def row(listed: Instrument) -> dict[str, object]:
+    """One row of `GET public/instruments`, with every field of OKX's: clients refuse a row that lacks one."""
     base, quote = (*currencies(listed), "", "")[:2]
     parts = listed.instId.split("-")
-    common = {
+    common = _COMMON | {
         "instId": listed.instId, "instType": listed.instType, "instFamily": listed.instFamily,
-        "state": "live", "tickSz": "0.1", "lotSz": "1", "minSz": "1", "lever": "10",
-        "listTime": "1548133413000", "maxLmtSz": "1000000", "maxMktSz": "1000000", "ruleType": "normal",
-        "alias": "", "expTime": "", "stk": "", "optType": "",
+        "instIdCode": zlib.crc32(listed.instId.encode()),
     }  # fmt: skip
     if listed.instType not in {"SWAP", "FUTURES", "OPTION"}:
-        return {**common, "baseCcy": base, "quoteCcy": quote, "settleCcy": "", "uly": ""}
+        return {**common, "baseCcy": base, "quoteCcy": quote, "tradeQuoteCcyList": [quote]}
     linear = quote != "USD" or "_UM" in parts[1]
     contract = {
-        **common, "baseCcy": "", "quoteCcy": "", "uly": f"{base}-{quote}", "ctVal": "0.01", "ctMult": "1",
-        "ctType": "linear" if linear else "inverse", "ctValCcy": base, "settleCcy": quote if linear else base,
+        **common, "uly": f"{base}-{quote}", "ctMult": "1", "ctVal": "0.01" if linear else "100",
+        "ctType": "linear" if linear else "inverse", "ctValCcy": base if linear else quote,
+        "settleCcy": quote if linear else base,
     }  # fmt: skip
     return {**contract, **_expiry(listed, parts)}
 

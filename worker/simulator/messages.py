@@ -24,6 +24,7 @@ class PlaceOrders:
     ordType: str = "limit"
     px: str = "1"
     sz: str = "1"
+    tdMode: str = ""
     accFillSz: str = "0"
     tag: str = ""
     age_s: float = 0.0
@@ -77,12 +78,13 @@ class ChannelFault:
     """What happens to the private channels for `for_s` seconds, 0 ends it.
 
     `drop` resets them all and refuses new ones; `hold` says nothing over them, not even `pong`, and says all of
-    it afterwards; `lose` forgets the pushes of that time.
+    it afterwards; `lose` forgets the pushes of that time; `notice` tells them all that they will soon be closed
+    for an upgrade, and leaves them open.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
 
-    action: Literal["drop", "hold", "lose"]
+    action: Literal["drop", "hold", "lose", "notice"]
     for_s: float = 0.0
 
 

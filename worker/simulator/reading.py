@@ -1,9 +1,9 @@
 """The reading calls of the simulated exchange: orders, account, time, instruments."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from bulk_cancel.worker.simulator.book import Order
-from bulk_cancel.worker.simulator.calls import Answer, Call, Planned, Row, Venue, done, failed
+from bulk_cancel.worker.simulator.calls import Answer, Call, Planned, Venue, done, failed
 from bulk_cancel.worker.simulator.instruments import currencies as currencies_of
 from bulk_cancel.worker.simulator.instruments import row
 
@@ -18,7 +18,7 @@ def order(venue: Venue, call: Call, planned: Planned) -> Answer:
     found = venue.book.find(call.uid, ref)
     if found is None or found.instrument.instId != ref.instId:
         return failed("51603", "Order does not exist")
-    return done([order_row(found)])
+    return done([order_row(found, call.wall_us - call.now_us)])
 
 
 def pending(venue: Venue, call: Call, _planned: Planned) -> Answer:
@@ -61,9 +61,10 @@ def instruments(venue: Venue, call: Call, _planned: Planned) -> Answer:
     kind, family = call.text("instType"), call.text("instFamily") or call.text("uly")
     if not kind or (kind == "OPTION" and not family):
         return failed("50014", "Parameter instType or instFamily can not be empty", 400)
-    wanted = [listed for listed in venue.book.instruments.values() if listed.instType == kind]
+    listed_as = "SPOT" if kind == "MARGIN" else kind
+    wanted = [listed for listed in venue.book.instruments.values() if listed.instType == listed_as]
     wanted = [listed for listed in wanted if family in {"", listed.instFamily}]
-    return done([row(listed) for listed in wanted if call.text("instId") in {"", listed.instId}])
+    return done([row(listed) | {"instType": kind} for listed in wanted if call.text("instId") in {"", listed.instId}])
 
 
 def currencies(venue: Venue, _call: Call, _planned: Planned) -> Answer:
@@ -72,11 +73,12 @@ def currencies(venue: Venue, _call: Call, _planned: Planned) -> Answer:
     return done([{"ccy": ccy, "name": ccy, "chain": f"{ccy}-{ccy}"} for ccy in names])
 
 
-def order_row(shown: Order) -> Row:
-    """An order as the reading endpoints show it."""
-    listed = shown.instrument
-    return {
-        "instType": listed.instType,
+def order_row(shown: Order, clock_offset_us: int) -> dict[str, object]:
+    """An order as the reading endpoints show it, with times on the clock that the exchange shows."""
+    listed, filled = shown.instrument, shown.accFillSz != "0"
+    changed = str((shown.uTime_us + clock_offset_us) // 1_000)
+    return _PLAIN | {
+        "instType": shown.kind,
         "instId": listed.instId,
         "ordId": shown.ordId,
         "clOrdId": shown.clOrdId,
@@ -84,20 +86,31 @@ def order_row(shown: Order) -> Row:
         "sz": shown.sz,
         "side": shown.side,
         "ordType": shown.ordType,
+        "tdMode": shown.tdMode,
         "tag": shown.tag,
         "state": shown.state,
         "accFillSz": shown.accFillSz,
-        "avgPx": shown.px if shown.accFillSz != "0" else "",
+        "avgPx": shown.px if filled else "",
+        "fillPx": shown.px if filled else "",
+        "fillSz": shown.accFillSz,
+        "fillTime": changed if filled else "",
+        "tradeId": str(shown.number) if filled else "",
         "cancelSource": shown.cancelSource,
-        "cTime": str(shown.cTime_us // 1_000),
-        "uTime": str(shown.uTime_us // 1_000),
-    } | _PLAIN
+        "cTime": str((shown.cTime_us + clock_offset_us) // 1_000),
+        "uTime": changed,
+    }
 
 
-_UNSET = ("posSide", "fillPx", "tradeId", "lever", "feeCcy", "rebateCcy", "source")
-_PLAIN: Row = dict.fromkeys(_UNSET, "")
-_PLAIN |= {"tdMode": "cash", "fillSz": "0", "fee": "0", "rebate": "0", "pnl": "0", "category": "normal"}
-_PLAIN |= {"reduceOnly": "false", "cancelSourceReason": ""}
+_UNSET = (
+    "algoClOrdId", "algoId", "attachAlgoClOrdId", "ccy", "feeCcy", "lever", "posSide", "pxType", "pxUsd", "pxVol",
+    "quickMgnType", "rebateCcy", "slOrdPx", "slTriggerPx", "slTriggerPxType", "source", "stpId", "tgtCcy", "tpOrdPx",
+    "tpTriggerPx", "tpTriggerPxType", "tradeQuoteCcy", "cancelSourceReason",
+)  # fmt: skip
+_PLAIN: dict[str, object] = dict.fromkeys(_UNSET, "") | {
+    "fee": "0", "rebate": "0", "pnl": "0", "category": "normal", "reduceOnly": "false", "isTpLimit": "false",
+    "stpMode": "cancel_maker", "attachAlgoOrds": [], "linkedAlgoOrd": {"algoId": ""},
+}  # fmt: skip
+"""What is alike in all orders here: with `order_row`, the fields of OKX's documentation."""
 
 
 def _page(venue: Venue, call: Call, orders: Iterable[Order]) -> Answer:
@@ -106,19 +119,19 @@ def _page(venue: Venue, call: Call, orders: Iterable[Order]) -> Answer:
         return failed("51000", "Parameter after, before or limit error", 400)
     most = venue.book.behaviour.page_rows
     size = min(int(limit or most), most)
-    page: list[Row] = []
+    page: list[Mapping[str, object]] = []
     for shown in orders:
         if len(page) == size or (before and shown.number <= int(before)):
             break
         if (not after or shown.number < int(after)) and _wanted(call, shown):
-            page.append(order_row(shown))
+            page.append(order_row(shown, call.wall_us - call.now_us))
     return done(page)
 
 
 def _wanted(call: Call, shown: Order) -> bool:
     listed = shown.instrument
     return (
-        call.text("instType") in {"", listed.instType}
+        call.text("instType") in {"", shown.kind}
         and call.text("instFamily") in {"", listed.instFamily}
         and call.text("instId") in {"", listed.instId}
         and call.text("state") in {"", shown.state}

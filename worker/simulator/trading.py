@@ -76,7 +76,7 @@ def _item(book: Book, call: Call, ref: Ref, code: ItemCode | None) -> Row:
 
 
 def _placed(book: Book, call: Call, wanted: object) -> Row:
-    fields = {name: text(wanted, name) for name in ("clOrdId", "side", "ordType", "px", "sz", "tag")}
+    fields = {name: text(wanted, name) for name in ("clOrdId", "side", "ordType", "px", "sz", "tdMode", "tag")}
     ts = str(call.wall_us // 1_000)
     item = {
         "ordId": "",

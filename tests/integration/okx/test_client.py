@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from bulk_cancel.worker.okx import client as client_module
 from bulk_cancel.worker.okx.client import CANCEL, AccountConfig, OkxClient
 from bulk_cancel.worker.okx.errors import (
     ExchangeError,
@@ -307,6 +308,38 @@ def test_clock_is_measured_and_applied(client: OkxClient) -> None:
     stamp = server.arrivals[-1].partition(b"OK-ACCESS-TIMESTAMP: ")[2].partition(b"\r\n")[0].decode()
     assert datetime.fromisoformat(stamp).timestamp() == pytest.approx(time.time() + 100, abs=2)
     assert b"OK-ACCESS" not in server.arrivals[0]
+
+
+def test_the_clock_is_never_ahead_and_ignores_a_wrong_wall_clock(
+    client: OkxClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is asked once in 30 s, and the exchange's time passes meanwhile."""
+    with Server(says(rows({"ts": "1700000000000"}))) as server:
+        began = time.monotonic()
+        monkeypatch.setattr(time, "time", lambda: 1_700_000_025.0)
+        first = client.clock_ms(server.url)
+        monkeypatch.setattr(time, "time", lambda: 1_700_009_000.0)
+        second = client.clock_ms(server.url)
+        passed_ms = (time.monotonic() - began) * 1000
+        assert 1_700_000_000_000 <= first <= second <= 1_700_000_000_000 + passed_ms
+        assert len(server.arrivals) == 1
+        monkeypatch.setattr(client_module, "CLOCK_FRESH_S", 0.0)
+        client.clock_ms(server.url)
+        assert len(server.arrivals) == 2
+
+
+def test_a_clock_that_is_not_told_is_not_guessed(client: OkxClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is an old measurement used longer than it is fresh."""
+
+    def once(sock: socket.socket, _request: bytes) -> None:
+        told = rows({"ts": str(int(time.time() * 1000))})
+        sock.sendall(told if len(server.arrivals) == 1 else http_answer(b"<html>"))
+
+    with Server(once) as server:
+        client.clock_ms(server.url)
+        monkeypatch.setattr(client_module, "CLOCK_FRESH_S", 0.0)
+        with pytest.raises(OutcomeUnknown):
+            client.clock_ms(server.url)
 
 
 def test_many_refused_at_once_measure_the_clock_once(client: OkxClient) -> None:

@@ -273,3 +273,42 @@ def test_a_port_that_is_taken_is_told(exchange: Simulator) -> None:
     with closing(loop), pytest.raises(OSError, match="in use"):
         Server(Config(ws_port=taken), loop)
     gc.collect()
+
+
+def test_a_subscription_ends_and_its_id_comes_back(exchange: Simulator) -> None:
+    """After `unsubscribe` nothing is pushed; each answer has the `id` that was said."""
+    with subscribed(exchange) as channel:
+        arg = {"channel": "orders", "instType": "ANY"}
+        ended = ask(channel, {"id": "u1", "op": "unsubscribe", "args": [arg]})
+        assert (ended["event"], ended["arg"], ended["id"]) == ("unsubscribe", arg, "u1")
+        exchange.control.place(UID, "BTC-USDT", 1)
+        again = ask(channel, {"id": "s2", "op": "subscribe", "args": [arg]})
+        assert (again["event"], again["id"]) == ("subscribe", "s2")
+
+
+def test_an_upgrade_is_announced(exchange: Simulator) -> None:
+    """By a notice with OKX's code; the channel stays open."""
+    with subscribed(exchange) as channel:
+        assert exchange.control.announce_upgrade() == 1
+        notice = heard(channel)
+        assert (notice["event"], notice["code"]) == ("notice", "64008")
+        exchange.control.place(UID, "BTC-USDT", 1)
+        assert len(pushed(channel, 1)) == 1
+
+
+def test_a_push_tells_of_several_orders(exchange: Simulator) -> None:
+    """As many as the behaviour says; the rest 2 ms later."""
+    exchange.control.set_behaviour(Behaviour(push_rows=3))
+    with subscribed(exchange) as channel:
+        placed = exchange.control.place(UID, "BTC-USDT", 8)
+        frames = [[row["ordId"] for row in heard(channel)["data"]] for _ in range(3)]
+    assert frames == [placed[:3], placed[3:6], placed[6:]]
+
+
+def test_orders_on_credit_are_margin_orders(exchange: Simulator) -> None:
+    """A pair's order with tdMode cross or isolated is listed and pushed as MARGIN, another one as SPOT."""
+    with subscribed(exchange, kind="MARGIN") as channel:
+        exchange.control.place_orders(PlaceOrders(UID, "BTC-USDT"))
+        (borrowed,) = exchange.control.place_orders(PlaceOrders(UID, "BTC-USDT", tdMode="cross"))
+        (row,) = pushed(channel, 1)
+    assert (row["ordId"], row["instType"], row["tdMode"]) == (borrowed, "MARGIN", "cross")

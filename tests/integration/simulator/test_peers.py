@@ -1,18 +1,44 @@
 """Do other people's OKX clients work with the simulated exchange? If they do, it speaks the real protocol."""
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 
 import ccxt
+import ccxt.pro
 import pytest
+from okx.PublicData import PublicAPI
 from okx.Trade import TradeAPI
 
 from bulk_cancel.worker.simulator.accounts import ApiKey
 from bulk_cancel.worker.simulator.config import DEFAULT_KEY, Config
+from bulk_cancel.worker.simulator.messages import EndOrders, PlaceOrders
 from bulk_cancel.worker.simulator.process import Simulator
 
-# python-okx hands httpx its body by a deprecated argument
-pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
+# what a peer's own code should no longer do (httpx's data=, datetime.utcnow) is not a fault of ours
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Use 'content=:DeprecationWarning", r"ignore::DeprecationWarning:(okx|ccxt)(\..*)?"
+)
+
+
+def names(words: str) -> set[str]:
+    """The words apart."""
+    return set(words.split())
+
+
+ORDER_FIELDS = names(
+    "instType instId tgtCcy ccy ordId clOrdId tag px pxUsd pxVol pxType sz pnl ordType side posSide tdMode accFillSz "
+    "fillPx tradeId fillSz fillTime avgPx state stpId stpMode lever attachAlgoClOrdId tpTriggerPx tpTriggerPxType "
+    "tpOrdPx slTriggerPx slTriggerPxType slOrdPx attachAlgoOrds linkedAlgoOrd feeCcy fee rebateCcy rebate source "
+    "category reduceOnly isTpLimit cancelSource cancelSourceReason quickMgnType algoClOrdId algoId uTime cTime "
+    "tradeQuoteCcy"
+)
+INSTRUMENT_FIELDS = names(
+    "instType instId uly instFamily category baseCcy quoteCcy settleCcy ctVal ctMult ctValCcy ctType optType stk "
+    "listTime expTime lever tickSz lotSz minSz alias state ruleType maxLmtSz maxMktSz maxLmtAmt maxMktAmt maxTwapSz "
+    "maxIcebergSz maxTriggerSz maxStopSz auctionEndTime contTdSwTime preMktSwTime openType futureSettlement instIdCode "
+    "posLmtAmt posLmtPct maxPlatOILmt tradeQuoteCcyList"
+)
 
 DEMO_KEY = replace(DEFAULT_KEY, key="demo-key", demo=True, uid="1002")
 
@@ -50,6 +76,71 @@ def test_ccxt_places_reads_and_cancels(exchange: Simulator, ccxt_client: ccxt.ok
     assert state(exchange, order_id) == "canceled"
     with pytest.raises(ccxt.OrderNotFound):
         ccxt_client.cancel_order(order_id, symbol)
+
+
+def test_ccxt_lists_every_market_with_its_contract(ccxt_client: ccxt.okx) -> None:
+    """Size, currencies and limits of a contract, linear and inverse."""
+    markets = ccxt_client.load_markets()
+    linear, inverse = markets["BTC/USDT:USDT"], markets["BTC/USD:BTC-271231"]
+    assert (linear["linear"], linear["contractSize"], linear["settle"]) == (True, 0.01, "USDT")
+    assert (inverse["inverse"], inverse["contractSize"], inverse["settle"]) == (True, 100, "BTC")
+
+
+def test_ccxt_reads_a_partly_filled_order(exchange: Simulator, ccxt_client: ccxt.okx) -> None:
+    """What was filled, for how much and when."""
+    (order_id,) = exchange.control.place_orders(PlaceOrders(DEFAULT_KEY.uid, "BTC-USDT", px="9", sz="4", accFillSz="1"))
+    order = ccxt_client.fetch_order(order_id, "BTC/USDT")
+    assert (order["filled"], order["remaining"], order["average"]) == (1, 3, 9)
+    assert order["lastTradeTimestamp"] == order["timestamp"]
+    assert ccxt_client.cancel_order(order_id, "BTC/USDT")["id"] == order_id
+    (ended,) = [each for each in ccxt_client.fetch_canceled_orders("BTC/USDT") if each["id"] == order_id]
+    assert (ended["status"], ended["filled"]) == ("canceled", 1)
+
+
+def test_ccxt_watches_an_order(exchange: Simulator) -> None:
+    """Over the private channel, from its placing to its end."""
+
+    async def watch() -> list[str]:
+        client = ccxt.pro.okx(
+            {"apiKey": DEFAULT_KEY.key, "secret": DEFAULT_KEY.secret, "password": DEFAULT_KEY.passphrase}
+        )
+        client.urls["api"] = {"rest": exchange.url, "ws": exchange.ws_url.removesuffix("/private")}
+        try:
+            seen = asyncio.ensure_future(client.watch_orders("BTC/USDT"))
+            while not exchange.control.summary().channels:  # noqa: ASYNC110 (only the exchange sees it)
+                await asyncio.sleep(0.01)
+            (order_id,) = exchange.control.place(DEFAULT_KEY.uid, "BTC-USDT", 1)
+            states = [(await seen)[-1]["status"]]
+            exchange.control.end_orders(EndOrders((order_id,), "filled"))
+            return [*states, (await client.watch_orders("BTC/USDT"))[-1]["status"]]
+        finally:
+            await client.close()
+
+    assert asyncio.run(asyncio.wait_for(watch(), 20)) == ["open", "closed"]
+
+
+def test_python_okx_lists_by_type(exchange: Simulator) -> None:
+    """SPOT and MARGIN orders of one pair are apart, and every row has the fields of OKX's documentation."""
+    (spot,) = exchange.control.place(DEFAULT_KEY.uid, "BTC-USDT", 1)
+    (margin,) = exchange.control.place_orders(PlaceOrders(DEFAULT_KEY.uid, "BTC-USDT", tdMode="isolated"))
+    with TradeAPI(DEFAULT_KEY.key, DEFAULT_KEY.secret, DEFAULT_KEY.passphrase, flag="0", domain=exchange.url) as client:
+        listed = {kind: client.get_order_list(instType=kind)["data"] for kind in ("SPOT", "MARGIN")}
+        wanted = [{"instId": "BTC-USDT", "ordId": order_id} for order_id in (spot, margin)]
+        assert client.cancel_multiple_orders(wanted)["code"] == "0"
+    assert {kind: [row["ordId"] for row in rows] for kind, rows in listed.items()} == {
+        "SPOT": [spot],
+        "MARGIN": [margin],
+    }
+    assert all(rows[0].keys() >= ORDER_FIELDS for rows in listed.values())
+
+
+def test_instruments_have_every_field(exchange: Simulator) -> None:
+    """Clients in typed languages refuse a row that lacks one; those of another type are empty texts."""
+    with PublicAPI(flag="0", domain=exchange.url) as client:
+        for kind, family in (("SPOT", ""), ("MARGIN", ""), ("SWAP", ""), ("FUTURES", ""), ("OPTION", "BTC-USD")):
+            rows = client.get_instruments(instType=kind, instFamily=family)["data"]
+            assert {row["instType"] for row in rows} == {kind}
+            assert all(row.keys() >= INSTRUMENT_FIELDS for row in rows)
 
 
 def test_ccxt_cancels_in_batches(exchange: Simulator, ccxt_client: ccxt.okx) -> None:

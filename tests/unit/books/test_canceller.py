@@ -1,6 +1,7 @@
 """What does a worker do with a mass cancel that it may not, cannot or need not read for?"""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from threading import Event
 from typing import Any, cast
@@ -27,11 +28,12 @@ MASS = Mass("m", "desk1", "u1", Scope(side="buy"), 0.0, urgent=True, state="runn
 class FakeMasses:
     """One listing of `MASS`; what is said of it is kept in `said`."""
 
-    def __init__(self, left_s: float) -> None:
+    def __init__(self, left_s: float, min_age_s: float | None = None) -> None:
         self.said: list[tuple[str, object]] = []
         self.admitted: list[str] = []
         self.refuses: Exception | None = None
-        self._listing = Listing("l", MASS, 0, 0, left_s)
+        mass = replace(MASS, scope=replace(MASS.scope, min_age_s=min_age_s))
+        self._listing = Listing("l", mass, 0, 0, left_s)
 
     def begin(self, _batch_id: str, *, lease_s: float) -> Listing:
         """It is ours."""
@@ -94,8 +96,20 @@ def make() -> Iterator[Callable[..., Made]]:
     """A worker that knows user u1, whom the exchange has confirmed unless told otherwise."""
     made: list[MassCanceller] = []
 
-    def build(*, confirmed: bool = True, left_s: float = 60.0) -> Made:
-        masses, book = FakeMasses(left_s), FakeBook()
+    def build(
+        *,
+        confirmed: bool = True,
+        left_s: float = 60.0,
+        min_age_s: float | None = None,
+        clock: Exception | None = None,
+    ) -> Made:
+        masses, book = FakeMasses(left_s, min_age_s), FakeBook()
+
+        def exchange_ms(_user: User) -> float:
+            if clock:
+                raise clock
+            return 0.0
+
         gate = Gate(cast("dict[str, User]", {"u1": None}))
         canceller = MassCanceller(
             cast("Masses", masses),
@@ -103,7 +117,7 @@ def make() -> Iterator[Callable[..., Made]]:
             gate,
             Event(),
             lease_s=7,
-            exchange_ms=lambda _: 0.0,
+            exchange_ms=exchange_ms,
         )
         if confirmed:
             gate.open("u1")
@@ -126,6 +140,20 @@ def test_each_page_is_handed_in_and_the_whole_concluded(make: Callable[..., Made
     run(canceller)
     assert masses.admitted == ["1", "3"]
     assert masses.said == [("end", (2, 2, {"side is not buy": 2}, "done"))]
+
+
+def test_no_age_is_guessed_when_the_exchange_does_not_tell_its_time(make: Callable[..., Made]) -> None:
+    """Nothing is handed in, and the listing is made again."""
+    canceller, masses, _ = make(min_age_s=30.0, clock=OutcomeUnknown("no time"))
+    run(canceller)
+    assert (masses.admitted, masses.said) == ([], [("interrupt: OutcomeUnknown: no time", FAILED_S)])
+
+
+def test_the_time_is_not_asked_for_where_no_age_counts(make: Callable[..., Made]) -> None:
+    """A question more, and one more that can fail."""
+    canceller, masses, _ = make(clock=OutcomeUnknown("no time"))
+    run(canceller)
+    assert masses.admitted == ["1", "3"]
 
 
 def test_nothing_is_read_before_the_account_is_who_it_says(make: Callable[..., Made]) -> None:

@@ -38,7 +38,8 @@ REFUSED_S: Final = 5.0
 class MassCanceller:
     """The listings of one worker, of users for whom the gate is open.
 
-    `lease_s` must be longer than a page may take; `exchange_ms` tells the exchange's time for a user.
+    `lease_s` must be longer than a page may take; `exchange_ms` tells the exchange's time
+    for a user, and raises ExchangeError when the exchange has not told it: no order's age is guessed.
     """
 
     def __init__(
@@ -106,7 +107,7 @@ class MassCanceller:
         left_out: Counter[str] = Counter()
         for asked, page in self._pages(listing):
             meant = []
-            now_ms = self._exchange_ms(self._gate.users[mass.uid])
+            now_ms = self._exchange_ms(self._gate.users[mass.uid]) if mass.scope.needs_clock else 0.0
             for row in page:
                 if why := mass.scope.leaves_out(row, now_ms=now_ms):
                     left_out[why] += 1

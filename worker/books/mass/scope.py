@@ -62,6 +62,11 @@ class Scope:
         """Those that only we apply."""
         return {name: value for name, value in self.asked.items() if name in BY_US}
 
+    @property
+    def needs_clock(self) -> bool:
+        """Whether an order's age counts, so that the exchange must have told its time."""
+        return self.min_age_s is not None
+
     def leaves_out(self, row: Mapping[str, str], *, now_ms: float) -> str:
         """Why this open order is not meant, in words for a report; "" when it is. `now_ms`: the exchange's clock."""
         for name in BY_EXCHANGE:
