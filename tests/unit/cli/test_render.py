@@ -10,15 +10,8 @@ import pytest
 from rich.console import Console
 
 from bulk_cancel.worker.cli.screen.output import clean, iso_us, plain, show
-from bulk_cancel.worker.cli.screen.render import (
-    FIELDS,
-    batch_parts,
-    outcome_lines,
-    outcome_table,
-    row_json,
-    snapshot_json,
-    snapshot_parts,
-)
+from bulk_cancel.worker.cli.screen.render import FIELDS, batch_parts, outcome_lines, outcome_table, row_json
+from bulk_cancel.worker.cli.screen.runner import snapshot_json, snapshot_parts
 from bulk_cancel.worker.okx.client import AccountConfig
 from bulk_cancel.worker.okx.limits import Limits
 from bulk_cancel.worker.operators.check import account_point, clock_point, queue_point, redis_points

@@ -24,9 +24,8 @@ from bulk_cancel.worker.cli.screen.render import (
     refused_table,
     rest_line,
     row_json,
-    snapshot_json,
-    snapshot_parts,
 )
+from bulk_cancel.worker.cli.screen.runner import snapshot_json, snapshot_parts
 from bulk_cancel.worker.operators.status import read_snapshot
 from bulk_cancel.worker.state.batches import BatchState, Row
 from bulk_cancel.worker.state.rests import read_pauses
