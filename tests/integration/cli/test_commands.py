@@ -271,7 +271,7 @@ class TestReading:
         assert "Redis restarted" in desk("status")[1]
 
     def test_following_a_batch_ends_when_it_is_complete(self, desk: Desk) -> None:
-        """Without a terminal: a block per change."""
+        """Without a terminal: the batch as a whole."""
         desk("submit", "good.csv", "--account", "desk1", "--batch-id", "b1")
         desk.finish("BTC-USDT")
         desk.finish("ETH-USDT")
@@ -415,6 +415,18 @@ class TestProcess:
             process.stdout.close()
             assert process.stderr.read() == b""
         assert process.returncode == 141
+
+    @pytest.mark.parametrize("arguments", [(), ("--json",), ("b1",), ("b1", "--json")])
+    def test_a_watch_ends_when_its_reader_goes(self, desk: Desk, arguments: tuple[str, ...]) -> None:
+        """`status --watch | head -1`: also when nothing changes, so that nothing more is written."""
+        desk("submit", "good.csv", "--account", "desk1", "--batch-id", "b1")
+        command = [sys.executable, "-m", "bulk_cancel.worker.cli", "status", "--watch", *arguments]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline()
+            process.stdout.close()
+            _, err = process.communicate(timeout=10)
+        assert (process.returncode, err) == (141, b"")
 
     @pytest.mark.usefixtures("desk")
     def test_ctrl_c_ends_a_wait_cleanly(self) -> None:

@@ -3,18 +3,20 @@
 import csv
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, Final
 
 import typer
+from rich.console import RenderableType
 
 from bulk_cancel.worker.cli import context
 from bulk_cancel.worker.cli.context import Json, Watch
 from bulk_cancel.worker.cli.errors import CommandError, Exit, exit_of
 from bulk_cancel.worker.cli.mass_status import mass_status
-from bulk_cancel.worker.cli.screen.live import every, watch
-from bulk_cancel.worker.cli.screen.output import is_terminal, number, plural, print_json, show
+from bulk_cancel.worker.cli.screen.dashboard import dashboard_parts, snapshot_line
+from bulk_cancel.worker.cli.screen.live import ended_words, every, present, watch
+from bulk_cancel.worker.cli.screen.output import clean, console, is_terminal, number, plural, print_json, show
 from bulk_cancel.worker.cli.screen.render import (
     FIELDS,
     batch_json,
@@ -26,7 +28,7 @@ from bulk_cancel.worker.cli.screen.render import (
     row_json,
 )
 from bulk_cancel.worker.cli.screen.runner import snapshot_json, snapshot_parts
-from bulk_cancel.worker.operators.status import read_snapshot
+from bulk_cancel.worker.operators.status import Snapshot, read_snapshot
 from bulk_cancel.worker.state.batches import BatchState, Row
 from bulk_cancel.worker.state.rests import read_pauses
 from bulk_cancel.worker.state.store import Store
@@ -76,26 +78,33 @@ def status(
 
 def _runner_status(store: Store, *, follow: bool, as_json: bool) -> int:
     if follow:
-        watch(every(lambda: read_snapshot(store), REFRESH_S), draw=snapshot_parts, tell=snapshot_json, as_json=as_json)
-    snapshot = read_snapshot(store)
-    if as_json:
-        print_json(snapshot_json(snapshot))
-    else:
-        show(*snapshot_parts(snapshot))
+        snapshots = every(lambda: read_snapshot(store), REFRESH_S)
+        watch(snapshots, draw=_dashboard, line=snapshot_line, tell=snapshot_json, as_json=as_json)
+    present(read_snapshot(store), draw=snapshot_parts, tell=snapshot_json, as_json=as_json)
     return Exit.OK
+
+
+def _dashboard(snapshot: Snapshot) -> list[RenderableType]:
+    return dashboard_parts(snapshot, console())
 
 
 def _batch_status(store: Store, batch: str, *, follow: bool, as_json: bool) -> int:
     if store.batches.state(batch).mass:
         return mass_status(store, batch, follow=follow, as_json=as_json)
-    states: Iterator[BatchState] = iter([store.batches.state(batch)])
     if follow:
         states = store.batches.wait(batch, timeout_s=None)
-    last = watch(states, draw=batch_parts, tell=batch_json, as_json=as_json)
+        last = watch(states, draw=batch_parts, line=_progress, tell=batch_json, as_json=as_json)
+    else:
+        last = present(store.batches.state(batch), draw=batch_parts, tell=batch_json, as_json=as_json)
     pauses = [] if as_json or last.complete else read_pauses(store, last.account)
     if pauses:
         show(*map(rest_line, pauses))
     return exit_of(dead=last.dead)
+
+
+def _progress(state: BatchState) -> str:
+    """How far it is; what became of it at the end is shown as a whole."""
+    return "" if state.complete else f"{clean(state.batch_id)}: {ended_words(state)}"
 
 
 def outcomes(

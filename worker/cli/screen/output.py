@@ -4,11 +4,12 @@ Nothing that others wrote (reasons, labels, messages of the exchange) can bring 
 """
 
 import json
+import select
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, datetime
-from io import StringIO
+from io import StringIO, UnsupportedOperation
 from typing import Final
 
 from rich.box import SIMPLE_HEAD
@@ -38,6 +39,17 @@ def console(*, stderr: bool = False) -> Console:
 def is_terminal() -> bool:
     """Whether a person looks at stdout."""
     return sys.stdout.isatty()
+
+
+def reader_is_gone() -> bool:
+    """Whether the program that read stdout has ended, as `head` does."""
+    try:
+        descriptor = sys.stdout.fileno()
+    except UnsupportedOperation:  # not a file, so nobody can have closed it
+        return False
+    poller = select.poll()
+    poller.register(descriptor, 0)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poller.poll(0))
 
 
 def show(*parts: RenderableType) -> None:

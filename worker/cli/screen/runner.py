@@ -1,6 +1,6 @@
 """The runner as tables and as JSON, for `status`: values in, renderables out; no I/O."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from rich.console import RenderableType
@@ -23,7 +23,7 @@ def snapshot_parts(snapshot: Snapshot) -> list[RenderableType]:
     if snapshot.lanes:
         parts += [Text(), _lane_table(snapshot.lanes[:LANES_SHOWN]), *_more(snapshot.lanes)]
     if snapshot.workers:
-        parts += [Text(), _worker_table(snapshot.workers)]
+        parts += [Text(), worker_table(snapshot.workers)]
     if snapshot.batches:
         parts += [Text(), _batch_table(snapshot)]
     return parts
@@ -72,12 +72,14 @@ def _more(lanes: Sequence[Lane]) -> list[Text]:
     return [Text(f"and {plural(len(left), 'lane')} more with {plural(waiting, 'order')} waiting; --json shows all")]
 
 
-def _worker_table(workers: Sequence[Worker]) -> Table:
+def worker_table(workers: Sequence[Worker], text: Callable[[str], Text | str] = clean) -> Table:
+    """One line per worker; `text` makes what others wrote fit for the screen."""
     made = table("worker", "state", "calls", "since", "problems", right=("calls",), flexible=("worker", "problems"))
     for worker in workers:
         state = Text("alive", style="green") if worker.alive else Text(f"silent for {worker.late_s:.0f} s", style="red")
-        problems = "; ".join(f"{name}: {clean(why)}" for name, why in worker.problems.items())
-        made.add_row(worker.name, state, f"{worker.in_flight}/{worker.permits}", clock(worker.started_at), problems)
+        problems = "; ".join(f"{name}: {why}" for name, why in worker.problems.items())
+        calls = f"{worker.in_flight}/{worker.permits}"
+        made.add_row(text(worker.name), state, calls, clock(worker.started_at), text(problems))
     return made
 
 
