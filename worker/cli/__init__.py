@@ -40,7 +40,12 @@ def _run(arguments: Sequence[str], interrupted: Callable[[], bool]) -> int:
     try:
         status = _call(arguments)
         sys.stdout.flush()
-    except (BrokenPipeError, SystemExit):  # typer exits by itself when a reader went away, and only then
+    except (
+        BrokenPipeError,
+        SystemExit,
+    ) as end:  # typer exits by itself when a reader went away
+        if isinstance(end, SystemExit) and not end.code:  # and when it has told a shell what may follow
+            return Exit.OK
         quiet_stdout(sys.stdout.fileno())
         return Exit.PIPE
     except Exception as error:  # noqa: BLE001 (a person is told in plain words, whatever it was)

@@ -1,8 +1,10 @@
 """The commands of `bulk-cancel`, by name; a command is imported when the arguments name it, not to be listed."""
 
+import os
+import sys
 from collections.abc import Callable, Collection, Mapping
 from importlib import import_module
-from typing import Final, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
 import typer
 
@@ -11,6 +13,9 @@ _EPILOG: Final = (
     "Exit status: 0 all orders done, 1 some rejected or exhausted, 2 bad usage, input or configuration, "
     "3 waiting timed out."
 )
+
+_COMPLETED: Final = ("COMP_WORDS", "_TYPER_COMPLETE_ARGS")
+"""In these variables a shell hands over the words of a command line that is to be completed: bash, and the others."""
 
 
 class Command(NamedTuple):
@@ -76,18 +81,43 @@ COMMANDS: Final[Mapping[str, Command]] = {
 
 def make_app(arguments: Collection[str]) -> typer.Typer:
     """The command line for these arguments; commands that they do not name are only listed."""
-    app = typer.Typer(help=_HELP, epilog=_EPILOG, add_completion=False, pretty_exceptions_enable=False)
+    app = typer.Typer(
+        help=_HELP,
+        epilog=_EPILOG,
+        context_settings={"help_option_names": ["--help", "-h"]},
+        pretty_exceptions_enable=False,
+    )
+    named = {*arguments, *_being_completed()}
     app.callback()(_group)
     for name, command in COMMANDS.items():
-        if name in arguments:
+        if name in named:
             app.command(name)(command.load())
         else:
             app.command(name, help=command.summary)(_listed)
     return app
 
 
-def _group() -> None:
-    """Options of the program itself: none but `--help`."""
+def _being_completed() -> list[str]:
+    """The words of the command line for which a shell asks what may follow."""
+    words = (os.environ.get(name, "") for name in _COMPLETED)
+    return " ".join(words).split()
+
+
+def _version(asked: bool) -> None:  # noqa: FBT001 (typer calls it so)
+    if asked:
+        from importlib.metadata import version  # noqa: PLC0415 (takes longer than everything else that help needs)
+
+        sys.stdout.write(f"bulk-cancel {version('bulk-cancel')}\n")
+        raise typer.Exit
+
+
+def _group(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Options of the program itself."""
 
 
 def _listed() -> None:
