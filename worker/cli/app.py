@@ -44,6 +44,9 @@ COMMANDS: Final[Mapping[str, Command]] = {
     ),
     "all": Command("cancel_all.all_", "Cancel everything that is open and fits every filter, wait for it and report."),
     "status": Command("show.status", "Lanes, rates, workers, what rests and why; or one batch."),
+    "batches": Command(
+        "batches.batches", "Past and present batches, the newest first: by account, by time, by what became of them."
+    ),
     "outcomes": Command(
         "show.outcomes",
         "What became of each order of a batch, one line each, in the order in which they were handed in.",
