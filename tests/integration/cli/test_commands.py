@@ -76,14 +76,49 @@ class TestSubmit:
         assert desk.store.redis.zcard(desk.store.keys.of("lanes")) == 0
 
     def test_skip_bad_takes_the_good_rows(self, desk: Desk) -> None:
-        """The others are named and kept in the refused stream."""
+        """The others are named and kept in the refused stream; 1, since their orders may still be live."""
         status, _, err = desk("submit", "bad.csv", "--account", "desk1", "--batch-id", "b1", "--skip-bad")
-        assert status == 0
+        assert status == 1
         assert "2 bad rows left out: these orders may still be live" in err
         assert desk.store.batches.state("b1").size == 1
         kept = desk.store.refusals.newest(10)
         assert {entry.errors[0].split(": ")[0] for entry in kept} == {"bad.csv:3", "bad.csv:4"}
         assert {(entry.batch_id, entry.account, entry.source) for entry in kept} == {("b1", "desk1", "cli")}
+
+    def test_many_bad_rows_of_a_kind_are_counted(self, desk: Desk) -> None:
+        """20 by name with their values, so that other kinds are seen among thousands."""
+        rows = [f"nope,{number}" for number in range(1, 26)]
+        Path("many.csv").write_text("\n".join(["instId,ordId", *rows, "BTC-USDT,x"]) + "\n")
+        status, _, err = desk("submit", "many.csv", "--account", "desk1")
+        lines = err.splitlines()
+        assert (status, len([line for line in lines if "instId: should be" in line])) == (2, 21)
+        assert lines[0].startswith("bulk-cancel: many.csv:2: instId: should be")
+        assert lines[0].endswith("; is 'nope'")
+        assert lines[20] == "bulk-cancel: many.csv:27: ordId: should be 1 to 20 digits, the first not 0; is 'x'"
+        assert lines[21].startswith("bulk-cancel: and 5 rows more: instId: should be")
+        assert lines[22].startswith("bulk-cancel: 26 bad rows of 26")
+
+    def test_more_orders_than_a_batch_holds(self, desk: Desk) -> None:
+        """How many there are, and into how many batches they go."""
+        Path("many.csv").write_text("instId,ordId\n" + "".join(f"BTC-USDT,{n}\n" for n in range(1, 100_002)))
+        status, _, err = desk("submit", "many.csv", "--account", "desk1")
+        assert status == 2
+        assert "100,001 orders are more than one batch holds (100,000)" in err
+        assert "as 2 batches" in err
+
+    def test_an_answer_without_an_open_order_is_no_mistake(self, desk: Desk) -> None:
+        """A script that cancels what is open may find nothing."""
+        Path("none.json").write_text('{"code":"0","msg":"","data":[]}')
+        status, out, err = desk("submit", "none.json", "--account", "desk1")
+        assert (status, out, err) == (0, "no orders: the files are lists without an order; nothing was enqueued\n", "")
+        assert desk.json("submit", "none.json", "--account", "desk1")["size"] == 0
+
+    def test_a_wait_for_good_orders_does_not_hide_those_left_out(self, desk: Desk) -> None:
+        """1 although all that was handed in is off the book."""
+        command = ("submit", "bad.csv", "--account", "desk1", "--batch-id", "b1", "--skip-bad")
+        desk(*command)
+        desk.finish("BTC-USDT")
+        assert desk(*command, "--wait")[0] == 1
 
     def test_waiting_ends_with_the_outcome(self, desk: Desk) -> None:
         """0 when all are off the book, 1 when one may still be live."""
@@ -121,8 +156,16 @@ class TestBadInput:
             (["submit", "good.csv"], "Missing option '--account'"),
             (["submit", "--account", "desk1"], "Missing argument 'FILE…'"),
             (["submit", "good.csv", "--account", "nobody"], "unknown account 'nobody'; known accounts: desk1"),
-            (["submit", "good.csv", "--account", "a b"], "account: should be an account's name"),
-            (["submit", "good.csv", "--account", "desk1", "--batch-id", "a b"], "batch_id: should be"),
+            (["submit", "good.csv", "--account", "a b"], "--account: should be an account's name"),
+            (["submit", "good.csv", "--account", "desk1", "--batch-id", "a b"], "--batch-id: should be"),
+            (["submit", "good.csv", "--account", "A B"], "; is 'A B'"),
+            (["submit", "good.csv", "--account", "desk1", "--label", "a b=\x07"], "--label a b: should hold no"),
+            (
+                ["all", "--account", "desk1", "--tag", "a b"],
+                "--tag: should be text of 1 to 16 letters and digits; is 'a b'",
+            ),
+            (["all", "--account", "desk1", "--min-age", "-1"], "--min-age: should be greater than 0; is -1.0"),
+            (["all", "--account", "desk1", "--inst-id", "A-B", "--inst-type", "SWAP"], "--inst-id A-B is no SWAP"),
             (["submit", "good.csv", "--account", "desk1", "--label", "x"], "--label x: should be name=value"),
             (["submit", "good.csv", "--account", "desk1", "--deadline", "0"], "'--deadline'"),
             (["submit", "good.csv", "--account", "desk1", "--timeout", "5"], "--timeout needs --wait"),
@@ -164,7 +207,7 @@ class TestBadInput:
         Path("other.csv").write_text("instId,ordId\nBTC-USDT,77\n")
         status, _, err = desk("submit", "other.csv", "--account", "desk1", "--batch-id", "b1")
         assert status == 2
-        assert "choose another batch_id" in err
+        assert "choose another --batch-id" in err
 
     @pytest.mark.parametrize(
         ("name", "value", "words"),
