@@ -143,8 +143,8 @@ def test_nothing_is_read_after_the_deadline(make: Callable[..., Made]) -> None:
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (OutcomeUnknown("no answer"), ("interrupt: OutcomeUnknown: no answer", FAILED_S)),
-        (NotAuthorised("no", code="50111"), ("interrupt: NotAuthorised: 50111 no", REFUSED_S)),
+        (OutcomeUnknown("no answer"), ("interrupt: no usable answer: no answer", FAILED_S)),
+        (NotAuthorised("no", code="50111"), ("interrupt: credentials refused: 50111 no", REFUSED_S)),
         (ReadingStopped(), ("hand back", 0)),
     ],
 )
@@ -163,4 +163,4 @@ def test_a_full_redis_is_waited_for(make: Callable[..., Made]) -> None:
     canceller, masses, _ = make()
     masses.refuses = RedisFullError("full")
     run(canceller)
-    assert masses.said == [("interrupt: RedisFullError: full", FAILED_S)]
+    assert masses.said == [("interrupt: full", FAILED_S)]
