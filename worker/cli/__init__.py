@@ -11,6 +11,7 @@ from typing import Final
 
 import structlog
 
+from bulk_cancel.worker.cli.encoding import speak_any_encoding
 from bulk_cancel.worker.cli.errors import Exit, joined, quiet_stdout, usage_lines
 from bulk_cancel.worker.cli.interrupts import interrupts
 from bulk_cancel.worker.config.extras import needing
@@ -24,6 +25,7 @@ def main() -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
+    speak_any_encoding()
     sys.exit(run(sys.argv[1:]))
 
 

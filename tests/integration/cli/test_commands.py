@@ -313,6 +313,16 @@ class TestReading:
         assert lanes["desk1/BTC-USDT"]["rest"]["scope"] == "redis"
         assert "Redis restarted" in desk("status")[1]
 
+    def test_a_csv_export_holds_no_formula(self, desk: Desk) -> None:
+        """What others wrote is text to a spreadsheet; programs that read JSON Lines get it as it is."""
+        desk("submit", "good.csv", "--account", "desk1", "--batch-id", "=1+1")
+        desk.finish("BTC-USDT", "rejected", "-2")
+        _, out, _ = desk("outcomes", "=1+1", "--format", "csv")
+        row = next(csv.DictReader(io.StringIO(out)))
+        assert (row["batch_id"], row["sCode"], row["ordId"]) == ("'=1+1", "'-2", "1")
+        _, out, _ = desk("outcomes", "=1+1", "--format", "jsonl")
+        assert json.loads(out.splitlines()[0])["batch_id"] == "=1+1"
+
     def test_following_a_batch_ends_when_it_is_complete(self, desk: Desk) -> None:
         """Without a terminal: the batch as a whole."""
         desk("submit", "good.csv", "--account", "desk1", "--batch-id", "b1")

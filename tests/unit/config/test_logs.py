@@ -2,6 +2,7 @@
 
 import io
 import logging
+import re
 import sys
 from collections.abc import Iterator
 
@@ -48,6 +49,22 @@ def test_a_traceback_shows_no_variables(where: type[Terminal], monkeypatch: pyte
     assert "ValueError" in told.getvalue()
     assert "_fail_while_signing" in told.getvalue()
     assert "hushhush" not in told.getvalue()
+
+
+@pytest.mark.usefixtures("_logging_as_before")
+@pytest.mark.parametrize("where", [Terminal, Pipe])
+def test_what_others_wrote_cannot_control_a_terminal(where: type[Terminal], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refused message is logged with its reasons and its text, by us and by Celery."""
+    told = where()
+    monkeypatch.setattr(sys, "stderr", told)
+    configure_logs("INFO")
+    structlog.get_logger("test").warning("refused", payload="\x1b]0;title\x07", errors=["\x1b[2J"])
+    logging.getLogger("celery").warning("message %s", "\x1b[31m\nforged line")
+    lines = told.getvalue().splitlines()
+    assert len(lines) == 2
+    plain = re.sub("\x1b\\[[0-9;]*m", "", told.getvalue())  # the renderer's own colours
+    assert plain.replace("\n", "").isprintable()
+    assert "]0;title" in plain
 
 
 def _fail_while_signing(secret: str) -> None:

@@ -35,6 +35,7 @@ from bulk_cancel.worker.state.store import Store
 
 REFRESH_S: Final = 1.0
 ROWS_IN_TABLE: Final = 1_000
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 class Status(StrEnum):
@@ -114,7 +115,12 @@ def outcomes(
         list[Status] | None, typer.Option("--status", help="Only orders in this state (repeatable).")
     ] = None,
     form: Annotated[
-        Format | None, typer.Option("--format", help="Default: table in a terminal, jsonl everywhere else.")
+        Format | None,
+        typer.Option(
+            "--format",
+            help="Default: table in a terminal, jsonl everywhere else. In csv a text that begins with = + - @ gets a ' "
+            "in front, so that no spreadsheet takes it for a formula; jsonl has it as it is.",
+        ),
     ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Every attempt, too (table and jsonl).")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format jsonl.")] = False,
@@ -146,9 +152,14 @@ def _print_rows(rows: Sequence[Row], form: Format, *, verbose: bool) -> None:
     elif form is Format.CSV:
         writer = csv.DictWriter(sys.stdout, FIELDS, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(row_json(row) for row in rows)
+        writer.writerows({name: _cell(value) for name, value in row_json(row).items()} for row in rows)
     else:
         sys.stdout.writelines(json.dumps(row_json(row, verbose=verbose)) + "\n" for row in rows)
+
+
+def _cell(value: object) -> object:
+    """Text that a spreadsheet would run as a formula begins with `'`, by which spreadsheets know text."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 def refused(

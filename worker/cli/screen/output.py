@@ -17,7 +17,10 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from bulk_cancel.worker.config.visible import visible
+
 ROOMY: Final = 100
+clean: Final = visible
 PLAIN_WIDTH: Final = 1_000
 """Columns when nobody looks: wide enough that no line is folded."""
 
@@ -99,11 +102,6 @@ def styled(word: str) -> Text:
     return Text(word, style=STYLES.get(word, ""))
 
 
-def clean(text: str) -> str:
-    """Text that others wrote, its control characters made visible."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
 def print_json(value: object) -> None:
     """One JSON document: a line without a terminal, readable with one."""
     sys.stdout.write(json.dumps(value, default=plain, indent=2 if is_terminal() else None) + "\n")
@@ -137,8 +135,8 @@ def iso_us(us: int | None) -> str | None:
 
 
 def clock(at: datetime) -> str:
-    """The time of day as the reader's clock shows it, `12:00:03`."""
-    return at.astimezone().strftime("%H:%M:%S")
+    """The time of day as the reader's clock shows it, with its zone: `12:00:03 CET`."""
+    return at.astimezone().strftime("%H:%M:%S %Z")
 
 
 def moment(at: datetime) -> str:
