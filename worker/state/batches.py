@@ -115,6 +115,11 @@ class Batches:
         rows = (_row(state, job, text, live.get(job)) for job, text in raw.items())
         return sorted(rows, key=lambda row: row.place)
 
+    def rows_of(self, batch_id: str, jobs: Sequence[str]) -> list[Row]:
+        """The rows of these jobs that have ended, in the order of `jobs`."""
+        state = self.state(batch_id)
+        return [_row(state, job, text, None) for job, text in self._ended_since(batch_id, jobs) if text.startswith("{")]
+
     def recent(self, count: int) -> list[BatchState]:
         """Batches with waiting orders, the earliest deadline first; `count` 0: all of them."""
         return self.known(cast("list[str]", self._redis.zrange(self._keys.of("deadlines"), 0, count - 1)))

@@ -17,6 +17,7 @@ from bulk_cancel.worker.simulator.config import DEFAULT_KEY
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
 from bulk_cancel.worker.simulator.messages import AccountChange
 from bulk_cancel.worker.simulator.process import Simulator
+from bulk_cancel.worker.state.following import follow_outcomes
 from tests.support.cli_desk import GOOD, Desk
 
 BAD = "instId,ordId\nBTC-USDT,1\nBTC-USDT,1.2E+15\nnope,2\n"
@@ -312,6 +313,31 @@ class TestReading:
         lanes = {lane["name"]: lane for lane in said["lanes"]}
         assert lanes["desk1/BTC-USDT"]["rest"]["scope"] == "redis"
         assert "Redis restarted" in desk("status")[1]
+
+    def test_following_outcomes_tells_each_once(self, desk: Desk) -> None:
+        """Those that had ended before first, then each as it ends, until the batch is complete."""
+        desk("submit", "good.csv", "--account", "desk1", "--batch-id", "b1")
+        Path("other.csv").write_text("instId,ordId\nSOL-USDT,9\n")
+        desk("submit", "other.csv", "--account", "desk1", "--batch-id", "b2")
+        desk.finish("BTC-USDT", "canceled")
+        followed = follow_outcomes(desk.store.redis, desk.store.keys, desk.store.batches, "b1")
+        told = [[row.ordId for row in next(followed)]]
+        desk.finish("SOL-USDT", "gone")
+        told.append([row.ordId for row in next(followed)])
+        desk.finish("ETH-USDT", "rejected", "51000")
+        told += [[row.ordId for row in rows] for rows in followed]
+        assert [sorted(filter(None, each)) for each in told if each] == [["1", "2"], ["3"]]
+
+    @pytest.mark.parametrize(("form", "lines"), [("jsonl", 3), ("csv", 4), ("table", 3)])
+    def test_a_complete_batch_is_followed_to_its_end(self, desk: Desk, form: str, lines: int) -> None:
+        """Every outcome, and the exit status of the batch."""
+        desk("submit", "good.csv", "--account", "desk1", "--batch-id", "b1")
+        desk.finish("BTC-USDT", "canceled")
+        desk.finish("ETH-USDT", "rejected", "51000")
+        status, out, err = desk("outcomes", "b1", "--follow", "--format", form)
+        assert (status, len(out.splitlines()), err) == (1, lines, "")
+        assert desk("outcomes", "b1", "-f", "--status", "canceled", "--json")[1].count("canceled") == 2
+        assert desk("outcomes", "nope", "-f", "--format", "csv")[:2] == (2, "")
 
     def test_a_csv_export_holds_no_formula(self, desk: Desk) -> None:
         """What others wrote is text to a spreadsheet; programs that read JSON Lines get it as it is."""

@@ -16,7 +16,16 @@ from bulk_cancel.worker.cli.errors import CommandError, Exit, exit_of
 from bulk_cancel.worker.cli.mass_status import mass_status
 from bulk_cancel.worker.cli.screen.dashboard import dashboard_parts, snapshot_line
 from bulk_cancel.worker.cli.screen.live import ended_words, every, present, watch
-from bulk_cancel.worker.cli.screen.output import clean, console, is_terminal, number, plural, print_json, show
+from bulk_cancel.worker.cli.screen.output import (
+    clean,
+    console,
+    is_terminal,
+    number,
+    plural,
+    print_json,
+    reader_is_gone,
+    show,
+)
 from bulk_cancel.worker.cli.screen.render import (
     FIELDS,
     batch_json,
@@ -30,6 +39,7 @@ from bulk_cancel.worker.cli.screen.render import (
 from bulk_cancel.worker.cli.screen.runner import snapshot_json, snapshot_parts
 from bulk_cancel.worker.operators.status import Snapshot, read_snapshot
 from bulk_cancel.worker.state.batches import BatchState, Row
+from bulk_cancel.worker.state.following import follow_outcomes
 from bulk_cancel.worker.state.rests import read_pauses
 from bulk_cancel.worker.state.store import Store
 
@@ -123,6 +133,9 @@ def outcomes(
         ),
     ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Every attempt, too (table and jsonl).")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Each order as it ends, until the batch is complete; no table.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format jsonl.")] = False,
 ) -> int:
     """What became of each order of a batch, one line each, in the order in which they were handed in.
@@ -130,11 +143,29 @@ def outcomes(
     The exit status is 1 if any order of the batch was rejected or exhausted so far, whatever is shown.
     """
     chosen = _format(form, as_json=as_json)
+    if follow:
+        return _follow(batch, only or (), chosen, verbose=verbose)
     with context.opened() as store:
         dead = store.batches.state(batch).dead
         rows = [row for row in store.batches.rows(batch) if not only or row.status in only]
     _print_rows(rows, chosen, verbose=verbose)
     return exit_of(dead=dead)
+
+
+def _follow(batch: str, only: Sequence[Status], form: Format, *, verbose: bool) -> int:
+    with context.opened() as store:
+        store.batches.state(batch)  # an unknown one is told before anything is printed
+        if form is Format.CSV:
+            _csv().writeheader()
+        for rows in follow_outcomes(store.redis, store.keys, store.batches, batch):
+            if reader_is_gone():
+                raise BrokenPipeError
+            fitting = [row for row in rows if not only or row.status in only]
+            if fitting and form is Format.TABLE:
+                show(*outcome_lines(fitting, verbose=verbose))
+            else:
+                _write_rows(fitting, form, verbose=verbose)
+        return exit_of(dead=store.batches.state(batch).dead)
 
 
 def _format(form: Format | None, *, as_json: bool) -> Format:
@@ -146,15 +177,25 @@ def _format(form: Format | None, *, as_json: bool) -> Format:
 def _print_rows(rows: Sequence[Row], form: Format, *, verbose: bool) -> None:
     if form is Format.TABLE:
         shown = rows[:ROWS_IN_TABLE]
-        show(*(outcome_lines(shown) if verbose else [outcome_table(shown)]))
+        show(*(outcome_lines(shown, verbose=True) if verbose else [outcome_table(shown)]))
         if len(rows) > ROWS_IN_TABLE:
             show(f"and {number(len(rows) - ROWS_IN_TABLE)} more; --format jsonl or csv prints all")
-    elif form is Format.CSV:
-        writer = csv.DictWriter(sys.stdout, FIELDS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({name: _cell(value) for name, value in row_json(row).items()} for row in rows)
+        return
+    if form is Format.CSV:
+        _csv().writeheader()
+    _write_rows(rows, form, verbose=verbose)
+
+
+def _write_rows(rows: Sequence[Row], form: Format, *, verbose: bool) -> None:
+    if form is Format.CSV:
+        _csv().writerows({name: _cell(value) for name, value in row_json(row).items()} for row in rows)
     else:
         sys.stdout.writelines(json.dumps(row_json(row, verbose=verbose)) + "\n" for row in rows)
+    sys.stdout.flush()
+
+
+def _csv() -> "csv.DictWriter[str]":
+    return csv.DictWriter(sys.stdout, FIELDS, lineterminator="\n")
 
 
 def _cell(value: object) -> object:

@@ -126,14 +126,14 @@ def outcome_table(rows: Sequence[Row]) -> Table:
     return made
 
 
-def outcome_lines(rows: Sequence[Row]) -> list[Text]:
-    """A line per order, and one for each of its attempts below it."""
+def outcome_lines(rows: Sequence[Row], *, verbose: bool) -> list[Text]:
+    """A line per order; `verbose` adds one for each of its attempts below it."""
     lines: list[Text] = []
     for row in rows:
         part = f", {clean(row.accFillSz or '')} filled" if row.partly_filled else ""
         said = f"{part}  {row.sCode or ''} {clean(row.sMsg or '')}".rstrip()
         lines.append(Text.assemble((f"{row.instId} {_order(row)}", "bold"), "  ", styled(row.status), said))
-        lines += [Text(f"    {attempt_line(attempt)}", style="dim") for attempt in row.log]
+        lines += [Text(f"    {attempt_line(attempt)}", style="dim") for attempt in row.log if verbose]
     return lines
 
 
