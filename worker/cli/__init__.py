@@ -14,6 +14,7 @@ import structlog
 from bulk_cancel.worker.cli.encoding import speak_any_encoding
 from bulk_cancel.worker.cli.errors import Exit, joined, quiet_stdout, usage_lines
 from bulk_cancel.worker.cli.interrupts import interrupts
+from bulk_cancel.worker.config.dotenv import choose_env_file
 from bulk_cancel.worker.config.extras import needing
 
 NAME: Final = "bulk-cancel"
@@ -36,6 +37,8 @@ def run(arguments: Sequence[str]) -> int:
             return _run(arguments, interrupted)
         except KeyboardInterrupt:
             return Exit.INTERRUPTED
+        finally:
+            choose_env_file("")  # what one command line names is no matter of the next
 
 
 def _run(arguments: Sequence[str], interrupted: Callable[[], bool]) -> int:

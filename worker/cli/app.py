@@ -8,6 +8,8 @@ from typing import Annotated, Final, NamedTuple
 
 import typer
 
+from bulk_cancel.worker.config.dotenv import choose_env_file
+
 _HELP: Final = "Cancels OKX orders in bulk, as fast as the exchange allows, and keeps what became of each."
 _EPILOG: Final = (
     "Exit status: 0 all orders done, 1 some rejected or exhausted, 2 bad usage, input or configuration, "
@@ -114,8 +116,15 @@ def _version(asked: bool) -> None:  # noqa: FBT001 (typer calls it so)
         raise typer.Exit
 
 
+def _env_file(path: str) -> None:
+    choose_env_file(path)
+
+
 def _group(
     *,
+    env_file: Annotated[
+        str, typer.Option(metavar="FILE", callback=_env_file, help="Settings from this file instead of .env.")
+    ] = "",
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,

@@ -396,9 +396,25 @@ class TestCheck:
         desk.worker_reports()
         points = check()
         assert {name for name, point in points.items() if point["level"] == "ok"} == {
-            "redis", "broker", "exchange", "account desk1", "lanes", "workers", *Condition,
+            "settings", "redis", "broker", "exchange", "account desk1", "lanes", "workers", *Condition,
         }  # fmt: skip
         assert "User ID 1001" in points["account desk1"]["text"]
+
+    def test_it_says_which_env_file_was_read(self, desk: Desk) -> None:
+        """The one of the working directory, or the one that --env-file names; or that there is none."""
+        here = Path.cwd()
+
+        def told(*arguments: str) -> str:
+            return desk(*arguments, "check")[1].splitlines()[0]
+
+        assert told() == f"ok   settings: from the environment alone: there is no {here}/.env"
+        Path(".env").write_text("BULK_CANCEL_LOG_LEVEL=INFO\n")
+        Path("b.env").write_text("")
+        assert told("--env-file", "b.env") == f"ok   settings: from the environment and {here}/b.env"
+        assert told() == f"ok   settings: from the environment and {here}/.env"
+        status, out, err = desk("--env-file", "c.env", "status")
+        assert (status, out) == (2, "")
+        assert "c.env: there is no such file" in err
 
     def test_without_a_worker_somebody_must_act(self, check: Check) -> None:
         """All is set up, and nothing is sent: a script that asks before it relies on us has to know."""
@@ -452,6 +468,7 @@ class TestCheck:
         points = check()
         levels = {name: point["level"] for name, point in points.items()}
         assert levels == {
+            "settings": "ok",
             "redis": "FAIL", "persistence": "warn", "memory": "warn", "broker": "FAIL", "exchange": "FAIL",
             "account desk1": "warn", "workers": "warn", "lanes": "warn",
             **dict.fromkeys(map(str, Condition), "warn"), "redis_lost": "ACT",

@@ -56,7 +56,7 @@ def stage(plan: Plan, *, workers: int, delay_ms: float) -> Iterator[Stage]:
 
     Raises StageError, SettingsError, or redis-py's errors.
     """
-    theirs = load_settings() if f"{PREFIX}REDIS_URL" in os.environ else None
+    theirs = load_settings() if {f"{PREFIX}REDIS_URL", f"{PREFIX}REDIS_URL_FILE"} & os.environ.keys() else None
     with ExitStack() as stack:
         broker = _started(stack, EmbeddedRedis())
         exchange, key = _exchange(stack, plan, delay_ms)
