@@ -77,6 +77,9 @@ COMMANDS: Final[Mapping[str, Command]] = {
         "check.check",
         "Redis, broker, exchange, accounts, workers, and what people must act on: what is wrong and how to mend it.",
     ),
+    "sandbox": Command(
+        "sandbox.sandbox", "Redis, the simulated exchange and a worker, until Ctrl-C: prints what to type next."
+    ),
     "exchange": Command(
         "exchange.exchange",
         "The simulated exchange alone, until Ctrl-C: prints its URL and the settings that point workers at it.",
