@@ -119,7 +119,7 @@ class Identity(Loop):
         try:
             uid = self._uid(account)
         except (ExchangeError, RedisError) as error:
-            self._problem(account.name, f"{type(error).__name__}: {error}")
+            self._problem(account.name, error.told if isinstance(error, ExchangeError) else f"Redis: {error}")
             return False
         if uid is None:
             return False
@@ -170,7 +170,7 @@ class Identity(Loop):
         try:
             served_as = self._register(key, user.uid)
         except RedisError as error:
-            self._problem(account.name, f"{type(error).__name__}: {error}")
+            self._problem(account.name, f"Redis: {error}")
             return False
         if served_as == user.uid:
             self.problems.pop(account.name, None)

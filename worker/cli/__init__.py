@@ -11,8 +11,10 @@ from typing import Final
 
 import structlog
 
+from bulk_cancel.worker.cli.encoding import speak_any_encoding
 from bulk_cancel.worker.cli.errors import Exit, joined, quiet_stdout, usage_lines
 from bulk_cancel.worker.cli.interrupts import interrupts
+from bulk_cancel.worker.config.dotenv import choose_env_file
 from bulk_cancel.worker.config.extras import needing
 
 NAME: Final = "bulk-cancel"
@@ -24,6 +26,7 @@ def main() -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
+    speak_any_encoding()
     sys.exit(run(sys.argv[1:]))
 
 
@@ -34,13 +37,20 @@ def run(arguments: Sequence[str]) -> int:
             return _run(arguments, interrupted)
         except KeyboardInterrupt:
             return Exit.INTERRUPTED
+        finally:
+            choose_env_file("")  # what one command line names is no matter of the next
 
 
 def _run(arguments: Sequence[str], interrupted: Callable[[], bool]) -> int:
     try:
         status = _call(arguments)
         sys.stdout.flush()
-    except (BrokenPipeError, SystemExit):  # typer exits by itself when a reader went away, and only then
+    except (
+        BrokenPipeError,
+        SystemExit,
+    ) as end:  # typer exits by itself when a reader went away
+        if isinstance(end, SystemExit) and not end.code:  # and when it has told a shell what may follow
+            return Exit.OK
         quiet_stdout(sys.stdout.fileno())
         return Exit.PIPE
     except Exception as error:  # noqa: BLE001 (a person is told in plain words, whatever it was)

@@ -1,16 +1,23 @@
 """The commands of `bulk-cancel`, by name; a command is imported when the arguments name it, not to be listed."""
 
+import os
+import sys
 from collections.abc import Callable, Collection, Mapping
 from importlib import import_module
-from typing import Final, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
 import typer
+
+from bulk_cancel.worker.config.dotenv import choose_env_file
 
 _HELP: Final = "Cancels OKX orders in bulk, as fast as the exchange allows, and keeps what became of each."
 _EPILOG: Final = (
     "Exit status: 0 all orders done, 1 some rejected or exhausted, 2 bad usage, input or configuration, "
     "3 waiting timed out."
 )
+
+_COMPLETED: Final = ("COMP_WORDS", "_TYPER_COMPLETE_ARGS")
+"""In these variables a shell hands over the words of a command line that is to be completed: bash, and the others."""
 
 
 class Command(NamedTuple):
@@ -39,6 +46,9 @@ COMMANDS: Final[Mapping[str, Command]] = {
     ),
     "all": Command("cancel_all.all_", "Cancel everything that is open and fits every filter, wait for it and report."),
     "status": Command("show.status", "Lanes, rates, workers, what rests and why; or one batch."),
+    "batches": Command(
+        "batches.batches", "Past and present batches, the newest first: by account, by time, by what became of them."
+    ),
     "outcomes": Command(
         "show.outcomes",
         "What became of each order of a batch, one line each, in the order in which they were handed in.",
@@ -67,6 +77,9 @@ COMMANDS: Final[Mapping[str, Command]] = {
         "check.check",
         "Redis, broker, exchange, accounts, workers, and what people must act on: what is wrong and how to mend it.",
     ),
+    "sandbox": Command(
+        "sandbox.sandbox", "Redis, the simulated exchange and a worker, until Ctrl-C: prints what to type next."
+    ),
     "exchange": Command(
         "exchange.exchange",
         "The simulated exchange alone, until Ctrl-C: prints its URL and the settings that point workers at it.",
@@ -76,18 +89,50 @@ COMMANDS: Final[Mapping[str, Command]] = {
 
 def make_app(arguments: Collection[str]) -> typer.Typer:
     """The command line for these arguments; commands that they do not name are only listed."""
-    app = typer.Typer(help=_HELP, epilog=_EPILOG, add_completion=False, pretty_exceptions_enable=False)
+    app = typer.Typer(
+        help=_HELP,
+        epilog=_EPILOG,
+        context_settings={"help_option_names": ["--help", "-h"]},
+        pretty_exceptions_enable=False,
+    )
+    named = {*arguments, *_being_completed()}
     app.callback()(_group)
     for name, command in COMMANDS.items():
-        if name in arguments:
+        if name in named:
             app.command(name)(command.load())
         else:
             app.command(name, help=command.summary)(_listed)
     return app
 
 
-def _group() -> None:
-    """Options of the program itself: none but `--help`."""
+def _being_completed() -> list[str]:
+    """The words of the command line for which a shell asks what may follow."""
+    words = (os.environ.get(name, "") for name in _COMPLETED)
+    return " ".join(words).split()
+
+
+def _version(asked: bool) -> None:  # noqa: FBT001 (typer calls it so)
+    if asked:
+        from importlib.metadata import version  # noqa: PLC0415 (takes longer than everything else that help needs)
+
+        sys.stdout.write(f"bulk-cancel {version('bulk-cancel')}\n")
+        raise typer.Exit
+
+
+def _env_file(path: str) -> None:
+    choose_env_file(path)
+
+
+def _group(
+    *,
+    env_file: Annotated[
+        str, typer.Option(metavar="FILE", callback=_env_file, help="Settings from this file instead of .env.")
+    ] = "",
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Options of the program itself."""
 
 
 def _listed() -> None:

@@ -32,7 +32,7 @@ def _redis_line(error: RedisError, redis_url: str) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+    return (str(error).splitlines() or ["it gave no reason"])[0].rstrip(".")
 
 
 def _without_password(line: str, redis_url: str) -> str:

@@ -9,10 +9,10 @@ from bulk_cancel.worker.books.mass.masses import Masses
 from bulk_cancel.worker.books.mass.report import MassReport, make_report, report_json
 from bulk_cancel.worker.books.mass.state import Mass
 from bulk_cancel.worker.cli.errors import exit_of
-from bulk_cancel.worker.cli.screen.live import watch
+from bulk_cancel.worker.cli.screen.live import present, watch
 from bulk_cancel.worker.cli.screen.mass import report_parts
-from bulk_cancel.worker.cli.screen.output import as_text
-from bulk_cancel.worker.cli.screen.render import rest_line
+from bulk_cancel.worker.cli.screen.output import as_text, clean, number
+from bulk_cancel.worker.cli.screen.render import counts_text, rest_line
 from bulk_cancel.worker.state.rests import read_clock, read_rests
 from bulk_cancel.worker.state.scopes import account_scope
 from bulk_cancel.worker.state.statuses import OFF_THE_BOOK
@@ -35,18 +35,31 @@ def mass_status(store: Store, batch_id: str, *, follow: bool, as_json: bool) -> 
 
     The exit status is 1 too if it ended in vain; an operator who withdrew it knows.
     """
-    last = watch(_reports(store, batch_id, follow=follow), draw=report_parts, tell=report_json, as_json=as_json)
+    if follow:
+        reports = _reports(store, batch_id)
+        last = watch(reports, draw=report_parts, line=_progress, tell=report_json, as_json=as_json)
+    else:
+        last = present(read_report(store, batch_id), draw=report_parts, tell=report_json, as_json=as_json)
     if not (as_json or last.complete):
         sys.stdout.write(held_words(store, [Masses(store).state(batch_id)]))
     in_vain = last.complete and not last.succeeded and last.state != "withdrawn"
     return exit_of(dead=last.dead + in_vain)
 
 
-def _reports(store: Store, batch_id: str, *, follow: bool) -> Iterator[MassReport]:
+def _progress(report: MassReport) -> str:
+    """How far it is; the report at the end is shown as a whole."""
+    if report.complete:
+        return ""
+    ended = report.matched - report.waiting
+    said = f"{clean(report.batch_id)}: {number(ended)} of {number(report.matched)} found ended"
+    return "; ".join(filter(None, (said, str(counts_text(report.outcomes)), clean(report.trouble))))
+
+
+def _reports(store: Store, batch_id: str) -> Iterator[MassReport]:
     while True:
         report = read_report(store, batch_id)
         yield report
-        if report.complete or not follow:
+        if report.complete:
             return
         time.sleep(REFRESH_S)
 

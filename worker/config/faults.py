@@ -78,7 +78,7 @@ def _fault(error: ErrorDetails, account_fields: Sequence[str]) -> str:
     name = PREFIX + _NESTED.join(place).upper() if place else ""
     match error["type"]:
         case "missing":
-            return f"{name}: is missing; set it, or {place[-1]} of {place[1]} in the accounts file"
+            return f"{name}: is missing; set it or {name}_FILE, or {place[-1]} of {place[1]} in the accounts file"
         case "extra_forbidden":
             near = difflib.get_close_matches(place[-1], account_fields, n=1)
             hint = PREFIX + _NESTED.join([*place[:-1], *near]).upper() if near else ""

@@ -6,6 +6,8 @@ from typing import Final
 
 import structlog
 
+from bulk_cancel.worker.config.visible import visible
+
 QUIET: Final = ("celery.app.trace", "celery.worker.strategy", "kombu", "urllib3", "amqp")
 """Loggers that have a line per message at INFO, or show too much at DEBUG."""
 
@@ -39,8 +41,13 @@ def _formatter(shared: list[structlog.typing.Processor]) -> logging.Formatter:
         if terminal
         else structlog.processors.JSONRenderer()
     )
-    exceptions: list[structlog.typing.Processor] = [] if terminal else [structlog.processors.format_exc_info]
+    before: structlog.typing.Processor = _visible if terminal else structlog.processors.format_exc_info
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *exceptions, renderer],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, before, renderer],
     )
+
+
+def _visible(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """JSON escapes what a refused message brings along; on a terminal it would be carried out."""
+    return {name: visible(value) if isinstance(value, str) else value for name, value in event.items()}

@@ -5,8 +5,6 @@ accounts file; the earlier source wins, field by field. Nothing is read at impor
 never part of an error; `SettingsError` has one line per fault.
 """
 
-import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
@@ -20,7 +18,6 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -31,10 +28,12 @@ from pydantic_settings import (
 
 from bulk_cancel.tasks.errors import SettingsError
 from bulk_cancel.worker.config.account import ACCOUNT_FIELDS, Account, HttpUrl, Secret, WsUrl, named
+from bulk_cancel.worker.config.accounts_file import AccountsFile
+from bulk_cancel.worker.config.dotenv import env_file, is_chosen
 from bulk_cancel.worker.config.faults import PREFIX, faults_in, misspelt, no_account
+from bulk_cancel.worker.config.secret_files import names, with_files
 from bulk_cancel.worker.config.urls import broker_form, check_broker_url, check_state_url, check_webhook_url, redacted
 
-_ENV_FILE: Final = ".env"
 DEFAULT_BASE_URL: Final = "https://openapi.okx.com"
 DEFAULT_WS_URL: Final = "wss://ws.okx.com:8443/ws/v5/private"
 DEMO_WS_URL: Final = "wss://wspap.okx.com:8443/ws/v5/private"
@@ -74,7 +73,6 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
         env_nested_delimiter="__",
-        env_file=_ENV_FILE,
         env_ignore_empty=True,
         enable_decoding=False,  # a passphrase that looks like JSON is still a passphrase
         extra="ignore",  # misspelt names are found by name, with a hint
@@ -118,9 +116,12 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment before `.env` before the accounts file."""
+        """The environment before `.env` before the accounts file; secrets of the first two may be files."""
         del file_secret_settings
-        return init_settings, env_settings, dotenv_settings, _AccountsFile(settings_cls)
+        for source in (env_settings, dotenv_settings):
+            if isinstance(source, EnvSettingsSource):
+                source.env_vars = with_files(source.env_vars, prefix=source.env_prefix)
+        return init_settings, env_settings, dotenv_settings, AccountsFile(settings_cls)
 
     @field_validator("accounts", mode="before")
     @classmethod
@@ -181,21 +182,25 @@ class Settings(BaseSettings):
 
 
 def load_settings(*, require_accounts: bool = False) -> Settings:
-    """Read the environment, `.env` and the accounts file.
+    """Read the environment, `.env` (or the file chosen instead, see dotenv.py) and the accounts file.
 
     Raises:
         SettingsError: anything unusable, misspelt or missing, one line each; no account at all if required.
     """
+    path = env_file()
+    if is_chosen() and not path.exists():
+        raise SettingsError(f"{path}: there is no such file; --env-file should name one with settings")
     try:
-        faults = misspelt(_names_set(), fields=list(Settings.model_fields), account_fields=ACCOUNT_FIELDS)
-        settings = Settings()
+        known = [*Settings.model_fields, *names()]
+        faults = misspelt(_names_set(path), fields=known, account_fields=ACCOUNT_FIELDS)
+        settings = Settings(_env_file=path)
     except ValidationError as error:
         found = error.errors(include_input=False, include_url=False, include_context=False)
         raise SettingsError("\n".join([*faults, *faults_in(found, account_fields=ACCOUNT_FIELDS)])) from None
     except OSError as error:
-        raise SettingsError(f"{_ENV_FILE} cannot be read: {error.strerror}; mend its rights, or remove it") from None
+        raise SettingsError(f"{path} cannot be read: {error.strerror}; mend its rights, or remove it") from None
     except UnicodeDecodeError:
-        raise SettingsError(f"{_ENV_FILE} is not UTF-8; save it as UTF-8, or remove it") from None
+        raise SettingsError(f"{path} is not UTF-8; save it as UTF-8, or remove it") from None
     if require_accounts and not settings.accounts:
         faults += no_account()
     if faults:
@@ -203,43 +208,6 @@ def load_settings(*, require_accounts: bool = False) -> Settings:
     return settings
 
 
-def _names_set() -> set[str]:
+def _names_set(path: Path) -> set[str]:
     """Every variable name of the environment and of `.env`, lower-cased as pydantic-settings does."""
-    return {*EnvSettingsSource(Settings).env_vars, *DotEnvSettingsSource(Settings).env_vars}
-
-
-class _AccountsFile(PydanticBaseSettingsSource):
-    """The TOML file that `ACCOUNTS_FILE` names; it comes last, so the path is known by then."""
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[object, str, bool]:
-        """Required by the base class; the file is read as a whole, never field by field."""
-        raise NotImplementedError(f"{field_name} of {field}")
-
-    def __call__(self) -> dict[str, object]:
-        path = self.current_state.get("accounts_file")
-        return {"accounts": _read_accounts(Path(str(path)))} if path else {}
-
-
-def _read_accounts(path: Path) -> dict[str, object]:
-    """One table per account, `[desk1]` or `[accounts.desk1]`; names and fields come back lower-cased."""
-    try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsError(f"{PREFIX}ACCOUNTS_FILE: cannot read {path}: {error.strerror}") from None
-    except ValueError as error:
-        place = re.search(r"line \d+, column \d+", str(error))  # the whole message may quote a secret
-        where = place.group() if place else "no position known"
-        raise SettingsError(f"{PREFIX}ACCOUNTS_FILE: {path} is not TOML in UTF-8 ({where})") from None
-    tables = found.get("accounts", found)
-    if not isinstance(tables, dict):
-        raise SettingsError(f"{PREFIX}ACCOUNTS_FILE: {path} should hold one table per account, such as [desk1]")
-    return _lower(tables)
-
-
-def _lower(tables: Mapping[str, object]) -> dict[str, object]:
-    lowered: dict[str, object] = {}
-    for name, fields in tables.items():
-        if name.lower() in lowered:
-            raise SettingsError(f"{PREFIX}ACCOUNTS_FILE: {name.lower()} is there twice; names ignore case")
-        lowered[name.lower()] = _lower(fields) if isinstance(fields, Mapping) else fields
-    return lowered
+    return {*EnvSettingsSource(Settings).env_vars, *DotEnvSettingsSource(Settings, env_file=path).env_vars}

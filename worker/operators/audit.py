@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import islice
 from typing import Any, Final, cast
 
 from bulk_cancel.worker.state.store import Store
@@ -74,12 +75,11 @@ class Audit:
 
     def newest(self, count: int) -> list[Decision]:
         """The last `count` decisions, the oldest of them first."""
-        found: list[Decision] = []
-        for decision in _as_one(map(_decision, self._pages(newest_first=True))):
-            found.append(decision)
-            if len(found) == count:
-                break
-        return found[::-1]
+        return list(islice(self.backwards(), count))[::-1]
+
+    def backwards(self) -> Iterator[Decision]:
+        """Every decision that is kept, the newest first, page by page."""
+        return _as_one(map(_decision, self._pages(newest_first=True)))
 
     def _pages(self, *, newest_first: bool) -> Iterator[dict[str, str]]:
         """The entries as they are in the stream, `PAGE` at a time."""

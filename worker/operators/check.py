@@ -17,7 +17,7 @@ from bulk_cancel.worker.config.urls import state_form
 from bulk_cancel.worker.config.users import User, users_of
 from bulk_cancel.worker.okx.client import AccountConfig, OkxClient
 from bulk_cancel.worker.okx.credentials import Credentials
-from bulk_cancel.worker.okx.errors import ExchangeError, NotAuthorised
+from bulk_cancel.worker.okx.errors import ExchangeError, NotAuthorised, in_words
 from bulk_cancel.worker.operators.point import Point
 from bulk_cancel.worker.operators.pressing import conditions
 from bulk_cancel.worker.operators.status import read_snapshot
@@ -156,7 +156,7 @@ def _clock(client: OkxClient, address: str) -> Point:
         offset_s = client.measure_clock(address)
     except ExchangeError as error:
         mend = f"correct {PREFIX}OKX_BASE_URL (or the account's BASE_URL), or open the way there"
-        return Point("exchange", "FAIL", f"{address}: {type(error).__name__}: {error}", mend)
+        return Point("exchange", "FAIL", f"{address}: {error.told}", mend)
     return clock_point(address, offset_s)
 
 
@@ -187,7 +187,7 @@ def _accounts(client: OkxClient, users: Mapping[str, User], away: set[str]) -> I
 
 
 def _refusal(account: Credentials, error: ExchangeError) -> Point:
-    name, text = f"account {account.name}", f"{type(error).__name__}: {error}"
+    name, text = f"account {account.name}", error.told
     if isinstance(error, NotAuthorised):
         field = f"{PREFIX}ACCOUNTS__{account.name.upper()}__"
         mend = f"correct {field}API_KEY, {field}API_SECRET, {field}PASSPHRASE, its DEMO or its BASE_URL (region)"
@@ -226,4 +226,4 @@ def _problem(name: str, why: str) -> Point:
 
 
 def _brief(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+    return (str(error).splitlines() or [in_words(type(error))])[0].rstrip(".")

@@ -11,6 +11,7 @@ from bulk_cancel.worker.sending.sweeper import Sweeper
 from bulk_cancel.worker.sending.waker import Waker
 from bulk_cancel.worker.service import parts
 from bulk_cancel.worker.service.facts import Facts
+from bulk_cancel.worker.service.pulse import Pulse
 from bulk_cancel.worker.state.board import Board
 from bulk_cancel.worker.state.connection import check_redis
 from bulk_cancel.worker.state.loop import join_all
@@ -39,6 +40,7 @@ class Runtime:
         self._alerts, self._watch = parts.alerts_of(base), parts.watch_of(base)
         board = parts.board_of(base)
         self._sweeper, self._waker = Sweeper(board), self._waker_of(board)
+        self._pulse = Pulse((self._waker, self._sweeper))
         # in this order: a switch begins to be armed before the first claim of its user
         base.gate.tell(self._switches.opened)
         base.gate.tell(self._sender.opened)
@@ -56,6 +58,7 @@ class Runtime:
             self._waker,
             self._sweeper,
             self._watch,
+            self._pulse,
         ):
             part.start()
         log.info("worker_ready", worker=self.name, accounts=self.store.directory.names())
@@ -81,6 +84,9 @@ class Runtime:
         done = self._sender.stop(self.store.settings.http_timeout_s + 1.0)
         self._watch.stop()
         join_all((self._waker, self._sweeper), within_s=LEAVE_S)
+        self._pulse.stop()
+        join_all((self._pulse,), within_s=LEAVE_S)
+        self._pulse.leave()
         self._waker.leave()  # not before it has ended: its last round may beat once more
         self._switches.stop()  # not before all is recorded: until then they protect what may be live
         if self._alerts:

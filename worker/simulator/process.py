@@ -45,6 +45,11 @@ class Simulator:
         self.kill()
 
     @property
+    def process(self) -> "subprocess.Popen[bytes]":
+        """The process, for whoever watches that it runs."""
+        return self._process
+
+    @property
     def pid(self) -> int:
         """The process id, for drills that stop it with signals."""
         return self._process.pid

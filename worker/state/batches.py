@@ -115,11 +115,22 @@ class Batches:
         rows = (_row(state, job, text, live.get(job)) for job, text in raw.items())
         return sorted(rows, key=lambda row: row.number)
 
+    def rows_of(self, batch_id: str, jobs: Sequence[str]) -> list[Row]:
+        """The rows of these jobs that have ended, in the order of `jobs`."""
+        state = self.state(batch_id)
+        return [_row(state, job, text, None) for job, text in self._ended_since(batch_id, jobs) if text.startswith("{")]
+
     def recent(self, count: int) -> list[BatchState]:
-        """Batches with waiting orders, the earliest deadline first."""
-        ids = cast("list[str]", self._redis.zrange(self._keys.of("deadlines"), 0, count - 1))
-        states = ((batch_id, self._read(batch_id)) for batch_id in ids)
-        return [_state(batch_id, raw) for batch_id, raw in states if raw]
+        """Batches with waiting orders, the earliest deadline first; `count` 0: all of them."""
+        return self.known(cast("list[str]", self._redis.zrange(self._keys.of("deadlines"), 0, count - 1)))
+
+    def known(self, ids: Sequence[str]) -> list[BatchState]:
+        """Those of the batches that are still kept, in the order of their ids."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            for batch_id in ids:
+                pipe.hgetall(self._keys.of("batch", batch_id))
+            read = pipe.execute()
+        return [_state(batch_id, raw) for batch_id, raw in zip(ids, read, strict=True) if raw]
 
     def wait(self, batch_id: str, *, timeout_s: float | None) -> Iterator[BatchState]:
         """The batch's state whenever outcomes came in, at least once a second; ends when complete or timed out."""

@@ -26,6 +26,11 @@ class Loop(Thread):
         self.pause_s = pause_s
         self._stopping = Event()
         self._awake = awake or Event()
+        self._turned_at = time.monotonic()
+
+    def turned_within(self, seconds: float) -> bool:
+        """Whether its last round began so short a time ago."""
+        return time.monotonic() - self._turned_at <= seconds
 
     def round(self) -> float | None:
         """One round; returns the seconds until the next one, or None for `pause_s`."""
@@ -48,6 +53,7 @@ class Loop(Thread):
     def run(self) -> None:
         """Rounds until stopped; a subclass may do something before and after them."""
         while not self._stopping.is_set():
+            self._turned_at = time.monotonic()
             pause_s = self.safely(self.round)
             self._awake.wait(self.pause_s if pause_s is None else pause_s)
             # here, not before the round: there it could undo the wake of a stop that came after the check

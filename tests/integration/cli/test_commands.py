@@ -17,6 +17,7 @@ from bulk_cancel.worker.simulator.config import DEFAULT_KEY
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
 from bulk_cancel.worker.simulator.messages import AccountChange
 from bulk_cancel.worker.simulator.process import Simulator
+from bulk_cancel.worker.state.following import follow_outcomes
 from tests.support.cli_desk import GOOD, Desk
 
 BAD = "instId,ordId\nBTC-USDT,1\nBTC-USDT,1.2E+15\nnope,2\n"
@@ -76,14 +77,49 @@ class TestSubmit:
         assert desk.store.redis.zcard(desk.store.keys.of("lanes")) == 0
 
     def test_skip_bad_takes_the_good_rows(self, desk: Desk) -> None:
-        """The others are named and kept in the refused stream."""
+        """The others are named and kept in the refused stream; 1, since their orders may still be live."""
         status, _, err = desk("submit", "bad.csv", "--account", "desk1", "--batch-id", "b1", "--skip-bad")
-        assert status == 0
+        assert status == 1
         assert "2 bad rows left out: these orders may still be live" in err
         assert desk.store.batches.state("b1").size == 1
         kept = desk.store.refusals.newest(10)
         assert {entry.errors[0].split(": ")[0] for entry in kept} == {"bad.csv:3", "bad.csv:4"}
         assert {(entry.batch_id, entry.account, entry.source) for entry in kept} == {("b1", "desk1", "cli")}
+
+    def test_many_bad_rows_of_a_kind_are_counted(self, desk: Desk) -> None:
+        """20 by name with their values, so that other kinds are seen among thousands."""
+        rows = [f"nope,{number}" for number in range(1, 26)]
+        Path("many.csv").write_text("\n".join(["instId,ordId", *rows, "BTC-USDT,x"]) + "\n")
+        status, _, err = desk("submit", "many.csv", "--account", "desk1")
+        lines = err.splitlines()
+        assert (status, len([line for line in lines if "instId: should be" in line])) == (2, 21)
+        assert lines[0].startswith("bulk-cancel: many.csv:2: instId: should be")
+        assert lines[0].endswith("; is 'nope'")
+        assert lines[20] == "bulk-cancel: many.csv:27: ordId: should be 1 to 20 digits, the first not 0; is 'x'"
+        assert lines[21].startswith("bulk-cancel: and 5 rows more: instId: should be")
+        assert lines[22].startswith("bulk-cancel: 26 bad rows of 26")
+
+    def test_more_orders_than_a_batch_holds(self, desk: Desk) -> None:
+        """How many there are, and into how many batches they go."""
+        Path("many.csv").write_text("instId,ordId\n" + "".join(f"BTC-USDT,{n}\n" for n in range(1, 100_002)))
+        status, _, err = desk("submit", "many.csv", "--account", "desk1")
+        assert status == 2
+        assert "100,001 orders are more than one batch holds (100,000)" in err
+        assert "as 2 batches" in err
+
+    def test_an_answer_without_an_open_order_is_no_mistake(self, desk: Desk) -> None:
+        """A script that cancels what is open may find nothing."""
+        Path("none.json").write_text('{"code":"0","msg":"","data":[]}')
+        status, out, err = desk("submit", "none.json", "--account", "desk1")
+        assert (status, out, err) == (0, "no orders: the files are lists without an order; nothing was enqueued\n", "")
+        assert desk.json("submit", "none.json", "--account", "desk1")["size"] == 0
+
+    def test_a_wait_for_good_orders_does_not_hide_those_left_out(self, desk: Desk) -> None:
+        """1 although all that was handed in is off the book."""
+        command = ("submit", "bad.csv", "--account", "desk1", "--batch-id", "b1", "--skip-bad")
+        desk(*command)
+        desk.finish("BTC-USDT")
+        assert desk(*command, "--wait")[0] == 1
 
     def test_waiting_ends_with_the_outcome(self, desk: Desk) -> None:
         """0 when all are off the book, 1 when one may still be live."""
@@ -121,8 +157,16 @@ class TestBadInput:
             (["submit", "good.csv"], "Missing option '--account'"),
             (["submit", "--account", "desk1"], "Missing argument 'FILE…'"),
             (["submit", "good.csv", "--account", "nobody"], "unknown account 'nobody'; known accounts: desk1"),
-            (["submit", "good.csv", "--account", "a b"], "account: should be an account's name"),
-            (["submit", "good.csv", "--account", "desk1", "--batch-id", "a b"], "batch_id: should be"),
+            (["submit", "good.csv", "--account", "a b"], "--account: should be an account's name"),
+            (["submit", "good.csv", "--account", "desk1", "--batch-id", "a b"], "--batch-id: should be"),
+            (["submit", "good.csv", "--account", "A B"], "; is 'A B'"),
+            (["submit", "good.csv", "--account", "desk1", "--label", "a b=\x07"], "--label a b: should hold no"),
+            (
+                ["all", "--account", "desk1", "--tag", "a b"],
+                "--tag: should be text of 1 to 16 letters and digits; is 'a b'",
+            ),
+            (["all", "--account", "desk1", "--min-age", "-1"], "--min-age: should be greater than 0; is -1.0"),
+            (["all", "--account", "desk1", "--inst-id", "A-B", "--inst-type", "SWAP"], "--inst-id A-B is no SWAP"),
             (["submit", "good.csv", "--account", "desk1", "--label", "x"], "--label x: should be name=value"),
             (["submit", "good.csv", "--account", "desk1", "--deadline", "0"], "'--deadline'"),
             (["submit", "good.csv", "--account", "desk1", "--timeout", "5"], "--timeout needs --wait"),
@@ -164,7 +208,7 @@ class TestBadInput:
         Path("other.csv").write_text("instId,ordId\nBTC-USDT,77\n")
         status, _, err = desk("submit", "other.csv", "--account", "desk1", "--batch-id", "b1")
         assert status == 2
-        assert "choose another batch_id" in err
+        assert "choose another --batch-id" in err
 
     @pytest.mark.parametrize(
         ("name", "value", "words"),
@@ -270,8 +314,43 @@ class TestReading:
         assert lanes["desk1/BTC-USDT"]["rest"]["scope"] == "redis"
         assert "Redis restarted" in desk("status")[1]
 
+    def test_following_outcomes_tells_each_once(self, desk: Desk) -> None:
+        """Those that had ended before first, then each as it ends, until the batch is complete."""
+        desk("submit", "good.csv", "--account", "desk1", "--batch-id", "b1")
+        Path("other.csv").write_text("instId,ordId\nSOL-USDT,9\n")
+        desk("submit", "other.csv", "--account", "desk1", "--batch-id", "b2")
+        desk.finish("BTC-USDT", "canceled")
+        followed = follow_outcomes(desk.store.redis, desk.store.keys, desk.store.batches, "b1")
+        told = [[row.ordId for row in next(followed)]]
+        desk.finish("SOL-USDT", "gone")
+        told.append([row.ordId for row in next(followed)])
+        desk.finish("ETH-USDT", "rejected", "51000")
+        told += [[row.ordId for row in rows] for rows in followed]
+        assert [sorted(filter(None, each)) for each in told if each] == [["1", "2"], ["3"]]
+
+    @pytest.mark.parametrize(("form", "lines"), [("jsonl", 3), ("csv", 4), ("table", 3)])
+    def test_a_complete_batch_is_followed_to_its_end(self, desk: Desk, form: str, lines: int) -> None:
+        """Every outcome, and the exit status of the batch."""
+        desk("submit", "good.csv", "--account", "desk1", "--batch-id", "b1")
+        desk.finish("BTC-USDT", "canceled")
+        desk.finish("ETH-USDT", "rejected", "51000")
+        status, out, err = desk("outcomes", "b1", "--follow", "--format", form)
+        assert (status, len(out.splitlines()), err) == (1, lines, "")
+        assert desk("outcomes", "b1", "-f", "--status", "canceled", "--json")[1].count("canceled") == 2
+        assert desk("outcomes", "nope", "-f", "--format", "csv")[:2] == (2, "")
+
+    def test_a_csv_export_holds_no_formula(self, desk: Desk) -> None:
+        """What others wrote is text to a spreadsheet; programs that read JSON Lines get it as it is."""
+        desk("submit", "good.csv", "--account", "desk1", "--batch-id", "=1+1")
+        desk.finish("BTC-USDT", "rejected", "-2")
+        _, out, _ = desk("outcomes", "=1+1", "--format", "csv")
+        row = next(csv.DictReader(io.StringIO(out)))
+        assert (row["batch_id"], row["sCode"], row["ordId"]) == ("'=1+1", "'-2", "1")
+        _, out, _ = desk("outcomes", "=1+1", "--format", "jsonl")
+        assert json.loads(out.splitlines()[0])["batch_id"] == "=1+1"
+
     def test_following_a_batch_ends_when_it_is_complete(self, desk: Desk) -> None:
-        """Without a terminal: a block per change."""
+        """Without a terminal: the batch as a whole."""
         desk("submit", "good.csv", "--account", "desk1", "--batch-id", "b1")
         desk.finish("BTC-USDT")
         desk.finish("ETH-USDT")
@@ -317,9 +396,25 @@ class TestCheck:
         desk.worker_reports()
         points = check()
         assert {name for name, point in points.items() if point["level"] == "ok"} == {
-            "redis", "broker", "exchange", "account desk1", "lanes", "workers", *Condition,
+            "settings", "redis", "broker", "exchange", "account desk1", "lanes", "workers", *Condition,
         }  # fmt: skip
         assert "User ID 1001" in points["account desk1"]["text"]
+
+    def test_it_says_which_env_file_was_read(self, desk: Desk) -> None:
+        """The one of the working directory, or the one that --env-file names; or that there is none."""
+        here = Path.cwd()
+
+        def told(*arguments: str) -> str:
+            return desk(*arguments, "check")[1].splitlines()[0]
+
+        assert told() == f"ok   settings: from the environment alone: there is no {here}/.env"
+        Path(".env").write_text("BULK_CANCEL_LOG_LEVEL=INFO\n")
+        Path("b.env").write_text("")
+        assert told("--env-file", "b.env") == f"ok   settings: from the environment and {here}/b.env"
+        assert told() == f"ok   settings: from the environment and {here}/.env"
+        status, out, err = desk("--env-file", "c.env", "status")
+        assert (status, out) == (2, "")
+        assert "c.env: there is no such file" in err
 
     def test_without_a_worker_somebody_must_act(self, check: Check) -> None:
         """All is set up, and nothing is sent: a script that asks before it relies on us has to know."""
@@ -373,6 +468,7 @@ class TestCheck:
         points = check()
         levels = {name: point["level"] for name, point in points.items()}
         assert levels == {
+            "settings": "ok",
             "redis": "FAIL", "persistence": "warn", "memory": "warn", "broker": "FAIL", "exchange": "FAIL",
             "account desk1": "warn", "workers": "warn", "lanes": "warn",
             **dict.fromkeys(map(str, Condition), "warn"), "redis_lost": "ACT",
@@ -415,6 +511,18 @@ class TestProcess:
             process.stdout.close()
             assert process.stderr.read() == b""
         assert process.returncode == 141
+
+    @pytest.mark.parametrize("arguments", [(), ("--json",), ("b1",), ("b1", "--json")])
+    def test_a_watch_ends_when_its_reader_goes(self, desk: Desk, arguments: tuple[str, ...]) -> None:
+        """`status --watch | head -1`: also when nothing changes, so that nothing more is written."""
+        desk("submit", "good.csv", "--account", "desk1", "--batch-id", "b1")
+        command = [sys.executable, "-m", "bulk_cancel.worker.cli", "status", "--watch", *arguments]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline()
+            process.stdout.close()
+            _, err = process.communicate(timeout=10)
+        assert (process.returncode, err) == (141, b"")
 
     @pytest.mark.usefixtures("desk")
     def test_ctrl_c_ends_a_wait_cleanly(self) -> None:

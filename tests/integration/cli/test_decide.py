@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bulk_cancel.worker.cli.commands.decide import whoever
 from bulk_cancel.worker.operators.audit import Audit
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
 from tests.support.cli_desk import GOOD, Desk
@@ -168,16 +169,23 @@ class TestAudit:
         assert (told[1]["scope"], told[1]["by"], told[0]["facts"]["labels"]) == ("user:desk1", "risk-1", {"desk": "mm"})
         assert told[4]["facts"]["before"]["at"].endswith("Z")
 
+    def test_whoever_submits_is_named_as_with_every_decision(self, desk: Desk) -> None:
+        """`user@host` without --by, so that no entry of a command is nobody's."""
+        desk(*SUBMIT)
+        desk("pause", "desk1")
+        told = [json.loads(line)["by"] for line in said(desk, "audit", "--json")]
+        assert told == [whoever(), whoever()]
+
     def test_every_decision(self, desk: Desk) -> None:
         """The last ones, the oldest of them first; how to see more."""
         assert said(desk, "audit") == ["no decision yet"]
-        desk(*SUBMIT)
+        desk(*SUBMIT, "--by", "risk-2")
         desk("pause", "desk1", *WHO)
         desk("resume", "desk1", "--by", "\x1b[31mme")
         desk("resume", "desk1", "--by", "me")
         Audit(desk.store).add("drill", by="ops", account="desk1", facts={"orders": 5})
         assert [line.split("Z  ")[1] for line in said(desk, "audit")] == [
-            "submitted   batch b1: 3 orders of desk1, deadline 900 s",
+            "submitted   batch b1: 3 orders of desk1, deadline 900 s; by risk-2",
             "pause       account desk1 and with it desk2; by risk-1: hedging by hand",
             "resume      account desk1, was paused by risk-1; by me",
             "drill       desk1, orders=5; by ops",

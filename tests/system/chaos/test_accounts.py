@@ -60,7 +60,7 @@ def test_credentials_wrong_from_the_start(rig: Rig, witness: Witness, *, long: b
     witness.injected()
     assert rig.done("first", 10).counts == {"canceled": MANY}
     rig.wait_for(lambda: "50105" in json.dumps(problems(rig)))
-    assert f"{NEVER.name}: NotAuthorised: HTTP 401 50105" in status(rig)
+    assert f"{NEVER.name}: credentials refused: HTTP 401 50105" in status(rig)
     last(rig, 2)
     assert [row.endpoint for row in rig.exchange.control.log(uid=NEVER.uid)] == ["config"]
     rig.exchange.control.put_account(NEVER.key)

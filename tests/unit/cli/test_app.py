@@ -1,6 +1,7 @@
 """Tests of the list of commands: it says what the commands say, and none is imported only to be listed."""
 
 import inspect
+from importlib.metadata import version
 from typing import Final
 
 import pytest
@@ -52,3 +53,45 @@ def test_what_only_reads_and_writes_redis_imports_nothing_that_calls_the_exchang
     imported = imported_by(RUN.format(arguments))
     assert "redis" in imported
     assert not imported & {"celery", "kombu", *CALLS_THE_EXCHANGE}
+
+
+def test_the_version_is_the_one_installed(capsys: pytest.CaptureFixture[str]) -> None:
+    """One line, for scripts and for reports of faults."""
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out == f"bulk-cancel {version('bulk-cancel')}\n"
+
+
+@pytest.mark.parametrize("arguments", [["-h"], ["status", "-h"], ["all", "-h"]])
+def test_help_has_a_short_name(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """The same words as `--help`."""
+    assert run(arguments) == 0
+    short = capsys.readouterr().out
+    assert run([*arguments[:-1], "--help"]) == 0
+    assert capsys.readouterr().out == short
+
+
+class TestCompletion:
+    """What a shell is told while a command is typed."""
+
+    @pytest.mark.parametrize(
+        ("words", "told"),
+        [
+            ("bulk-cancel st", "status"),
+            ("bulk-cancel status --w", "--watch"),
+            ("bulk-cancel outcomes b1 --status exh", "exhausted"),
+        ],
+    )
+    def test_what_may_follow(
+        self, words: str, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Commands, their options and the values of these; exit status 0."""
+        monkeypatch.setenv("COMP_WORDS", words)
+        monkeypatch.setenv("COMP_CWORD", str(len(words.split()) - 1))
+        monkeypatch.setenv("_BULK_CANCEL_COMPLETE", "complete_bash")
+        assert run([]) == 0
+        assert capsys.readouterr().out.split() == [told]
+
+    def test_a_shell_gets_a_script(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """To be put where the shell reads it."""
+        assert run(["--show-completion", "bash"]) == 0
+        assert "complete -o default -F _bulk_cancel_completion bulk-cancel" in capsys.readouterr().out

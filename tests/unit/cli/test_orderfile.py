@@ -221,10 +221,23 @@ def test_a_file_that_is_no_list_of_orders_is_told(content: str | bytes, said: st
     assert f"stdin: {said}" in fault(content) or said in fault(content)
 
 
-@pytest.mark.parametrize("content", ["instId,ordId\n", "[]", '{"code":"0","msg":"","data":[]}'])
-def test_no_orders_is_no_fault(content: str) -> None:
-    """Nothing is open: the caller decides what that means."""
-    assert read(content) == OrderFile(orders=[], bad=[])
+@pytest.mark.parametrize(
+    ("content", "none_open"), [("instId,ordId\n", False), ("[]", True), ('{"code":"0","msg":"","data":[]}', True)]
+)
+def test_no_orders_is_no_fault(content: str, none_open: bool) -> None:  # noqa: FBT001 (a case)
+    """Nothing is open, if it is a list that says so; the caller decides what that means."""
+    assert read(content) == OrderFile(orders=[], bad=[], none_open=none_open)
+
+
+def test_a_wrong_value_is_shown() -> None:
+    """Shortened; rows with the same fault are of one kind, whatever their values and places."""
+    bad = read(
+        json.dumps([{"instId": "nope", "ordId": "1"}, {"instId": "n" * 99, "ordId": "2"}, {"instId": "A-B"}])
+    ).bad
+    assert bad[0].errors == ("row[0].instId: should be an instrument such as BTC-USDT or BTC-USDT-SWAP; is 'nope'",)
+    assert bad[1].errors[0].endswith(f"; is '{'n' * 59}")
+    assert bad[0].kind == bad[1].kind == "instId: should be an instrument such as BTC-USDT or BTC-USDT-SWAP"
+    assert bad[2].errors == ("row[2]: ordId or clOrdId is required",)
 
 
 def test_several_files_are_read_in_order(tmp_path: Path) -> None:

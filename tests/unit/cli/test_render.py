@@ -10,15 +10,8 @@ import pytest
 from rich.console import Console
 
 from bulk_cancel.worker.cli.screen.output import clean, iso_us, plain, show
-from bulk_cancel.worker.cli.screen.render import (
-    FIELDS,
-    batch_parts,
-    outcome_lines,
-    outcome_table,
-    row_json,
-    snapshot_json,
-    snapshot_parts,
-)
+from bulk_cancel.worker.cli.screen.render import FIELDS, batch_parts, outcome_lines, outcome_table, row_json
+from bulk_cancel.worker.cli.screen.runner import snapshot_json, snapshot_parts
 from bulk_cancel.worker.okx.client import AccountConfig
 from bulk_cancel.worker.okx.limits import Limits
 from bulk_cancel.worker.operators.check import account_point, clock_point, queue_point, redis_points
@@ -93,7 +86,9 @@ class TestOutcomes:
 
     def test_attempts_are_lines_below_their_order(self) -> None:
         """One without an answer says so."""
-        lines = [str(line) for line in outcome_lines([_row(log=({"at": 1, "sCode": None, "sMsg": None},))])]
+        row = _row(log=({"at": 1, "sCode": None, "sMsg": None},))
+        lines = [str(line) for line in outcome_lines([row], verbose=True)]
+        assert lines[:1] == [str(line) for line in outcome_lines([row], verbose=False)]
         assert lines[0].startswith("BTC-USDT 1  queued")
         assert lines[1].endswith("no answer")
 
@@ -121,7 +116,7 @@ class TestPartialFills:
     def test_a_partial_fill_has_its_column_and_its_words(self, capsys: pytest.CaptureFixture[str]) -> None:
         """In the table, in the lines with attempts, and in JSON as the exchange wrote it."""
         row = replace(_ended(), accFillSz="0.5")
-        show(outcome_table([row]), *outcome_lines([row]))
+        show(outcome_table([row]), *outcome_lines([row], verbose=True))
         shown = capsys.readouterr().out
         assert re.search(r"canceled +0\.5 ", shown)
         assert "canceled, 0.5 filled" in shown

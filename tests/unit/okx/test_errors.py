@@ -87,11 +87,9 @@ def test_our_own_errors_pass() -> None:
 
 
 def test_words_hold_no_header() -> None:
-    """The message names the class and the system's text, never the exception's own words."""
-    assert failure(ValueError("Invalid header value b'the-secret'"), written=False).msg == "ValueError"
-    assert failure(ConnectionResetError(104, "reset by peer"), written=True).msg == (
-        "ConnectionResetError: reset by peer"
-    )
+    """The message has the system's text, or the class in words, never the exception's own words."""
+    assert failure(ValueError("Invalid header value b'the-secret'"), written=False).msg == "value error"
+    assert failure(ConnectionResetError(104, "reset by peer"), written=True).msg == "reset by peer"
 
 
 def test_the_tree() -> None:
@@ -106,4 +104,12 @@ def test_error_tells_what_it_knows() -> None:
     error = Throttled("x" * 1000, code="50011", http_status=429)
     assert str(error).startswith("HTTP 429 50011 xxx")
     assert len(error.msg) == 300
-    assert str(NeverSent()) == "NeverSent"
+    assert str(NeverSent()) == "no connection"
+
+
+def test_people_are_told_in_words() -> None:
+    """What happened, with what the exchange said of it; no class of ours."""
+    assert NotAuthorised("bad key", code="50111", http_status=401).told == "credentials refused: HTTP 401 50111 bad key"
+    assert DeadlinePassed().told == "no answer in time"
+    kinds = (NeverSent, OutcomeUnknown, DeadlinePassed, Throttled, Unavailable, NotAuthorised)
+    assert len({kind.words for kind in kinds}) == len(kinds)

@@ -97,7 +97,8 @@ class MassCanceller:
         except (ExchangeError, AdmissionError, RedisError) as error:  # one that Redis refused must not count as flat
             log.warning("listing_incomplete", batch=mass.batch_id, account=mass.account, error=str(error))
             again_in_s = REFUSED_S if isinstance(error, NotAuthorised) else FAILED_S
-            self._masses.interrupt(listing, f"{type(error).__name__}: {error}", again_in_s=again_in_s)
+            why = error.told if isinstance(error, ExchangeError) else str(error)
+            self._masses.interrupt(listing, why, again_in_s=again_in_s)
         except ReadingStopped:
             self._masses.hand_back(listing, again_in_s=0)
 

@@ -18,6 +18,7 @@ from bulk_cancel.worker.cli.commands.decide import By, Why, asked_by
 from bulk_cancel.worker.cli.context import Json
 from bulk_cancel.worker.cli.error_lines import lines_of, redis_url
 from bulk_cancel.worker.cli.errors import CommandError, Exit, joined
+from bulk_cancel.worker.cli.flags import as_flags
 from bulk_cancel.worker.cli.mass_status import held_words, read_report
 from bulk_cancel.worker.cli.screen.mass import MassProgress, Progress, report_parts
 from bulk_cancel.worker.cli.screen.output import plural, print_json, show
@@ -72,7 +73,9 @@ def all_(
     said = {**filters, "deadline_s": deadline, "urgent": urgent, "requested_by": who.by, "reason": who.reason}
     named = _accounts(account, all_accounts=all_accounts)
     first_id = new_batch_id() if batch_id is None else batch_id
-    asked = [parse_cancel_all({**said, **each}) for each in _each(named, first_id)]
+    values = {**said, "account": ", ".join(named), "batch_id": batch_id}
+    with as_flags(values):
+        asked = [parse_cancel_all({**said, **each}) for each in _each(named, first_id)]
     with context.opened() as store:
         if dry:
             from bulk_cancel.worker.cli.commands.dry_run import dry_run  # noqa: PLC0415 (brings the HTTP client)
@@ -80,7 +83,8 @@ def all_(
             return dry_run(store, asked, as_json=as_json)
         if all_accounts and not yes:
             _ask(store)
-        masses = _take(store, asked)
+        with as_flags(values):
+            masses = _take(store, asked)
         _tell(store, masses, quiet=as_json)
         _wait(store, masses, timeout)
         reports = [read_report(store, mass.batch_id) for mass in masses]

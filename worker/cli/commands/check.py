@@ -1,6 +1,7 @@
 """`bulk-cancel check`: one line per point; FAIL makes the exit status 2, else ACT makes it 1."""
 
 from contextlib import closing
+from itertools import chain
 
 from rich.table import Table
 from rich.text import Text
@@ -9,6 +10,7 @@ from bulk_cancel.worker.cli import context
 from bulk_cancel.worker.cli.context import Json
 from bulk_cancel.worker.cli.errors import Exit
 from bulk_cancel.worker.cli.screen.output import clean, print_json, show, styled
+from bulk_cancel.worker.config.dotenv import env_file
 from bulk_cancel.worker.okx.client import OkxClient
 from bulk_cancel.worker.operators.check import run_checks
 from bulk_cancel.worker.operators.point import Point
@@ -21,7 +23,7 @@ def check(*, as_json: Json = False) -> int:
     """
     points = []
     with context.opened() as store, closing(OkxClient(timeout_s=store.settings.http_timeout_s, pool=1)) as client:
-        for point in run_checks(store, client):
+        for point in chain([_settings_point()], run_checks(store, client)):
             points.append(point)
             if not as_json:
                 show(_lines(point))
@@ -29,6 +31,12 @@ def check(*, as_json: Json = False) -> int:
     if as_json:
         print_json({"ok": not levels & {"FAIL", "ACT"}, "points": points})
     return Exit.BAD if "FAIL" in levels else Exit.DEAD if "ACT" in levels else Exit.OK
+
+
+def _settings_point() -> Point:
+    path = env_file()
+    read = f" and {path.absolute()}" if path.exists() else f" alone: there is no {path.absolute()}"
+    return Point("settings", "ok", f"from the environment{read}")
 
 
 def _lines(point: Point) -> Table:

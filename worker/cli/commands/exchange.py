@@ -25,7 +25,13 @@ def exchange(
     orders: Annotated[int, typer.Option(min=0, max=1_000_000, help="Orders to put on the book at start.")] = 0,
     delay_ms: Annotated[float, typer.Option(min=0, help="Network delay of each way.")] = 0.0,
 ) -> int:
-    """The simulated exchange alone, until Ctrl-C: prints its URL and the settings that point workers at it."""
+    """The simulated exchange alone, until Ctrl-C: prints its URL and the settings that point workers at it.
+
+    What it is told while it runs, by POST, PUT and DELETE under URL/control/: orders (places some), orders/end,
+    instruments, accounts, accounts/change, network, limits, behaviour, clock, faults, scripts, release,
+    refuse-connections, accept-connections, channels, log, summary, reset, shutdown; the README's section "The simulated
+    exchange" has their bodies. For example: curl -X POST URL/control/orders -d '{"uid": "1001", "instId": "BTC-USDT"}'
+    """
     config = Config(host=host, port=port, ws_port=ws_port, network=Network(delay_ms=delay_ms))
     try:
         serve(config, ready=lambda url, ws_url: _announce(_here(url), _here(ws_url), orders))

@@ -3,18 +3,29 @@
 import csv
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, Final
 
 import typer
+from rich.console import RenderableType
 
 from bulk_cancel.worker.cli import context
 from bulk_cancel.worker.cli.context import Json, Watch
 from bulk_cancel.worker.cli.errors import CommandError, Exit, exit_of
 from bulk_cancel.worker.cli.mass_status import mass_status
-from bulk_cancel.worker.cli.screen.live import every, watch
-from bulk_cancel.worker.cli.screen.output import is_terminal, number, plural, print_json, show
+from bulk_cancel.worker.cli.screen.dashboard import dashboard_parts, snapshot_line
+from bulk_cancel.worker.cli.screen.live import ended_words, every, present, watch
+from bulk_cancel.worker.cli.screen.output import (
+    clean,
+    console,
+    is_terminal,
+    number,
+    plural,
+    print_json,
+    reader_is_gone,
+    show,
+)
 from bulk_cancel.worker.cli.screen.render import (
     FIELDS,
     batch_json,
@@ -24,17 +35,18 @@ from bulk_cancel.worker.cli.screen.render import (
     refused_table,
     rest_line,
     row_json,
-    snapshot_json,
-    snapshot_parts,
 )
-from bulk_cancel.worker.operators.status import read_snapshot
+from bulk_cancel.worker.cli.screen.runner import snapshot_json, snapshot_parts
+from bulk_cancel.worker.operators.status import Snapshot, read_snapshot
 from bulk_cancel.worker.state.batches import BatchState, Row
+from bulk_cancel.worker.state.following import follow_outcomes
 from bulk_cancel.worker.state.rests import read_pauses
 from bulk_cancel.worker.state.statuses import Status
 from bulk_cancel.worker.state.store import Store
 
 REFRESH_S: Final = 1.0
 ROWS_IN_TABLE: Final = 1_000
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 class Format(StrEnum):
@@ -63,26 +75,33 @@ def status(
 
 def _runner_status(store: Store, *, follow: bool, as_json: bool) -> int:
     if follow:
-        watch(every(lambda: read_snapshot(store), REFRESH_S), draw=snapshot_parts, tell=snapshot_json, as_json=as_json)
-    snapshot = read_snapshot(store)
-    if as_json:
-        print_json(snapshot_json(snapshot))
-    else:
-        show(*snapshot_parts(snapshot))
+        snapshots = every(lambda: read_snapshot(store), REFRESH_S)
+        watch(snapshots, draw=_dashboard, line=snapshot_line, tell=snapshot_json, as_json=as_json)
+    present(read_snapshot(store), draw=snapshot_parts, tell=snapshot_json, as_json=as_json)
     return Exit.OK
+
+
+def _dashboard(snapshot: Snapshot) -> list[RenderableType]:
+    return dashboard_parts(snapshot, console())
 
 
 def _batch_status(store: Store, batch: str, *, follow: bool, as_json: bool) -> int:
     if store.batches.state(batch).mass:
         return mass_status(store, batch, follow=follow, as_json=as_json)
-    states: Iterator[BatchState] = iter([store.batches.state(batch)])
     if follow:
         states = store.batches.wait(batch, timeout_s=None)
-    last = watch(states, draw=batch_parts, tell=batch_json, as_json=as_json)
+        last = watch(states, draw=batch_parts, line=_progress, tell=batch_json, as_json=as_json)
+    else:
+        last = present(store.batches.state(batch), draw=batch_parts, tell=batch_json, as_json=as_json)
     pauses = [] if as_json or last.complete else read_pauses(store, last.account)
     if pauses:
         show(*map(rest_line, pauses))
     return exit_of(dead=last.dead)
+
+
+def _progress(state: BatchState) -> str:
+    """How far it is; what became of it at the end is shown as a whole."""
+    return "" if state.complete else f"{clean(state.batch_id)}: {ended_words(state)}"
 
 
 def outcomes(
@@ -92,9 +111,17 @@ def outcomes(
         list[Status] | None, typer.Option("--status", help="Only orders in this state (repeatable).")
     ] = None,
     form: Annotated[
-        Format | None, typer.Option("--format", help="Default: table in a terminal, jsonl everywhere else.")
+        Format | None,
+        typer.Option(
+            "--format",
+            help="Default: table in a terminal, jsonl everywhere else. In csv a text that begins with = + - @ gets a ' "
+            "in front, so that no spreadsheet takes it for a formula; jsonl has it as it is.",
+        ),
     ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Every attempt, too (table and jsonl).")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Each order as it ends, until the batch is complete; no table.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format jsonl.")] = False,
 ) -> int:
     """What became of each order of a batch, one line each, in the order in which they were handed in.
@@ -102,11 +129,29 @@ def outcomes(
     The exit status is 1 if any order of the batch was rejected or exhausted so far, whatever is shown.
     """
     chosen = _format(form, as_json=as_json)
+    if follow:
+        return _follow(batch, only or (), chosen, verbose=verbose)
     with context.opened() as store:
         dead = store.batches.state(batch).dead
         rows = [row for row in store.batches.rows(batch) if not only or row.status in only]
     _print_rows(rows, chosen, verbose=verbose)
     return exit_of(dead=dead)
+
+
+def _follow(batch: str, only: Sequence[Status], form: Format, *, verbose: bool) -> int:
+    with context.opened() as store:
+        store.batches.state(batch)  # an unknown one is told before anything is printed
+        if form is Format.CSV:
+            _csv().writeheader()
+        for rows in follow_outcomes(store.redis, store.keys, store.batches, batch):
+            if reader_is_gone():
+                raise BrokenPipeError
+            fitting = [row for row in rows if not only or row.status in only]
+            if fitting and form is Format.TABLE:
+                show(*outcome_lines(fitting, verbose=verbose))
+            else:
+                _write_rows(fitting, form, verbose=verbose)
+        return exit_of(dead=store.batches.state(batch).dead)
 
 
 def _format(form: Format | None, *, as_json: bool) -> Format:
@@ -118,15 +163,30 @@ def _format(form: Format | None, *, as_json: bool) -> Format:
 def _print_rows(rows: Sequence[Row], form: Format, *, verbose: bool) -> None:
     if form is Format.TABLE:
         shown = rows[:ROWS_IN_TABLE]
-        show(*(outcome_lines(shown) if verbose else [outcome_table(shown)]))
+        show(*(outcome_lines(shown, verbose=True) if verbose else [outcome_table(shown)]))
         if len(rows) > ROWS_IN_TABLE:
             show(f"and {number(len(rows) - ROWS_IN_TABLE)} more; --format jsonl or csv prints all")
-    elif form is Format.CSV:
-        writer = csv.DictWriter(sys.stdout, FIELDS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(row_json(row) for row in rows)
+        return
+    if form is Format.CSV:
+        _csv().writeheader()
+    _write_rows(rows, form, verbose=verbose)
+
+
+def _write_rows(rows: Sequence[Row], form: Format, *, verbose: bool) -> None:
+    if form is Format.CSV:
+        _csv().writerows({name: _cell(value) for name, value in row_json(row).items()} for row in rows)
     else:
         sys.stdout.writelines(json.dumps(row_json(row, verbose=verbose)) + "\n" for row in rows)
+    sys.stdout.flush()
+
+
+def _csv() -> "csv.DictWriter[str]":
+    return csv.DictWriter(sys.stdout, FIELDS, lineterminator="\n")
+
+
+def _cell(value: object) -> object:
+    """Text that a spreadsheet would run as a formula begins with `'`, by which spreadsheets know text."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 def refused(

@@ -1,21 +1,24 @@
 """`bulk-cancel submit`: orders from files; one bad row refuses all, unless `--skip-bad`."""
 
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 from redis.exceptions import RedisError
 
 from bulk_cancel.tasks.errors import NotReplicatedError
-from bulk_cancel.tasks.messages import CancelOrders, new_batch_id, parse_cancel_orders
+from bulk_cancel.tasks.messages import MAX_ORDERS, CancelOrders, new_batch_id, parse_cancel_orders
 from bulk_cancel.tasks.receipts import Receipt
 from bulk_cancel.worker.cli import context
+from bulk_cancel.worker.cli.commands.decide import asked_by
 from bulk_cancel.worker.cli.context import Json
 from bulk_cancel.worker.cli.error_lines import lines_of, redis_url
 from bulk_cancel.worker.cli.errors import CommandError, Exit, exit_of, joined
+from bulk_cancel.worker.cli.flags import as_flags
 from bulk_cancel.worker.cli.orderfile import BadRow, read_orders
 from bulk_cancel.worker.cli.screen.live import BatchProgress
 from bulk_cancel.worker.cli.screen.output import clock, number, plural, print_json, show
@@ -26,6 +29,9 @@ from bulk_cancel.worker.state.rests import Rest, read_pauses
 from bulk_cancel.worker.state.store import Store
 
 SOURCE: Final = "cli"
+NAMED: Final = 20
+"""Bad rows of a kind that are named one by one."""
+
 _NOTHING: Final = "nothing was enqueued; mend the rows, or leave them out with --skip-bad"
 
 Label = Annotated[list[str] | None, typer.Option("--label", metavar="K=V", help="Kept with the batch (repeatable).")]
@@ -40,7 +46,9 @@ def submit(
     batch_id: Annotated[str | None, typer.Option(help="The idempotency key; the same again completes it.")] = None,
     urgent: Annotated[bool, typer.Option("--urgent", help="Before everything that is not urgent.")] = False,
     reason: Annotated[str, typer.Option(help="Why, for people who look at the batch.")] = "",
-    requested_by: Annotated[str, typer.Option(help="Who asks.")] = "",
+    by: Annotated[
+        str | None, typer.Option("--by", "--requested-by", metavar="WHO", help="Who asks; you (user@host) without it.")
+    ] = None,
     deadline: Annotated[int | None, typer.Option(metavar="S", min=1, max=86_400, help="Seconds; then give up.")] = None,
     label: Label = None,
     wait: Annotated[bool, typer.Option("--wait", help="Until every order has its outcome.")] = False,
@@ -50,19 +58,25 @@ def submit(
 ) -> int:
     """Hand in the orders of the files as one batch.
 
-    CSV has a header with instId and ordId or clOrdId. Without --wait, 0 means that every order is in Redis.
+    CSV has a header with instId and ordId or clOrdId. Without --wait, 0 means that every order is in Redis. 1 also
+    when --skip-bad left rows out: their orders may still be live.
     """
     if timeout is not None and not wait:
         raise CommandError("--timeout needs --wait")
+    who = asked_by(by or None, reason)
     found = read_orders(files, account=account)
+    if found.none_open:
+        return _nothing(as_json=as_json)
     _check_rows(found.bad, usable=len(found.orders), skip_bad=skip_bad)
-    asked = parse_cancel_orders(
-        account=account, orders=found.orders, urgent=urgent, reason=reason,
-        batch_id=new_batch_id() if batch_id is None else batch_id,
-        requested_by=requested_by, deadline_s=deadline, labels=_labels(label or []),
-    )  # fmt: skip
+    said: dict[str, Any] = {
+        "account": account, "batch_id": batch_id, "requested_by": who.by, "reason": who.reason, "deadline_s": deadline,
+    }  # fmt: skip
+    with as_flags(said):
+        said |= {"batch_id": new_batch_id() if batch_id is None else batch_id}
+        asked = parse_cancel_orders(orders=found.orders, urgent=urgent, labels=_labels(label or []), **said)
     with context.opened() as store:
-        receipt = _admit(store, asked, found.bad)
+        with as_flags(said):
+            receipt = _admit(store, asked, found.bad)
         if not as_json:
             show(_receipt_line(receipt), *map(rest_line, _pauses(store, receipt)))
             sys.stderr.write(joined(_troubles(store, receipt)))
@@ -71,18 +85,46 @@ def submit(
         print_json(_json(receipt, found.bad, state))
     elif state is not None:
         show(*batch_parts(state))
-    return exit_of(dead=state.dead, complete=state.complete) if state else Exit.OK
+    left_live = len(found.bad)
+    return exit_of(dead=left_live + state.dead, complete=state.complete) if state else exit_of(dead=left_live)
+
+
+def _nothing(*, as_json: bool) -> Exit:
+    """The exchange's answer of an account without open orders is no mistake."""
+    if as_json:
+        print_json({"batch_id": None, "size": 0, "waiting": 0, "skipped": []})
+    else:
+        show("no orders: the files are lists without an order; nothing was enqueued")
+    return Exit.OK
 
 
 def _check_rows(bad: Sequence[BadRow], *, usable: int, skip_bad: bool) -> None:
     if bad and not skip_bad:
-        raise CommandError(*map(str, bad), f"{plural(len(bad), 'bad row')} of {number(len(bad) + usable)}: {_NOTHING}")
+        raise CommandError(*_named(bad), f"{plural(len(bad), 'bad row')} of {number(len(bad) + usable)}: {_NOTHING}")
     if not usable:
-        raise CommandError(*map(str, bad), "the files hold no usable order; nothing was enqueued")
+        raise CommandError(*_named(bad), "the files hold no usable order; nothing was enqueued")
+    if usable > MAX_ORDERS:
+        raise CommandError(
+            f"{number(usable)} orders are more than one batch holds ({number(MAX_ORDERS)}); nothing was enqueued. Hand "
+            f"them in as {-(-usable // MAX_ORDERS)} batches: split the files (a CSV part needs the header, too), and "
+            "submit each part by itself"
+        )
     if bad:
         sys.stderr.write(
-            joined([*map(str, bad), f"{plural(len(bad), 'bad row')} left out: these orders may still be live"])
+            joined([*_named(bad), f"{plural(len(bad), 'bad row')} left out: these orders may still be live"])
         )
+
+
+def _named(bad: Sequence[BadRow]) -> Iterator[str]:
+    """The rows, no more than `NAMED` of a kind, and how many more there are of it."""
+    seen: Counter[str] = Counter()
+    for row in bad:
+        seen[row.kind] += 1
+        if seen[row.kind] <= NAMED:
+            yield str(row)
+    for kind, count in seen.items():
+        if count > NAMED:
+            yield f"and {plural(count - NAMED, 'row')} more: {kind}"
 
 
 def _labels(pairs: Sequence[str]) -> dict[str, str]:

@@ -56,18 +56,18 @@ def stage(plan: Plan, *, workers: int, delay_ms: float) -> Iterator[Stage]:
 
     Raises StageError, SettingsError, or redis-py's errors.
     """
-    theirs = load_settings() if f"{PREFIX}REDIS_URL" in os.environ else None
+    theirs = load_settings() if {f"{PREFIX}REDIS_URL", f"{PREFIX}REDIS_URL_FILE"} & os.environ.keys() else None
     with ExitStack() as stack:
-        broker = _started(stack, EmbeddedRedis())
+        broker = started(stack, EmbeddedRedis())
         exchange, key = _exchange(stack, plan, delay_ms)
         told = _told(theirs, broker.url, exchange, key)
-        store = open_store(_settings(told))
+        store = open_store(settings_of(told, ACCOUNT))
         stack.callback(store.redis.close)
         if theirs is None:
             adopt(store)
         else:
             stack.callback(_remove_keys, store, key.uid)
-        _start_workers(stack, store, told, workers)
+        start_workers(stack, store, told, workers)
         yield Stage(store, exchange, key.uid, workers, own_redis=theirs is None)
 
 
@@ -75,10 +75,10 @@ def _exchange(stack: ExitStack, plan: Plan, delay_ms: float) -> tuple[Simulator,
     key = ApiKey("demo-key", "demo-secret", "demo-pass", uid=str(10**11 + secrets.randbelow(10**11)))
     network = Network(delay_ms=0.4 * delay_ms, jitter_ms=1.2 * delay_ms)  # each way: the delay ± 60 %
     config = Config(accounts=(key,), instruments=tuple(plan.orders), network=network)
-    return _started(stack, Simulator(config)), key
+    return started(stack, Simulator(config)), key
 
 
-def _started(stack: ExitStack, server: AbstractContextManager[T]) -> T:
+def started(stack: ExitStack, server: AbstractContextManager[T]) -> T:
     """The server, running until the stack ends; the simulator's errors are not of our tree and become StageError."""
     try:
         return stack.enter_context(server)
@@ -106,16 +106,17 @@ def _told(theirs: Settings | None, broker_url: str, exchange: Simulator, key: Ap
     }
 
 
-def _settings(told: Mapping[str, str]) -> Settings:
+def settings_of(told: Mapping[str, str], account_name: str) -> Settings:
     """The same settings for this process, and nothing of what the environment or `.env` says about a real runner."""
     plain: dict[str, Any] = {name.lower(): value for name, value in told.items() if not name.startswith("ACCOUNTS")}
-    prefix = f"ACCOUNTS__{ACCOUNT.upper()}__"
+    prefix = f"ACCOUNTS__{account_name.upper()}__"
     account = {name.removeprefix(prefix).lower(): value for name, value in told.items() if name.startswith(prefix)}
     nobody = f"no variable of {PREFIX}"
-    return Settings(_env_prefix=nobody, _env_file=None, **plain, accounts={ACCOUNT: account})
+    return Settings(_env_prefix=nobody, _env_file=None, **plain, accounts={account_name: account})
 
 
-def _start_workers(stack: ExitStack, store: Store, told: Mapping[str, str], count: int) -> None:
+def start_workers(stack: ExitStack, store: Store, told: Mapping[str, str], count: int) -> list[subprocess.Popen[bytes]]:
+    """Workers with these settings (by contract name), ready when this returns, ended with the stack."""
     directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bulk-cancel-demo-")))
     processes: list[subprocess.Popen[bytes]] = []
     stack.callback(_end, processes)
@@ -126,6 +127,7 @@ def _start_workers(stack: ExitStack, store: Store, told: Mapping[str, str], coun
     watcher = subprocess.Popen(watch, stdin=subprocess.PIPE, start_new_session=True)
     stack.callback(_end, [watcher])  # before the workers: later their ids may belong to somebody else
     _wait_ready(store, processes, directory)
+    return processes
 
 
 def _worker(number: int, directory: Path, told: Mapping[str, str]) -> subprocess.Popen[bytes]:
@@ -155,7 +157,7 @@ def _wait_ready(store: Store, processes: Sequence[subprocess.Popen[bytes]], dire
         for number, process in enumerate(processes):
             if process.poll() is not None or time.monotonic() > ends:
                 lines = _log_of(number, directory).read_text("utf-8", "replace").splitlines()
-                raise StageError("\n".join([f"worker {number} of the demo did not start; its log ends:", *lines[-5:]]))
+                raise StageError("\n".join([f"worker {number} did not start; its log ends:", *lines[-5:]]))
         time.sleep(0.02)
 
 

@@ -7,9 +7,9 @@ knows what it would have meant.
 
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from pydantic import ValidationError
 
@@ -19,15 +19,22 @@ from bulk_cancel.worker.cli.orderfile.from_json import json_rows
 from bulk_cancel.worker.cli.orderfile.rounding import rounded_ids
 from bulk_cancel.worker.cli.orderfile.rows import BadRow, OrderFileError, Row, shown
 
+_VALUE: Final = 60
+"""Characters of a wrong value that a message repeats."""
+
 __all__ = ["BadRow", "OrderFile", "OrderFileError", "read_orders"]
 
 
 @dataclass(frozen=True, slots=True)
 class OrderFile:
-    """What the files hold, in their order; both lists may be empty."""
+    """What the files hold, in their order; both lists may be empty.
+
+    `none_open`: every file is a JSON list without a row, as the exchange answers when nothing is open.
+    """
 
     orders: list[Order]
     bad: list[BadRow]
+    none_open: bool = False
 
 
 def read_orders(paths: Iterable[str | Path], *, account: str, stdin: BinaryIO | None = None) -> OrderFile:
@@ -38,10 +45,13 @@ def read_orders(paths: Iterable[str | Path], *, account: str, stdin: BinaryIO | 
     """
     found = OrderFile(orders=[], bad=[])
     faults: list[str] = []
+    shapes: set[bool] = set()
     for path in map(str, paths):
         source = "stdin" if path == "-" else path
         try:
-            read = _collect(source, _rows(_text(_bytes(path, stdin))), account)
+            text = _text(_bytes(path, stdin))
+            shapes.add(_is_json(text))
+            read = _collect(source, _rows(text), account)
             _refuse_rounded(read.orders)
         except OrderFileError as error:
             faults.append(f"{source}: {error}")
@@ -50,21 +60,30 @@ def read_orders(paths: Iterable[str | Path], *, account: str, stdin: BinaryIO | 
             found.bad.extend(read.bad)
     if faults:
         raise OrderFileError("\n".join(faults))
-    return found
+    return replace(found, none_open=shapes == {True} and not (found.orders or found.bad))
 
 
 def _collect(source: str, rows: Iterable[Row], account: str) -> OrderFile:
     found = OrderFile(orders=[], bad=[])
     for row in rows:
         errors = row.errors or _of_another(row, account)
+        kind = "; ".join(errors)
         try:
             if not errors:
                 found.orders.append(Order.model_validate(row.value))
                 continue
         except ValidationError as error:
-            errors = tuple(faults_in(error, within=row.place))
-        found.bad.append(BadRow(source=source, line=row.line, errors=errors, payload=shown(row.value)))
+            errors = tuple(_faults(error, row.place))
+            kind = "; ".join(faults_in(error))
+        found.bad.append(BadRow(source=source, line=row.line, errors=errors, payload=shown(row.value), kind=kind))
     return found
+
+
+def _faults(error: ValidationError, place: str) -> Iterator[str]:
+    """One line a fault, with the value that is wrong."""
+    for words, detail in zip(faults_in(error, within=place), error.errors(include_url=False), strict=True):
+        given = detail["input"]
+        yield f"{words}; is {given!r:.{_VALUE}}" if detail["loc"] and detail["type"] != "missing" else words
 
 
 def _of_another(row: Row, account: str) -> tuple[str, ...]:
@@ -112,4 +131,8 @@ def _line_at(raw: bytes, position: int) -> int:
 
 
 def _rows(text: str) -> Iterator[Row]:
-    return json_rows(text) if text.lstrip()[0] in "{[" else csv_rows(text)
+    return json_rows(text) if _is_json(text) else csv_rows(text)
+
+
+def _is_json(text: str) -> bool:
+    return text.lstrip()[0] in "{["

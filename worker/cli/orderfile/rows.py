@@ -16,12 +16,16 @@ class OrderFileError(BulkCancelError, ValueError):
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
-    """A row that names no order: its file, its line (from 1), every reason, and the row, shortened."""
+    """A row that names no order: its file, its line (from 1), every reason, and the row, shortened.
+
+    `kind` is the same for rows with the same faults, whatever their values.
+    """
 
     source: str
     line: int
     errors: tuple[str, ...]
     payload: str
+    kind: str = ""
 
     def __str__(self) -> str:
         return f"{self.source}:{self.line}: {'; '.join(self.errors)}"

@@ -25,4 +25,5 @@ def _when(attempt: Mapping[str, object]) -> str:
     if not isinstance(at, int):
         return "--:--:--.---"
     seconds, micros = divmod(at, 1_000_000)
-    return f"{datetime.fromtimestamp(seconds).astimezone():%H:%M:%S}.{micros // 1000:03d}"
+    at_second = datetime.fromtimestamp(seconds).astimezone()
+    return f"{at_second:%H:%M:%S}.{micros // 1000:03d} {at_second:%Z}"

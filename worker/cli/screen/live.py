@@ -1,9 +1,10 @@
-"""Shows what changes: redrawn in a terminal, a block of lines per change everywhere else."""
+"""Shows something that changes: redrawn in a terminal, a line a second everywhere else."""
 
 import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Final, Self, TypeVar
 
 from rich.console import Group, RenderableType
@@ -12,7 +13,16 @@ from rich.progress import Progress, ProgressColumn, Task, TaskID, TextColumn
 from rich.progress_bar import ProgressBar
 from rich.text import Text
 
-from bulk_cancel.worker.cli.screen.output import STYLES, console, is_terminal, plain, print_json, show
+from bulk_cancel.worker.cli.screen.output import (
+    STYLES,
+    console,
+    is_terminal,
+    iso,
+    plain,
+    print_json,
+    reader_is_gone,
+    show,
+)
 from bulk_cancel.worker.state.batches import BatchState
 
 T = TypeVar("T")
@@ -25,30 +35,67 @@ def watch(
     values: Iterable[T],
     *,
     draw: Callable[[T], Sequence[RenderableType]],
+    line: Callable[[T], str],
     tell: Callable[[T], Mapping[str, object]],
     as_json: bool,
 ) -> T:
-    """Shows every value as it comes; `tell` is its JSON, which without a terminal also says whether it changed.
+    """Shows every value as it comes: redrawn in a terminal, as `line` once a second everywhere else.
 
-    Returns the last value; raises ValueError if there was none.
+    A `line` that is empty is left out; after the lines the last value is drawn as a whole. JSON comes whenever what
+    `tell` says has changed. Returns the last value; raises ValueError if there was none, BrokenPipeError when nobody
+    reads stdout any more.
     """
     if is_terminal() and not as_json:
         return _redraw(values, draw)
+    if as_json:
+        return _given(_documents(_read(values), tell))
+    last = _given(_lines(_read(values), line))
+    show(*draw(last))
+    return last
+
+
+def present(
+    value: T,
+    *,
+    draw: Callable[[T], Sequence[RenderableType]],
+    tell: Callable[[T], Mapping[str, object]],
+    as_json: bool,
+) -> T:
+    """Shows one value, for people or for programs; returns it."""
+    if as_json:
+        print_json(tell(value))
+    else:
+        show(*draw(value))
+    return value
+
+
+def _read(values: Iterable[T]) -> Iterator[T]:
+    """The values, as long as somebody reads what is made of them: a pipe tells only those who write or ask."""
+    for value in values:
+        if reader_is_gone():
+            raise BrokenPipeError
+        yield value
+
+
+def _documents(values: Iterable[T], tell: Callable[[T], Mapping[str, object]]) -> T | None:
     last, before = None, ""
     for last in values:
         said = tell(last)
         now = json.dumps({name: value for name, value in said.items() if name not in {"at", "workers"}}, default=plain)
         if now != before:
-            _print(said, draw(last), as_json=as_json)
+            print_json(said)
         before = now
-    return _given(last)
+    return last
 
 
-def _print(said: Mapping[str, object], parts: Sequence[RenderableType], *, as_json: bool) -> None:
-    if as_json:
-        print_json(said)
-    else:
-        show(*parts)
+def _lines(values: Iterable[T], line: Callable[[T], str]) -> T | None:
+    last, next_at = None, 0.0
+    for last in values:
+        words = line(last)
+        if words and time.monotonic() >= next_at:
+            show(f"{iso(datetime.now(UTC))}  {words}")
+            next_at = time.monotonic() + LINE_S
+    return last
 
 
 def _redraw(values: Iterable[T], draw: Callable[[T], Sequence[RenderableType]]) -> T:
@@ -148,8 +195,13 @@ class BatchProgress:
             self._line(state)
 
     def _line(self, state: BatchState) -> None:
-        counts = ", ".join(f"{count:,} {name}" for name, count in sorted(state.counts.items()))
-        line = f"{state.size - state.waiting:,} of {state.size:,} ended" + (f": {counts}" if counts else "")
+        line = ended_words(state)
         if line != self._told and (state.complete or time.monotonic() - self._told_at >= LINE_S):
             sys.stderr.write(f"{line}\n")
             self._told_at, self._told = time.monotonic(), line
+
+
+def ended_words(state: BatchState) -> str:
+    """`390 of 1,000 ended: 380 canceled, 10 gone`."""
+    counts = ", ".join(f"{count:,} {name}" for name, count in sorted(state.counts.items()))
+    return f"{state.size - state.waiting:,} of {state.size:,} ended" + (f": {counts}" if counts else "")

@@ -4,11 +4,12 @@ Nothing that others wrote (reasons, labels, messages of the exchange) can bring 
 """
 
 import json
+import select
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, datetime
-from io import StringIO
+from io import StringIO, UnsupportedOperation
 from typing import Final
 
 from rich.box import SIMPLE_HEAD
@@ -16,7 +17,10 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from bulk_cancel.worker.config.visible import visible
+
 ROOMY: Final = 100
+clean: Final = visible
 PLAIN_WIDTH: Final = 1_000
 """Columns when nobody looks: wide enough that no line is folded."""
 
@@ -38,6 +42,17 @@ def console(*, stderr: bool = False) -> Console:
 def is_terminal() -> bool:
     """Whether a person looks at stdout."""
     return sys.stdout.isatty()
+
+
+def reader_is_gone() -> bool:
+    """Whether the program that read stdout has ended, as `head` does."""
+    try:
+        descriptor = sys.stdout.fileno()
+    except UnsupportedOperation:  # not a file, so nobody can have closed it
+        return False
+    poller = select.poll()
+    poller.register(descriptor, 0)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poller.poll(0))
 
 
 def show(*parts: RenderableType) -> None:
@@ -87,11 +102,6 @@ def styled(word: str) -> Text:
     return Text(word, style=STYLES.get(word, ""))
 
 
-def clean(text: str) -> str:
-    """Text that others wrote, its control characters made visible."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
 def print_json(value: object) -> None:
     """One JSON document: a line without a terminal, readable with one."""
     sys.stdout.write(json.dumps(value, default=plain, indent=2 if is_terminal() else None) + "\n")
@@ -125,8 +135,8 @@ def iso_us(us: int | None) -> str | None:
 
 
 def clock(at: datetime) -> str:
-    """The time of day as the reader's clock shows it, `12:00:03`."""
-    return at.astimezone().strftime("%H:%M:%S")
+    """The time of day as the reader's clock shows it, with its zone: `12:00:03 CET`."""
+    return at.astimezone().strftime("%H:%M:%S %Z")
 
 
 def moment(at: datetime) -> str:

@@ -1,6 +1,6 @@
-"""The runner, a batch, outcomes and refusals as tables and lines. Pure."""
+"""Batches, outcomes, refusals and rests as tables, lines and JSON: values in, renderables out; no I/O."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -9,16 +9,11 @@ from rich.table import Table
 from rich.text import Text
 
 from bulk_cancel.worker.cli.screen.attempts import attempt_json, attempt_line
-from bulk_cancel.worker.cli.screen.notices import notices
-from bulk_cancel.worker.cli.screen.output import clean, clock, iso, iso_us, moment, number, plural, styled, table
-from bulk_cancel.worker.operators.status import Lane, Snapshot
+from bulk_cancel.worker.cli.screen.output import clean, clock, iso, iso_us, moment, number, styled, table
 from bulk_cancel.worker.state.batches import BatchState, Row
-from bulk_cancel.worker.state.fleet import START_WORKER, Worker
 from bulk_cancel.worker.state.refused import Entry
 from bulk_cancel.worker.state.rests import Rest
-from bulk_cancel.worker.state.scopes import ScopeKind, parse_scope
 
-LANES_SHOWN: Final = 20
 FIELDS: Final = (
     "batch_id", "account", "instId", "ordId", "clOrdId", "status", "sCode", "sMsg", "attempts",
     "enqueued_at", "first_sent_at", "accepted_at", "finished_at", "accFillSz",
@@ -28,40 +23,10 @@ FIELDS: Final = (
 _PAYLOAD_SHOWN: Final = 100
 
 
-def snapshot_parts(snapshot: Snapshot) -> list[RenderableType]:
-    """The runner: a head line, what rests and why, the busiest lanes, workers, batches with waiting orders."""
-    parts: list[RenderableType] = [*_head(snapshot), *notices(snapshot), *map(rest_line, _wide(snapshot.rests))]
-    if snapshot.lanes:
-        parts += [Text(), _lane_table(snapshot.lanes[:LANES_SHOWN]), *_more(snapshot.lanes)]
-    if snapshot.workers:
-        parts += [Text(), _worker_table(snapshot.workers)]
-    if snapshot.batches:
-        parts += [Text(), _batch_table(snapshot)]
-    return parts
-
-
-def _head(snapshot: Snapshot) -> list[Text]:
-    workers = Text(plural(snapshot.alive, "worker"), style="green" if snapshot.alive else "bold red")
-    facts = (
-        f"{plural(snapshot.waiting, 'order')} waiting, {plural(snapshot.batches_waiting, 'open batch', 'open batches')}"
-    )
-    refused = f"{number(snapshot.refused)} refused (see bulk-cancel refused)" if snapshot.refused else "nothing refused"
-    lines = [Text.assemble(f"{clock(snapshot.at)}  ", workers, f", {facts}, {refused}")]
-    if snapshot.outcomes:
-        lines.append(Text.assemble("ended     ", counts_text(snapshot.outcomes)))
-    if not snapshot.alive:
-        lines.append(Text(f"no worker is alive; start one: {START_WORKER}", style="red"))
-    return lines
-
-
 def counts_text(counts: Mapping[str, int]) -> Text:
     """`390 accepted, 10 gone`, each status in its colour."""
     shown = [Text.assemble(f"{number(count)} ", styled(status)) for status, count in sorted(counts.items()) if count]
     return Text(", ").join(shown)
-
-
-def _wide(rests: Iterable[Rest]) -> Iterable[Rest]:
-    return (rest for rest in rests if rest.paused_by or parse_scope(rest.scope)[0] != ScopeKind.LANE)
 
 
 def rest_line(rest: Rest) -> Text:
@@ -85,49 +50,9 @@ def _why_paused(rest: Rest) -> str:
     return clean(f"by {rest.paused_by}" + (f": {rest.reason}" if rest.reason else ""))
 
 
-def _held_back(rest: Rest) -> str:
+def held_back(rest: Rest) -> str:
+    """The same in few words, beside the name of a lane."""
     return f"paused {_why_paused(rest)}" if rest.paused_by else f"{clean(rest.reason)}, {_until(rest)}"
-
-
-def _lane_table(lanes: Sequence[Lane]) -> Table:
-    numbers = ("queued", "sending", "retry", "batch", "single", "sent", "429")
-    made = table("lane", *numbers, "held back", right=numbers, flexible=("held back",))
-    for lane in lanes:
-        figures = map(number, (lane.queued, lane.sending, lane.retrying))
-        windows = (f"{lane.batch_used}/{lane.limits.batch}", f"{lane.single_used}/{lane.limits.single}")
-        refused = Text(number(lane.refused), style="bold red" if lane.refused else "")
-        held = _held_back(lane.rest) if lane.rest else ""
-        made.add_row(lane.name, *figures, *windows, number(lane.sent), refused, held)
-    return made
-
-
-def _more(lanes: Sequence[Lane]) -> list[Text]:
-    left = lanes[LANES_SHOWN:]
-    if not left:
-        return []
-    waiting = sum(lane.waiting for lane in left)
-    return [Text(f"and {plural(len(left), 'lane')} more with {plural(waiting, 'order')} waiting; --json shows all")]
-
-
-def _worker_table(workers: Sequence[Worker]) -> Table:
-    made = table("worker", "state", "calls", "since", "problems", right=("calls",), flexible=("worker", "problems"))
-    for worker in workers:
-        state = Text("alive", style="green") if worker.alive else Text(f"silent for {worker.late_s:.0f} s", style="red")
-        problems = "; ".join(f"{name}: {clean(why)}" for name, why in worker.problems.items())
-        made.add_row(worker.name, state, f"{worker.in_flight}/{worker.permits}", clock(worker.started_at), problems)
-    return made
-
-
-def _batch_table(snapshot: Snapshot) -> Table:
-    made = table(
-        "batch", "account", "orders", "waiting", "dead", "deadline", "why",
-        right=("orders", "waiting", "dead"), flexible=("batch", "why"),
-    )  # fmt: skip
-    for state in snapshot.batches:
-        figures = (number(state.size), number(state.waiting), number(state.dead))
-        why = ", ".join(filter(None, ("urgent" if state.urgent else "", clean(state.reason))))
-        made.add_row(state.batch_id, state.account, *figures, clock(state.deadline_at), why)
-    return made
 
 
 def batch_parts(state: BatchState) -> list[RenderableType]:
@@ -179,26 +104,6 @@ def batch_json(state: BatchState) -> dict[str, object]:
     }
 
 
-def snapshot_json(snapshot: Snapshot) -> dict[str, object]:
-    """The runner for programs, every lane of it; times are datetimes."""
-    return {
-        "at": snapshot.at,
-        "workers_alive": snapshot.alive,
-        "waiting": snapshot.waiting,
-        "outcomes": dict(snapshot.outcomes),
-        "refused": snapshot.refused,
-        "may_be_live": snapshot.may_be_live,
-        "oldest_urgent": snapshot.oldest_urgent,
-        "switches": snapshot.switches,
-        "batches_waiting": snapshot.batches_waiting,
-        "rests": snapshot.rests,
-        "masses": snapshot.masses,
-        "lanes": snapshot.lanes,
-        "workers": snapshot.workers,
-        "batches": [batch_json(state) for state in snapshot.batches],
-    }
-
-
 def row_json(row: Row, *, verbose: bool = False) -> dict[str, object]:
     """One order as the contract spells it; `verbose` adds its attempts."""
     times = ("enqueued_at", "first_sent_at", "accepted_at", "finished_at")
@@ -221,14 +126,14 @@ def outcome_table(rows: Sequence[Row]) -> Table:
     return made
 
 
-def outcome_lines(rows: Sequence[Row]) -> list[Text]:
-    """A line per order, and one for each of its attempts below it."""
+def outcome_lines(rows: Sequence[Row], *, verbose: bool) -> list[Text]:
+    """A line per order; `verbose` adds one for each of its attempts below it."""
     lines: list[Text] = []
     for row in rows:
         part = f", {clean(row.accFillSz or '')} filled" if row.partly_filled else ""
         said = f"{part}  {row.sCode or ''} {clean(row.sMsg or '')}".rstrip()
         lines.append(Text.assemble((f"{row.instId} {_order(row)}", "bold"), "  ", styled(row.status), said))
-        lines += [Text(f"    {attempt_line(attempt)}", style="dim") for attempt in row.log]
+        lines += [Text(f"    {attempt_line(attempt)}", style="dim") for attempt in row.log if verbose]
     return lines
 
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from bulk_cancel.worker.okx.errors import DeadlinePassed, ExchangeError, NeverSent, OutcomeUnknown, TooLate
+from bulk_cancel.worker.okx.errors import DeadlinePassed, ExchangeError, NeverSent, OutcomeUnknown, TooLate, in_words
 from bulk_cancel.worker.okx.wire.framing import AnswerReader, request_bytes
 from bulk_cancel.worker.okx.wire.sockets import DeadlineSocket, dial
 
@@ -127,9 +127,9 @@ def failure(error: Exception, *, written: bool) -> ExchangeError:
 
 
 def _words(error: Exception) -> str:
-    """Class and system error only: other texts may quote headers."""
+    """The system's error, or the class as words: other texts may quote headers."""
     cause = error.strerror if isinstance(error, OSError) else None
-    return f"{type(error).__name__}: {cause}" if cause else type(error).__name__
+    return cause or in_words(type(error))
 
 
 def _host_header(host: str, port: int, *, default_port: int) -> str:

@@ -52,7 +52,7 @@ class Drilling:
             self._exercise()
             proven = self._drill.passed
         except ExchangeError as error:
-            self._fault(f"the exchange: {type(error).__name__}: {error}")
+            self._fault(f"the exchange: {error.told}")
         finally:
             if not proven:
                 self._clean_up()
@@ -84,7 +84,7 @@ class Drilling:
                 sz = sz or listed["minSz"]
                 px = px or far_off(self._reader.client.ticker(creds, plan.inst_id)["last"], listed["tickSz"])
         except (ExchangeError, KeyError, InvalidOperation) as error:
-            why = f"{type(error).__name__}: {error}"
+            why = error.told if isinstance(error, ExchangeError) else "it has no usable last price"
             raise NotADrillError(f"no far-off price for {plan.inst_id} ({why}); give --px and --sz") from error
         td_mode = plan.td_mode or ("cash" if kind == "SPOT" else "cross")
         return {
@@ -168,7 +168,7 @@ class Drilling:
             call_off(self._store.scripts, self._plan.tag, by=self._plan.by, reason="drill failed")
             left = self._sweep()
         except (ExchangeError, RedisError) as error:
-            self._fault(f"cleaning up, {type(error).__name__}: {error}; look for orders with tag {self._plan.tag}")
+            self._fault(f"cleaning up: {_told(error)}; look for orders with tag {self._plan.tag}")
             return
         if left:
             self._fault(f"still on the book: {', '.join(left)}")
@@ -204,3 +204,7 @@ class Drilling:
     def _fault(self, words: str) -> None:
         self._drill.faults.append(words)
         self._tell(words)
+
+
+def _told(error: ExchangeError | RedisError) -> str:
+    return error.told if isinstance(error, ExchangeError) else f"Redis: {error}"

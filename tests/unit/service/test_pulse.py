@@ -1,0 +1,107 @@
+"""Tests of the worker's pulse: it beats while the threads turn, and what it says needs no Redis."""
+
+import os
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from bulk_cancel.worker import alive
+from bulk_cancel.worker.service import pulse
+from bulk_cancel.worker.service.pulse import Pulse, pulses
+from bulk_cancel.worker.state.loop import Loop
+
+HOST = socket.gethostname()
+
+
+class Turning(Loop):
+    """A thread of the worker, whose round lasts until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__("turning", pause_s=0.01)
+        self.let_go = Event()
+        self.let_go.set()
+
+    def round(self) -> None:
+        """One round."""
+        self.let_go.wait(30)
+
+
+@pytest.fixture(autouse=True)
+def _own_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("BULK_CANCEL_REDIS_URL", "redis://127.0.0.1:1/0")
+
+
+@pytest.fixture
+def loop() -> Iterator[Turning]:
+    """A running one."""
+    turning = Turning()
+    turning.start()
+    yield turning
+    turning.let_go.set()
+    turning.stop()
+    turning.join(5)
+
+
+def test_a_worker_whose_threads_turn_is_alive_without_redis(loop: Turning) -> None:
+    """And is not ready, which asks Redis."""
+    Pulse([loop]).round()
+    assert alive.main([]) == 0
+    assert str(alive.main(["--ready"])).startswith("Redis does not answer")
+
+
+def test_a_thread_that_stands_still_stops_the_pulse(loop: Turning, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then the pulse grows old, and the probe says so."""
+    beating = Pulse([loop])
+    beating.round()
+    loop.let_go.clear()
+    monkeypatch.setattr(pulse, "TURN_S", -1.0)
+    monkeypatch.setattr(alive, "FRESH_S", -1.0)
+    before = (tmp := Path(tempfile.gettempdir()) / f"bulk-cancel-worker-{HOST}-{os.getpid()}").read_text()
+    beating.round()
+    assert tmp.read_text() == before
+    assert str(alive.main([])).startswith("the worker stands still")
+
+
+def test_a_thread_that_has_ended_stops_the_pulse(loop: Turning) -> None:
+    """Nothing ends it but a fault beyond all that is caught, or the stop of the worker."""
+    loop.stop()
+    loop.join(5)
+    Pulse([loop]).round()
+    assert pulses(HOST) == []
+
+
+def test_without_a_pulse_redis_is_asked_as_before() -> None:
+    """An older worker leaves none, nor does one that has stopped: the plain call means what it always meant."""
+    assert str(alive.main([])).startswith("Redis does not answer")
+
+
+def test_a_worker_that_stops_takes_its_pulse_away(loop: Turning) -> None:
+    """So that a host without a worker is not alive."""
+    beating = Pulse([loop])
+    beating.round()
+    beating.leave()
+    assert pulses(HOST) == []
+    beating.leave()
+
+
+def test_another_hosts_pulse_and_what_is_no_pulse_do_not_count(tmp_path: Path) -> None:
+    """Files of others may lie in the same directory."""
+    (tmp_path / "bulk-cancel-worker-elsewhere-1").write_text("1.0")
+    (tmp_path / f"bulk-cancel-worker-{HOST}-0-1").write_text("1.0")
+    (tmp_path / f"bulk-cancel-worker-{HOST}-2").write_text("soon")
+    (tmp_path / "17").write_text("1.0")
+    assert pulses(HOST) == []
+
+
+def test_a_directory_that_cannot_be_written_ends_no_worker(loop: Turning, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It beats on; probes ask Redis then."""
+    monkeypatch.setattr(tempfile, "tempdir", "/proc/nowhere")
+    beating = Pulse([loop])
+    beating.round()
+    beating.round()
+    assert pulses(HOST) == []
