@@ -229,6 +229,18 @@ class TestFindings:
         rig.confirmations.end(begun, again_in_s=0)
         assert look(rig).jobs[0].looks == 1
 
+    def test_an_order_is_gone_two_seconds_after_it_was_first_unknown(self, rig: LaneRig) -> None:
+        """However late the first look came: the exchange may have been away, and not see its book yet."""
+        accepted(rig)
+        rig.advance(60)
+        for later_s in (0, 0.2, 1.7, 0.1):
+            assert rig.row("b").status == "accepted"
+            rig.advance(later_s)
+            begun = look(rig)
+            rig.confirmations.write([seen_as(begun.jobs[0], {})])
+            rig.confirmations.end(begun, again_in_s=0)
+        assert rig.row("b").status == "gone"
+
     @pytest.mark.parametrize(("row", "status"), [(CANCELED, "canceled"), (OPEN, "exhausted")])
     def test_the_book_is_asked_before_an_order_whose_last_claim_ran_out_is_given_up(
         self, redis: Redis, row: dict[str, str], status: str

@@ -51,9 +51,17 @@ def test_an_order_that_is_unknown_is_looked_for_once_more(believed: str, ident: 
     """It may be on its way in, and an exchange may not see its own book for a while; 2 s later it must be there."""
     first = seen_as(job(believed, 0.1, ident=ident), {})
     assert (first.act, first.looks) == ("stay", 1)
-    assert seen_as(job(believed, 1.9, ident=ident, looks=1), {}).act == "stay"
-    assert seen_as(job(believed, 2.0, ident=ident, looks=1), {}).status == "gone"
+    again = job(believed, 9.0, ident=ident, looks=1)
+    assert seen_as(replace(again, unknown_s=1.9), {}).act == "stay"
+    assert seen_as(replace(again, unknown_s=2.0), {}).status == "gone"
     assert seen_as(job(believed, 9.0, ident=ident, looks=0), {}).act == "stay"
+
+
+def test_an_order_that_was_listed_since_is_not_unknown_any_more() -> None:
+    """An exchange that does not see its book from time to time: each time is the first."""
+    waits = replace(job(since_s=3.0, looks=1), again=5, unknown_s=2.5)
+    listed = seen_open(waits)
+    assert (listed.act, listed.looks) == ("stay", 0)
 
 
 def test_an_order_that_stays_on_the_book_goes_again_ever_more_slowly() -> None:
@@ -67,7 +75,7 @@ def test_an_order_that_stays_on_the_book_goes_again_ever_more_slowly() -> None:
 def test_an_accepted_order_that_nobody_knows_is_looked_for_once_more() -> None:
     """It was on the book just now: the reading may lag behind."""
     assert seen_as(job("accepted", 9.0), {}).act == "stay"
-    assert seen_as(job("accepted", 9.0, looks=1), {}).status == "gone"
+    assert seen_as(replace(job("accepted", 9.0, looks=1), unknown_s=2.0), {}).status == "gone"
 
 
 def test_a_state_nobody_knows_proves_nothing() -> None:

@@ -67,7 +67,7 @@ class Confirmations:
         if not reply["mine"]:
             return None
         since = {job: (reply["now"] - at) / 1e6 for job, at in reply["jobs"]}
-        return Look(look, user, tuple(self._unconfirmed(since)))
+        return Look(look, user, tuple(self._unconfirmed(since, reply["now"])))
 
     def renew(self, look: Look) -> None:
         """The look goes on."""
@@ -106,10 +106,10 @@ class Confirmations:
             )
         return written
 
-    def _unconfirmed(self, since: Mapping[str, float]) -> Iterable[Unconfirmed]:
+    def _unconfirmed(self, since: Mapping[str, float], now_us: int) -> Iterable[Unconfirmed]:
         for job, fields in read_jobs(self._redis, self._keys, list(since)):
             if fields.get("state") == Status.ACCEPTED:
-                yield _job(job, fields, since[job])
+                yield _job(job, fields, since[job], now_us)
 
 
 def report_written(written: Written) -> None:
@@ -119,7 +119,7 @@ def report_written(written: Written) -> None:
         log.warning("still_live", orders=written.again, hint="accepted cancels without effect; they are sent again")
 
 
-def _job(job: str, fields: Mapping[str, Any], since_s: float) -> Unconfirmed:
+def _job(job: str, fields: Mapping[str, Any], since_s: float, now_us: int) -> Unconfirmed:
     return Unconfirmed(
         id=job,
         generation=int(fields["generation"]),
@@ -128,6 +128,7 @@ def _job(job: str, fields: Mapping[str, Any], since_s: float) -> Unconfirmed:
         ord_id=_digits(fields.get("ord", "")),
         looks=int(fields.get("looks", 0)),
         again=int(fields.get("again", 0)),
+        unknown_s=(now_us - int(fields.get("unknown", now_us))) / 1e6,
     )
 
 

@@ -185,7 +185,7 @@ def _key(job: Unconfirmed) -> tuple[str, str]:
 
 def _waits(job: Unconfirmed) -> bool:
     """The exchange did not know it, and is asked once more, but not yet."""
-    return bool(job.looks) and job.since_s < LOOK_AGAIN_AFTER_S
+    return bool(job.looks) and job.unknown_s < LOOK_AGAIN_AFTER_S
 
 
 def types_of(job: Unconfirmed) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ Twice as long each time, up to the cap: a matching engine may be slow for many s
 """
 
 LOOK_AGAIN_AFTER_S: Final = 2.0
-"""An order that the exchange does not know is asked for once more so long after its cancel was answered."""
+"""An order that the exchange does not know is asked for once more so long after it was first unknown."""
 
 _MAX_DOUBLINGS: Final = 10
 """Beyond any cap, and still a small number."""
@@ -35,7 +35,8 @@ class Unconfirmed:
     """A job whose cancel was answered `since_s` ago; `believed` is the `Status` that its answer spoke of.
 
     `ord_id` is the exchange's id where the answer told it, `looks` how often the exchange did not know the order,
-    `again` how often it was found on the book after a cancel that was answered.
+    `unknown_s` how long ago that was first so, `again` how often it was found on the book after a cancel that was
+    answered.
     """
 
     id: str
@@ -45,6 +46,7 @@ class Unconfirmed:
     ord_id: str = ""
     looks: int = 0
     again: int = 0
+    unknown_s: float = 0.0
 
     @property
     def order(self) -> JobId:
@@ -73,9 +75,9 @@ class Finding:
 
 
 def seen_open(job: Unconfirmed) -> Finding:
-    """It is on the book, in a reading that began after its cancel was answered."""
+    """It is on the book, in a reading that began after its cancel was answered: so the exchange knows it."""
     if job.since_s < min(SEND_AGAIN_CAP_S, SEND_AGAIN_AFTER_S * 2 ** min(job.again, _MAX_DOUBLINGS)):
-        return Finding(job, "stay", looks=job.looks)
+        return Finding(job, "stay")
     if job.believed == Status.EXHAUSTED:
         return Finding(job, "end", Status.EXHAUSTED, "attempts used up, and it is still live on the book")
     accepted = job.believed == Status.ACCEPTED
@@ -113,6 +115,6 @@ def _unknown(job: Unconfirmed) -> Finding:
     An order may be on its way in, it was there just now if its cancel was accepted, and an exchange may not see its own
     book for a few seconds.
     """
-    if job.looks == 0 or job.since_s < LOOK_AGAIN_AFTER_S:
+    if job.looks == 0 or job.unknown_s < LOOK_AGAIN_AFTER_S:
         return Finding(job, "stay", looks=1)
     return Finding(job, "end", Status.GONE)

@@ -55,8 +55,10 @@ local function cancel_again(job, told)
   again = again + 1
 end
 
+-- `unknown`: since when the exchange has not known it.
 local function stay(job, told)
-  change(job, { looks = told.looks })
+  local was_unknown = (job.looks or 0) > 0
+  change(job, { looks = told.looks, unknown = told.looks > 0 and (was_unknown and job.unknown or text(now)) })
 end
 
 local function apply(told)

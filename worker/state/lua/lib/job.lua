@@ -105,7 +105,7 @@ end
 
 -- believing: new fields of a job that waits for the book's word, with what is believed until then.
 local function believing(new, status, code, message)
-  new.state, new.call, new.looks, new.unread, new.ord = 'accepted', false, false, false, false
+  new.state, new.call, new.looks, new.unknown, new.unread, new.ord = 'accepted', false, false, false, false, false
   new.believed, new.code, new.message = status, code, message
   return new
 end
