@@ -274,3 +274,24 @@ def test_another_pool_ends_the_process_with_a_reason(pool: str, state: Redis, tm
         assert worker.process.returncode == 1
         assert "threads pool" in worker.logged()
         assert "Traceback" not in worker.logged()
+
+
+def test_a_queue_key_of_another_type_stops_its_queue_alone(broker: EmbeddedRedis, state: Redis, worker: Worker) -> None:
+    """The other queue goes on, the log names the key once, and the queue is read again when the key has gone."""
+    with Redis.from_url(broker.url) as client:
+        client.set("cancel", "x")
+        for marker in ("first", "second"):
+            client.lpush("urgent", message(marker=marker))
+            assert until(lambda marker=marker: bool(state.sismember("done", marker)), within_s=3), worker.logged()  # type: ignore[misc]
+        assert worker.logged().count("'cancel' is a string, not a list") == 1
+        client.delete("cancel")
+    assert resumes(broker, state, within_s=3), worker.logged()
+    assert "Connection to broker lost" not in worker.logged()
+
+
+def test_every_priority_of_a_queue_is_read(broker: EmbeddedRedis, state: Redis, worker: Worker) -> None:
+    """Clients with `priority_steps` of their own put messages into lists for priorities that kombu does not use."""
+    with Redis.from_url(broker.url) as client:
+        for priority in range(1, 10):
+            client.lpush(f"cancel\x06\x16{priority}", message(marker=f"p{priority}"))
+    assert until(lambda: state.scard("done") == 9, within_s=3), worker.logged()

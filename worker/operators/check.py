@@ -6,19 +6,17 @@ Nothing is changed: Redis is only read, the exchange is asked for its time and f
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from redis import Redis
 from redis.exceptions import RedisError
 
-from bulk_cancel.tasks.queues import QUEUES
 from bulk_cancel.worker.books.identity import conflicts
 from bulk_cancel.worker.config.faults import PREFIX
 from bulk_cancel.worker.config.settings import Settings, redacted
-from bulk_cancel.worker.config.urls import state_form
 from bulk_cancel.worker.config.users import User, users_of
 from bulk_cancel.worker.okx.client import AccountConfig, OkxClient
 from bulk_cancel.worker.okx.credentials import Credentials
 from bulk_cancel.worker.okx.errors import ExchangeError, NotAuthorised
-from bulk_cancel.worker.operators.point import Point
+from bulk_cancel.worker.operators.broker_check import broker_points
+from bulk_cancel.worker.operators.point import Point, brief
 from bulk_cancel.worker.operators.pressing import conditions
 from bulk_cancel.worker.operators.status import read_snapshot
 from bulk_cancel.worker.state.admission import FULL_AT
@@ -28,15 +26,13 @@ from bulk_cancel.worker.state.store import Store
 
 CLOCK_OK_S: Final = 1.0
 NEARLY_FULL: Final = 0.7
-STRAY: Final = "celery"
-"""The queue in which a message ends up whose producer named none."""
 
 
 def run_checks(store: Store, client: OkxClient) -> Iterator[Point]:
     """Every point, as it is answered."""
     settings = store.settings
     yield from _redis(store)
-    yield from _broker(settings)
+    yield from broker_points(settings)
     yield from _exchange(settings, client)
     yield from _asked("workers", lambda: _workers(store))
     yield from _asked("lanes", lambda: [_lanes(store)])
@@ -63,7 +59,7 @@ def _asked(name: str, ask: Callable[[], list[Point]]) -> list[Point]:
     try:
         return ask()
     except RedisError as error:
-        return [Point(name, "warn", f"not asked: {_brief(error)}", "mend Redis first")]
+        return [Point(name, "warn", f"not asked: {brief(error)}", "mend Redis first")]
 
 
 def _redis(store: Store) -> list[Point]:
@@ -72,7 +68,7 @@ def _redis(store: Store) -> list[Point]:
         info: Mapping[str, Any] = store.redis.info()
     except RedisError as error:
         mend = f"start Redis there, or correct {PREFIX}REDIS_URL (address, user, password)"
-        away = Point("redis", "FAIL", f"no answer from {where}: {_brief(error)}", mend)
+        away = Point("redis", "FAIL", f"no answer from {where}: {brief(error)}", mend)
         return [away, *(Point(name, "warn", "not asked: Redis is away", "") for name in ("persistence", "memory"))]
     return [_version(info, where), *redis_points(info)]
 
@@ -113,29 +109,6 @@ def _memory(info: Mapping[str, Any]) -> Point:
 
 def _mib(size: int) -> str:
     return f"{size / 2**20:,.0f} MiB"
-
-
-def _broker(settings: Settings) -> list[Point]:
-    url, where = settings.broker_url.get_secret_value(), redacted(settings.broker_url)
-    if url.startswith("sentinel:"):
-        return [Point("broker", "warn", f"not asked: {where} is behind Sentinel", "ask redis-cli for its queues")]
-    try:
-        with Redis.from_url(state_form(url), socket_timeout=2, socket_connect_timeout=1) as broker:
-            lengths = {queue: int(broker.llen(queue)) for queue in (STRAY, *QUEUES)}
-    except RedisError as error:
-        mend = f"start it, or correct {PREFIX}BROKER_URL"
-        return [Point("broker", "FAIL", f"no answer from {where}: {_brief(error)}", mend)]
-    return [queue_point(lengths, where)]
-
-
-def queue_point(lengths: Mapping[str, int], where: str) -> Point:
-    """Pure: what the queues' lengths say; messages in `celery` are read by nobody."""
-    stray = lengths[STRAY]
-    if stray:
-        mend = 'a producer forgot queue="cancel" (or "urgent"); have it say so, and move or delete the list'
-        return Point("broker", "warn", f"{stray:,} messages lie in the queue {STRAY!r}, which nobody reads", mend)
-    waiting = ", ".join(f"{count:,} in {queue}" for queue, count in lengths.items() if count)
-    return Point("broker", "ok", f"{where} answers; " + (f"waiting: {waiting}" if waiting else "its queues are empty"))
 
 
 def _exchange(settings: Settings, client: OkxClient) -> Iterator[Point]:
@@ -223,7 +196,3 @@ def _workers(store: Store) -> list[Point]:
 def _problem(name: str, why: str) -> Point:
     """What a worker says of itself."""
     return Point("workers", "warn", f"{'nothing is sent for ' * name.startswith('account ')}{name}: {why}", "")
-
-
-def _brief(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")

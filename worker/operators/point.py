@@ -15,3 +15,8 @@ class Point:
     level: Level
     text: str
     mend: str = ""
+
+
+def brief(error: Exception) -> str:
+    """An error's first line."""
+    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -15,6 +15,7 @@ _WITHIN: Final = re.compile(
 )
 
 FULL: Final = "OOM"
+WRONG_TYPE: Final = "WRONGTYPE"
 LATER: Final = frozenset({"MISCONF", "BUSY", "MASTERDOWN", "LOADING"})
 """Refusals before anything was written, which pass: no disk, a long script, a link or a start under way."""
 

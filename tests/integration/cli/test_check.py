@@ -134,3 +134,15 @@ def test_the_switch_in_status(desk: Desk) -> None:
     assert "has most likely cancelled all orders" in desk("status")[1]
     desk.store.redis.hset(key, mapping={"armed_until": 0})
     assert "switch    desk1: off" in desk("status")[1]
+
+
+def test_a_queue_key_of_another_type(desk: Desk, redis_client: Redis) -> None:
+    """It is named with its type, and the other queue is still counted."""
+    redis_client.set("cancel", "x")
+    redis_client.lpush("urgent\x06\x165", "message")
+    status, out, _ = desk("check", "--json")
+    points = [(point["level"], point["text"]) for point in json.loads(out)["points"] if point["name"] == "broker"]
+    assert status == 2
+    assert points[0][0] == "FAIL"
+    assert "'cancel' is a string, not a list" in points[0][1]
+    assert "1 in urgent" in points[1][1]

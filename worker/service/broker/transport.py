@@ -21,6 +21,10 @@ import kombu.transport
 from kombu.transport import redis, virtual
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import loads
+from redis.exceptions import ResponseError
+
+from bulk_cancel.worker.service.broker.foreign import ForeignKeys
+from bulk_cancel.worker.state.redis_errors import WRONG_TYPE, code_of
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -76,6 +80,7 @@ class QoS(redis.QoS):
     """Acknowledgements that never raise, nor queue up behind a silent broker, nor keep a prefetch place."""
 
     _rests_until = 0.0
+    _refused_with: tuple[object, ...] = ()
 
     def append(self, message: Message, delivery_tag: str) -> None:
         """Book the message in Redis; where that fails it is popped already, so it goes on unbooked."""
@@ -97,6 +102,15 @@ class QoS(redis.QoS):
     def leave(self, delivery_tag: str) -> None:
         """Free the message's place here but not in Redis: it comes again after the visibility timeout."""
         virtual.QoS.ack(self, delivery_tag)
+
+    def restore_visible(self, *args: object, **kwargs: object) -> None:
+        """As kombu's, but a refusal does not end the connection: messages come again once Redis takes it."""
+        try:
+            super().restore_visible(*args, **kwargs)
+        except ResponseError as error:
+            if error.args != self._refused_with:
+                logger.error("what was not acknowledged cannot be given out again: %r", error)  # noqa: TRY400
+            self._refused_with = error.args
 
     def restore_unacked(self, client: object = None) -> None:
         """Give back what was not acknowledged, as far as Redis can be reached."""
@@ -129,6 +143,11 @@ class Channel(redis.Channel):
 
     _known: Redis | None = None
 
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        self._foreign = ForeignKeys()
+        self._asked: list[str] = []
+
     def _create_client(self, asynchronous: bool = False) -> Redis:  # noqa: FBT001, FBT002 (kombu's signature)
         """One for the pool: kombu makes a client for each command, which costs more than the command.
 
@@ -151,9 +170,10 @@ class Channel(redis.Channel):
         after every message of the other queue.
         """
         queues = self._queue_cycle.consume(len(self.active_queues))
-        if not queues:
+        self._asked = [self._q_for_pri(queue, step) for queue in queues for step in self.priority_steps]
+        lists = self._foreign.leave_out(self._asked, self._create_client())
+        if not lists:
             return
-        lists = [self._q_for_pri(queue, step) for queue in queues for step in self.priority_steps]
         self._in_poll = self.client.connection
         self._brpop_sent_at = time.monotonic()  # type: ignore[assignment]  # kombu begins with None
         self.client.connection.send_command("BRPOP", *lists, timeout or self.brpop_timeout or 0)
@@ -180,7 +200,19 @@ class Channel(redis.Channel):
         except self.connection_errors:
             connection.disconnect()  # the next turn of the loop connects again
             raise
+        except ResponseError as error:
+            if code_of(error) != WRONG_TYPE:
+                raise
+            self._foreign.look(self._asked, self._create_client())
+            return None
         return reply
+
+    def _queue_bind(self, *args: object) -> None:
+        """As kombu's, but a table that cannot be written stops nobody: we read lists by their names."""
+        try:
+            super()._queue_bind(*args)
+        except ResponseError as error:
+            logger.warning("the binding of a queue could not be written, which is needed by nobody here: %r", error)
 
     def _do_restore_message(
         self,
