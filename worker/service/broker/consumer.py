@@ -73,8 +73,6 @@ class Consumer(CeleryConsumer):
                 self._run(message, call, run)
 
     def _run(self, message: Message, call: Call, run: Callable[[Message], None]) -> None:
-        if call.ignored:
-            logger.warning("task %s: %s are not supported and ignored", call.task_id, ", ".join(call.ignored))
         _put(call, message)
         try:
             run(message)
@@ -109,8 +107,11 @@ class Consumer(CeleryConsumer):
 
 
 def _put(call: Call, message: Message) -> None:
-    """Make it say exactly what was understood; without a content type Celery takes the body as decoded."""
-    message.headers = {"task": call.task, "id": call.task_id, "root_id": call.task_id}
+    """Make it say exactly what was understood; without a content type Celery takes the body as decoded.
+
+    Follow-ups go by a header of ours: Celery's own would be sent wherever our configuration says, or end the task.
+    """
+    message.headers = {"task": call.task, "id": call.task_id, "root_id": call.task_id, "follow_ups": call.follow_ups}
     message.properties = {}
     message.content_type = message.content_encoding = None
     message.body = message._decoded_cache = [call.args, call.kwargs, {}]  # noqa: SLF001

@@ -33,13 +33,13 @@ _FOLLOW_UPS: Final = ("callbacks", "errbacks", "chain", "chord")
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A task to run: its name, the message's id, its arguments, and the follow-ups it asks for in vain."""
+    """A task to run: its name, the message's id, its arguments, and the follow-ups it asks for, by kind, unchecked."""
 
     task: str
     task_id: str
     args: list[object]
     kwargs: dict[str, object]
-    ignored: tuple[str, ...]
+    follow_ups: dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +237,6 @@ def _members(value: object) -> list[object]:
     return value if isinstance(value, list) else []
 
 
-def _asked(follow_ups: object) -> tuple[str, ...]:
+def _asked(follow_ups: object) -> dict[str, object]:
     wanted = follow_ups if isinstance(follow_ups, dict) else {}
-    return tuple(name for name in _FOLLOW_UPS if wanted.get(name))
+    return {name: wanted[name] for name in _FOLLOW_UPS if wanted.get(name)}
