@@ -5,6 +5,8 @@ What a task needs is imported when it runs, so that a producer of messages never
 
 from celery import Task, shared_task
 
+from bulk_cancel.tasks.queues import URGENT
+
 
 @shared_task(name="tasks.cancel_orders", queue="cancel", bind=True)
 def cancel_orders(self: Task, *args: object, **kwargs: object) -> None:
@@ -34,4 +36,4 @@ def cancel_all(self: Task, *args: object, **kwargs: object) -> None:
 
 
 def _came_urgent(task: Task) -> bool:
-    return (task.request.delivery_info or {}).get("routing_key") == "urgent"
+    return (task.request.delivery_info or {}).get("routing_key") == URGENT

@@ -74,7 +74,7 @@ def _take_all(store: Store, asked: CancelAll | None, refusals: Sequence[Refusal]
             raise
         except BulkCancelError as error:
             refusals = [_whole(asked, str(error))]
-    _keep(store, refusals, source="tasks.cancel_all")
+    store.refusals.add_all(refusals, source="tasks.cancel_all")
     return taken
 
 
@@ -102,15 +102,8 @@ def _admit(store: Store, asked: CancelOrders | None, refusals: Sequence[Refusal]
             raise
         except BulkCancelError as error:
             refusals = [*refusals, _whole(asked, str(error))]
-    _keep(store, refusals, source=source)
+    store.refusals.add_all(refusals, source=source)
     return taken
-
-
-def _keep(store: Store, refusals: Sequence[Refusal], *, source: str) -> None:
-    for refusal in refusals:
-        store.refusals.add(
-            refusal.payload, refusal.errors, source=source, batch_id=refusal.batch_id, account=refusal.account
-        )
 
 
 def _whole(asked: CancelOrders | CancelAll, why: str) -> Refusal:

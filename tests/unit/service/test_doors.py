@@ -18,6 +18,7 @@ from bulk_cancel.tasks.errors import (
     RedisFullError,
     UnknownAccountError,
 )
+from bulk_cancel.tasks.reading import Refusal
 from bulk_cancel.worker.service import doors
 from bulk_cancel.worker.service.runtime import Runtime, set_current
 
@@ -43,6 +44,11 @@ class Broken:
         """Keeps a message."""
         assert "b1" in payload
         self.kept.append(tuple(errors))
+
+    def add_all(self, refusals: Sequence[Refusal], **_: object) -> None:
+        """Keeps what was refused of a message."""
+        for refusal in refusals:
+            self.add(refusal.payload, refusal.errors)
 
 
 @pytest.fixture
