@@ -9,8 +9,8 @@ from redis.exceptions import RedisError
 from bulk_cancel.tasks.queues import QUEUES
 from bulk_cancel.worker.config.faults import PREFIX
 from bulk_cancel.worker.config.settings import Settings, redacted
-from bulk_cancel.worker.config.urls import state_form
 from bulk_cancel.worker.operators.point import Point, brief
+from bulk_cancel.worker.state.connection import UnfitRedisError, check_redis, connect_broker
 from bulk_cancel.worker.state.queues import READ, lists_of, why_unread, wrong_types
 
 STRAY: Final = "celery"
@@ -19,11 +19,9 @@ STRAY: Final = "celery"
 
 def broker_points(settings: Settings) -> list[Point]:
     """Every point about the broker."""
-    url, where = settings.broker_url.get_secret_value(), redacted(settings.broker_url)
-    if url.startswith("sentinel:"):
-        return [Point("broker", "warn", f"not asked: {where} is behind Sentinel", "ask redis-cli for its queues")]
+    where = redacted(settings.broker_url)
     try:
-        with Redis.from_url(state_form(url), socket_timeout=2, socket_connect_timeout=1) as broker:
+        with connect_broker(settings) as broker:
             return _asked(broker, where)
     except RedisError as error:
         mend = f"start it, or correct {PREFIX}BROKER_URL"
@@ -31,6 +29,10 @@ def broker_points(settings: Settings) -> list[Point]:
 
 
 def _asked(broker: Redis, where: str) -> list[Point]:
+    try:
+        check_redis(broker.info())
+    except UnfitRedisError as error:
+        return [Point("broker", "FAIL", f"{where}: {error}", "workers refuse to start with it")]
     wrong = wrong_types(broker, (STRAY, *READ))
     found = [
         Point(

@@ -11,6 +11,7 @@ from redis import Redis
 from bulk_cancel.tasks.messages import parse_cancel_orders
 from bulk_cancel.worker.alerts.alerts import Condition
 from bulk_cancel.worker.simulator.config import DEFAULT_KEY
+from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
 from bulk_cancel.worker.simulator.process import Simulator
 from bulk_cancel.worker.state.ids import account_scope
 from tests.support.cli_desk import Desk
@@ -146,3 +147,13 @@ def test_a_queue_key_of_another_type(desk: Desk, redis_client: Redis) -> None:
     assert points[0][0] == "FAIL"
     assert "'cancel' is a string, not a list" in points[0][1]
     assert "1 in urgent" in points[1][1]
+
+
+def test_an_evicting_broker(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would lose messages; workers refuse to start with it."""
+    with EmbeddedRedis(options={"maxmemory-policy": "allkeys-lru"}) as server:
+        monkeypatch.setenv("BULK_CANCEL_BROKER_URL", server.url)
+        status, out, _ = desk("check", "--json")
+    (point,) = [point for point in json.loads(out)["points"] if point["name"] == "broker"]
+    assert (status, point["level"]) == (2, "FAIL")
+    assert "set maxmemory-policy noeviction" in point["text"]
