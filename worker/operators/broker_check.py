@@ -10,7 +10,8 @@ from bulk_cancel.tasks.queues import QUEUES
 from bulk_cancel.worker.config.faults import PREFIX
 from bulk_cancel.worker.config.settings import Settings, redacted
 from bulk_cancel.worker.operators.point import Point, brief
-from bulk_cancel.worker.state.connection import UnfitRedisError, check_redis, connect_broker
+from bulk_cancel.worker.state.connection import UnfitRedisError, check_redis, check_rights, connect_broker
+from bulk_cancel.worker.state.keys import Keys
 from bulk_cancel.worker.state.queues import READ, lists_of, why_unread, wrong_types
 
 STRAY: Final = "celery"
@@ -22,14 +23,16 @@ def broker_points(settings: Settings) -> list[Point]:
     where = redacted(settings.broker_url)
     try:
         with connect_broker(settings) as broker:
-            return _asked(broker, where)
+            return _asked(broker, settings, where)
     except RedisError as error:
         mend = f"start it, or correct {PREFIX}BROKER_URL"
         return [Point("broker", "FAIL", f"no answer from {where}: {brief(error)}", mend)]
 
 
-def _asked(broker: Redis, where: str) -> list[Point]:
+def _asked(broker: Redis, settings: Settings, where: str) -> list[Point]:
     try:
+        if settings.accounts:
+            check_rights(broker, Keys(settings.key_prefix), "broker")
         check_redis(broker.info())
     except UnfitRedisError as error:
         return [Point("broker", "FAIL", f"{where}: {error}", "workers refuse to start with it")]

@@ -1,6 +1,7 @@
 """Is everything that a runner needs in order, and how is each fault mended? One point per question, asked one by one.
 
-Nothing is changed: Redis is only read, the exchange is asked for its time and for each account's own configuration.
+Nothing is changed: Redis is read, and a key of `check` itself written and deleted; the exchange is asked for its time
+and for each account's own configuration.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -20,8 +21,9 @@ from bulk_cancel.worker.operators.point import Point, brief
 from bulk_cancel.worker.operators.pressing import conditions
 from bulk_cancel.worker.operators.status import read_snapshot
 from bulk_cancel.worker.state.admission import FULL_AT
-from bulk_cancel.worker.state.connection import UnfitRedisError, check_redis
+from bulk_cancel.worker.state.connection import UnfitRedisError, check_redis, lacking
 from bulk_cancel.worker.state.fleet import START_WORKER, read_workers
+from bulk_cancel.worker.state.rights import try_rights
 from bulk_cancel.worker.state.store import Store
 
 CLOCK_OK_S: Final = 1.0
@@ -32,6 +34,7 @@ def run_checks(store: Store, client: OkxClient) -> Iterator[Point]:
     """Every point, as it is answered."""
     settings = store.settings
     yield from _redis(store)
+    yield from _asked("rights", lambda: _rights(store))
     yield from broker_points(settings)
     yield from _exchange(settings, client)
     yield from _asked("workers", lambda: _workers(store))
@@ -79,6 +82,19 @@ def _version(info: Mapping[str, Any], where: str) -> Point:
     except UnfitRedisError as error:
         return Point("redis", "FAIL", f"{where}: {error}", "workers refuse to start on it")
     return Point("redis", "ok", f"Redis {info['redis_version']} at {where} answers and evicts nothing")
+
+
+def _rights(store: Store) -> list[Point]:
+    """Tried by writing a key that is deleted at once: a producer's rights, where there are accounts a worker's."""
+    trial = try_rights(store.redis, store.keys, "worker" if store.settings.accounts else "producer")
+    if trial.refused and not trial.missing:
+        mend = "mend Redis (its replicas, its disk): until then nothing is cancelled"
+        return [Point("rights", "FAIL", f"Redis refuses to write: {trial.refused}", mend)]
+    if not trial.missing:
+        return [Point("rights", "ok", "this Redis user may do all that it needs")]
+    if store.settings.accounts or try_rights(store.redis, store.keys, "reader").missing:
+        return [Point("rights", "FAIL", lacking(trial.missing), "grant them, or use the worker's user")]
+    return [Point("rights", "warn", "this Redis user may read, not submit or decide", lacking(trial.missing))]
 
 
 def redis_points(info: Mapping[str, Any]) -> list[Point]:

@@ -12,7 +12,7 @@ from bulk_cancel.worker.sending.waker import Waker
 from bulk_cancel.worker.service import parts
 from bulk_cancel.worker.service.facts import Facts
 from bulk_cancel.worker.state.board import Board
-from bulk_cancel.worker.state.connection import check_broker, check_redis
+from bulk_cancel.worker.state.connection import check_broker, check_redis, check_rights
 from bulk_cancel.worker.state.loop import join_all
 
 log = structlog.get_logger(__name__)
@@ -45,6 +45,7 @@ class Runtime:
 
     def start(self) -> None:
         """Raises UnfitRedisError, or redis-py's errors."""
+        check_rights(self.store.redis, self.store.keys, "worker")
         check_redis(self.store.redis.info())
         check_broker(self.store.settings)
         self.store.directory.publish()

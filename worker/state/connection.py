@@ -1,6 +1,6 @@
 """The connection to the state Redis, and what that Redis must be."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -13,6 +13,8 @@ from redis.sentinel import Sentinel, SentinelConnectionPool
 from bulk_cancel.tasks.errors import BulkCancelError
 from bulk_cancel.worker.config.settings import Settings, redacted
 from bulk_cancel.worker.config.urls import sentinels, state_form
+from bulk_cancel.worker.state.keys import Keys
+from bulk_cancel.worker.state.rights import Role, try_rights
 
 OLDEST_REDIS: Final = (6, 2)
 
@@ -41,10 +43,23 @@ def check_redis(info: Mapping[str, Any]) -> None:
         raise UnfitRedisError(f"Redis may evict our keys (maxmemory-policy {policy}); set maxmemory-policy noeviction")
 
 
+def check_rights(redis: Redis, keys: Keys, role: Role) -> None:
+    """Raises UnfitRedisError for a user who lacks a right of this role, or redis-py's errors."""
+    missing = try_rights(redis, keys, role).missing
+    if missing:
+        raise UnfitRedisError(lacking(missing))
+
+
+def lacking(missing: Sequence[str]) -> str:
+    """What to grant, in one sentence."""
+    return f"the Redis user lacks rights: ACL SETUSER … {' '.join(missing)} (README.md has the whole lines)"
+
+
 def check_broker(settings: Settings) -> None:
     """Raises UnfitRedisError for a broker that is unfit; one that does not answer is waited for by who uses it."""
     with suppress(RedisError), connect_broker(settings) as broker:
         try:
+            check_rights(broker, Keys(settings.key_prefix), "broker")
             check_redis(broker.info())
         except UnfitRedisError as error:
             raise UnfitRedisError(f"the broker at {redacted(settings.broker_url)}: {error}") from None

@@ -173,6 +173,7 @@ CATALOGUE: Final[tuple[Entry, ...]] = (
     Entry("witness", "witness:{}", "string", "the worker that attends this user's private channel", "3 s", "attend"),
     Entry("workers", "workers", "hash", "worker → JSON heartbeat", "pruned after 10 s", "waker"),
     Entry("sweep", "sweep", "string", "µs until which nobody else begins a sweep", "60 s", "repair"),
+    Entry("trial", "trial:{}", "string", "nothing: the rights of the user are tried on it", "5 s", "rights"),
     Entry("watch", "watch", "string", "whoever set it looks for conditions this second", "1 s", "watch"),
     Entry("told", "told:{}", "string", "a condition that people were told of → since when it holds", "60 s", "watch"),
     Entry(

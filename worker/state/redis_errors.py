@@ -23,6 +23,11 @@ ELSEWHERE: Final = frozenset({"READONLY", "NOREPLICAS"})
 """This is not, or not for long, the primary: Sentinel is asked for the one that is."""
 
 
+FORBIDDEN: Final = "NOPERM"
+REFUSES_WRITES: Final = LATER | ELSEWHERE | {FORBIDDEN}
+"""Who gets one of these is as well off as without a Redis; a full one (OOM) still takes most of what workers write."""
+
+
 def code_of(error: RedisError) -> str:
     """The error's code, such as `OOM`; "" if it has none, as all that does not come from Redis."""
     if not isinstance(error, ResponseError):

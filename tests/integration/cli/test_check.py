@@ -157,3 +157,38 @@ def test_an_evicting_broker(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None
     (point,) = [point for point in json.loads(out)["points"] if point["name"] == "broker"]
     assert (status, point["level"]) == (2, "FAIL")
     assert "set maxmemory-policy noeviction" in point["text"]
+
+
+def test_a_redis_that_refuses_writes(desk: Desk) -> None:
+    """Nothing can be cancelled: it must be mended, with the reason."""
+    desk.worker_reports()
+    desk.store.redis.config_set("min-replicas-to-write", 1)
+    try:
+        status, out, _ = desk("check", "--json")
+    finally:
+        desk.store.redis.config_set("min-replicas-to-write", 0)
+    points = {point["name"]: (point["level"], point["text"]) for point in json.loads(out)["points"]}
+    assert status == 2
+    assert points["rights"][0] == "FAIL"
+    assert points["rights"][1].startswith("Redis refuses to write: NOREPLICAS")
+    assert points["redis_lost"][0] == "ACT"
+
+
+@pytest.mark.parametrize(
+    ("rules", "level", "text"),
+    [("~* +@all -evalsha", "FAIL", "+evalsha"), ("~* +@all -@scripting", "FAIL", "+eval +evalsha")],
+)
+def test_a_user_without_rights(desk: Desk, monkeypatch: pytest.MonkeyPatch, rules: str, level: str, text: str) -> None:
+    """Each right is named; so it is where the user is a worker's."""
+    admin = desk.store.redis
+    admin.execute_command("ACL", "SETUSER", "bc", "on", ">pw", *rules.split())  # type: ignore[no-untyped-call]
+    monkeypatch.setenv(
+        "BULK_CANCEL_REDIS_URL", desk.store.settings.redis_url.get_secret_value().replace("//", "//bc:pw@")
+    )
+    try:
+        status, out, _ = desk("check", "--json")
+    finally:
+        admin.acl_deluser("bc")
+    (point,) = [point for point in json.loads(out)["points"] if point["name"] == "rights"]
+    assert (status, point["level"]) == (2, level)
+    assert text in point["text"]
