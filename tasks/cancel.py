@@ -5,30 +5,35 @@ What a task needs is imported when it runs, so that a producer of messages never
 
 from celery import Task, shared_task
 
+from bulk_cancel.tasks.queues import URGENT
+
 
 @shared_task(name="tasks.cancel_orders", queue="cancel", bind=True)
 def cancel_orders(self: Task, *args: object, **kwargs: object) -> None:
     """Admits the valid orders of the message and keeps each invalid one in the stream `refused`."""
-    from bulk_cancel.worker.service.doors import take_cancel_orders
+    from bulk_cancel.worker.service.doors import carry_on, take_cancel_orders
 
-    take_cancel_orders(args, kwargs, message_id=self.request.id, urgent_queue=_came_urgent(self))
+    done = take_cancel_orders(args, kwargs, message_id=self.request.id, urgent_queue=_came_urgent(self))
+    carry_on(self.request.get("follow_ups"), message_id=self.request.id, source=self.name, done=done)
 
 
 @shared_task(name="tasks.cancel_order", queue="cancel", bind=True)
 def cancel_order(self: Task, *args: object, **kwargs: object) -> None:
     """As `cancel_orders`, for one order whose fields stand beside the message's own."""
-    from bulk_cancel.worker.service.doors import take_cancel_order
+    from bulk_cancel.worker.service.doors import carry_on, take_cancel_order
 
-    take_cancel_order(args, kwargs, message_id=self.request.id, urgent_queue=_came_urgent(self))
+    done = take_cancel_order(args, kwargs, message_id=self.request.id, urgent_queue=_came_urgent(self))
+    carry_on(self.request.get("follow_ups"), message_id=self.request.id, source=self.name, done=done)
 
 
 @shared_task(name="tasks.cancel_all", queue="cancel", bind=True)
 def cancel_all(self: Task, *args: object, **kwargs: object) -> None:
     """Takes a mass cancel, or keeps it in the stream `refused` as a whole: half a scope is another scope."""
-    from bulk_cancel.worker.service.doors import take_cancel_all
+    from bulk_cancel.worker.service.doors import carry_on, take_cancel_all
 
-    take_cancel_all(args, kwargs, message_id=self.request.id)
+    done = take_cancel_all(args, kwargs, message_id=self.request.id)
+    carry_on(self.request.get("follow_ups"), message_id=self.request.id, source=self.name, done=done)
 
 
 def _came_urgent(task: Task) -> bool:
-    return (task.request.delivery_info or {}).get("routing_key") == "urgent"
+    return (task.request.delivery_info or {}).get("routing_key") == URGENT

@@ -2,4 +2,5 @@
 
 from typing import Final
 
-QUEUES: Final = ("urgent", "cancel")
+URGENT: Final = "urgent"
+QUEUES: Final = (URGENT, "cancel")

@@ -129,11 +129,11 @@ def _orders(rows: Sequence[object], envelope: Envelope) -> tuple[list[Order], li
 def _whole(fields: Mapping[str, object], errors: Sequence[str]) -> Refusal:
     """Nothing of the message can be used; whose it was may be readable all the same."""
     batch_id, account = (str(fields.get(name) or "")[:128] for name in ("batch_id", "account"))
-    return Refusal(payload=_json(fields), errors=tuple(errors), batch_id=batch_id, account=account)
+    return Refusal(payload=as_json(fields), errors=tuple(errors), batch_id=batch_id, account=account)
 
 
 def _refusal(payload: object, errors: Sequence[str], envelope: Envelope) -> Refusal:
-    return Refusal(payload=_json(payload), errors=tuple(errors), batch_id=envelope.batch_id, account=envelope.account)
+    return Refusal(payload=as_json(payload), errors=tuple(errors), batch_id=envelope.batch_id, account=envelope.account)
 
 
 def _as_batch_id(message_id: str) -> str:
@@ -145,7 +145,11 @@ def _as_batch_id(message_id: str) -> str:
 
 
 def _fields(args: Sequence[object], kwargs: Mapping[str, object]) -> dict[str, object] | None:
-    """The message's fields: its kwargs, or a single object given as the only argument."""
+    """The message's fields: its kwargs, or a single object given as the only argument.
+
+    A chain hands its links the result of the one before, which is None where that was one of ours.
+    """
+    args = args[1:] if args and args[0] is None else args
     if not args:
         return dict(kwargs)
     only = args[0]
@@ -153,7 +157,7 @@ def _fields(args: Sequence[object], kwargs: Mapping[str, object]) -> dict[str, o
 
 
 def _not_fields(args: Sequence[object], kwargs: Mapping[str, object]) -> Refusal:
-    payload = _json({"args": args, "kwargs": kwargs})
+    payload = as_json({"args": args, "kwargs": kwargs})
     return Refusal(payload=payload, errors=("message: send the fields as kwargs, not as positional arguments",))
 
 
@@ -170,7 +174,7 @@ def _told(fields: Mapping[str, object]) -> dict[str, object]:
     }
 
 
-def _json(payload: object) -> str:
+def as_json(payload: object) -> str:
     """ASCII JSON, whatever it was; what JSON cannot say is shown by its type."""
     try:
         return json.dumps(payload, default=lambda value: f"<{type(value).__name__}>")

@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import re
 import socket
 import subprocess
 import threading
 import uuid
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from kombu.connection import Connection
@@ -16,15 +19,15 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from bulk_cancel.worker.service.broker import celery_config
-from bulk_cancel.worker.service.broker.transport import Popped
+from bulk_cancel.worker.service.broker.qos import Popped
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis, server_binary
 from tests.support.broker_app.servers import Worker, message, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
-    from bulk_cancel.worker.service.broker.transport import Channel, Message
+    from bulk_cancel.worker.service.broker.qos import Message
+    from bulk_cancel.worker.service.broker.transport import Channel
 
 PROMPT_S = 8.0
 """How long a worker may take to end; with kombu's retries on timeouts it took up to a minute."""
@@ -281,3 +284,84 @@ def test_another_pool_ends_the_process_with_a_reason(pool: str, state: Redis, tm
         assert worker.process.returncode == 1
         assert "threads pool" in worker.logged()
         assert "Traceback" not in worker.logged()
+
+
+def test_a_queue_key_of_another_type_stops_its_queue_alone(broker: EmbeddedRedis, state: Redis, worker: Worker) -> None:
+    """The other queue goes on, the log names the key once, and the queue is read again when the key has gone."""
+    with Redis.from_url(broker.url) as client:
+        client.set("cancel", "x")
+        for marker in ("first", "second"):
+            client.lpush("urgent", message(marker=marker))
+            assert until(lambda marker=marker: bool(state.sismember("done", marker)), within_s=3), worker.logged()  # type: ignore[misc]
+        assert worker.logged().count("'cancel' is a string, not a list") == 1
+        client.delete("cancel")
+    assert resumes(broker, state, within_s=3), worker.logged()
+    assert "Connection to broker lost" not in worker.logged()
+
+
+def test_every_priority_of_a_queue_is_read(broker: EmbeddedRedis, state: Redis, worker: Worker) -> None:
+    """Clients with `priority_steps` of their own put messages into lists for priorities that kombu does not use."""
+    with Redis.from_url(broker.url) as client:
+        for priority in range(1, 10):
+            client.lpush(f"cancel\x06\x16{priority}", message(marker=f"p{priority}"))
+    assert until(lambda: state.scard("done") == 9, within_s=3), worker.logged()
+
+
+def test_a_message_in_work_is_not_given_out_again(broker: EmbeddedRedis, state: Redis, worker: Worker) -> None:
+    """One that takes three times the visibility timeout runs once, as long as its worker lives."""
+    push(broker, message(marker="long", sleep_s=6))
+    assert until(lambda: bool(state.sismember("done", "long")), within_s=8), worker.logged()
+    with Redis.from_url(broker.url) as client:
+        assert until(lambda: not client.exists("cancel", "t:broker:unacked"), within_s=3)
+    assert state.get("runs") == b"1"
+
+
+def test_an_urgent_message_finds_a_thread(broker: EmbeddedRedis, state: Redis, worker: Worker) -> None:
+    """Though more normal messages are in work and wait than there are threads; these have all the others."""
+    push(broker, *(message(marker=f"m{index}", sleep_s=2) for index in range(40)))
+    with Redis.from_url(broker.url) as client:
+        assert until(lambda: client.llen("cancel") == 16, within_s=5)
+        client.lpush("urgent", message(marker="urgent"))
+    assert until(lambda: bool(state.sismember("done", "urgent")), within_s=0.5), worker.logged()
+    assert until(lambda: state.scard("done") == 41, within_s=8)
+
+
+def test_large_messages_come_two_at_a_time(broker: EmbeddedRedis, state: Redis, worker: Worker) -> None:
+    """Their memory and time are bounded; all of them run."""
+    push(broker, *(message(marker=f"m{index}", sleep_s=1, filler="x" * 3_000_000) for index in range(4)))
+    with Redis.from_url(broker.url) as client:
+        assert until(lambda: client.hlen("t:broker:unacked") == 2, within_s=5)
+        assert not until(lambda: client.hlen("t:broker:unacked") > 2, within_s=0.5)
+    assert until(lambda: state.scard("done") == 4, within_s=8)
+    assert worker.alive()
+
+
+def test_a_message_that_is_too_long_is_never_parsed(broker: EmbeddedRedis, state: Redis, worker: Worker) -> None:
+    """Four of 60 MB are refused by their heads, one after the other: the worker stays small."""
+    whole = message(filler="x" * 60_000_000)
+    for _ in range(4):
+        push(broker, whole)
+    assert until(lambda: state.llen("refused") == 4, within_s=30), worker.logged()
+    source, (error,), head, length = json.loads(cast("bytes", state.lindex("refused", 0)))
+    assert (source, head, length) == ("cancel", whole[:1000].decode(), len(whole))
+    assert "bytes, more than" in error
+    with Redis.from_url(broker.url) as client:
+        assert until(lambda: not client.exists("cancel", "t:broker:unacked"), within_s=3)
+    assert peak_mb(worker) < 500
+
+
+def peak_mb(worker: Worker) -> int:
+    """The most memory that its process has had."""
+    (line,) = re.findall(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{worker.process.pid}/status").read_text())
+    return int(line) // 1024
+
+
+def test_a_long_message_outlives_a_sink_that_fails(broker: EmbeddedRedis, state: Redis, worker: Worker) -> None:
+    """It is booked then, and refused once the sink works again."""
+    state.set("sink-down", 1)
+    push(broker, message(filler="x" * 9_000_000))
+    with Redis.from_url(broker.url) as client:
+        assert until(lambda: client.hlen("t:broker:unacked") == 1, within_s=10), worker.logged()
+        state.delete("sink-down")
+        assert until(lambda: state.llen("refused") == 1, within_s=20)
+        assert until(lambda: not client.exists("cancel", "t:broker:unacked"), within_s=3)

@@ -65,10 +65,11 @@ def test_poison_is_run_or_kept_and_the_next_message_runs(kind: str, client: Redi
     if expected == RUNS:
         assert (refused, runs) == ([], 2)
     else:
-        [(source, errors, payload)] = refused
+        [(source, errors, payload, length)] = refused
         assert source == "cancel"
         assert expected in "; ".join(errors)
         assert payload == raw.decode("utf-8", "backslashreplace")[:1000]
+        assert length == len(raw.decode("utf-8", "backslashreplace"))
         assert runs == 1
 
 

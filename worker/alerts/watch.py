@@ -8,7 +8,6 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
-import structlog
 from redis.exceptions import RedisError
 
 from bulk_cancel.worker.alerts.alerts import Condition, alert
@@ -16,9 +15,8 @@ from bulk_cancel.worker.alerts.conditions import URGENT_TOO_OLD_S, oldest_urgent
 from bulk_cancel.worker.state.keys import Keys
 from bulk_cancel.worker.state.lease import take_lease
 from bulk_cancel.worker.state.loop import Loop
+from bulk_cancel.worker.state.redis_errors import REFUSES_WRITES, code_of
 from bulk_cancel.worker.state.scripts import TRANSIENT, Scripts
-
-log = structlog.get_logger(__name__)
 
 ROUND_S: Final = 1.0
 LEASE_S: Final = 0.95
@@ -50,8 +48,8 @@ class Watch(Loop):
         self._reached()
 
     def without_redis(self, error: Exception) -> float | None:
-        """Asks more often while Redis is away. One that refuses is there: a full one takes no key of ours."""
-        if isinstance(error, RedisError) and not isinstance(error, TRANSIENT):
+        """Asks more often while Redis is away, or takes no writes. A full one is there: it refuses only a few."""
+        if isinstance(error, RedisError) and not isinstance(error, TRANSIENT) and code_of(error) not in REFUSES_WRITES:
             self._reached()
             return None
         self._missed(error)

@@ -1,42 +1,41 @@
 """The points of `check`: whether all that a runner needs is in order, and how to mend what is not.
 
-Nothing is changed: Redis is only read, the exchange is asked for its time and for each account's own configuration.
+Nothing is changed: Redis is read, and a key of `check` itself written and deleted; the exchange is asked for its time
+and for each account's own configuration.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from redis import Redis
 from redis.exceptions import RedisError
 
-from bulk_cancel.tasks.queues import QUEUES
 from bulk_cancel.worker.books.identity import conflicts
 from bulk_cancel.worker.config.faults import PREFIX
 from bulk_cancel.worker.config.settings import Settings, redacted
-from bulk_cancel.worker.config.urls import state_form
 from bulk_cancel.worker.config.users import User, users_of
 from bulk_cancel.worker.okx.client import AccountConfig, OkxClient
 from bulk_cancel.worker.okx.credentials import Credentials
-from bulk_cancel.worker.okx.errors import ExchangeError, NotAuthorised, in_words
-from bulk_cancel.worker.operators.point import Point
+from bulk_cancel.worker.okx.errors import ExchangeError, NotAuthorised
+from bulk_cancel.worker.operators.broker_check import broker_points
+from bulk_cancel.worker.operators.point import Point, brief
 from bulk_cancel.worker.operators.pressing import conditions
 from bulk_cancel.worker.operators.status import read_snapshot
 from bulk_cancel.worker.state.admission import FULL_AT
-from bulk_cancel.worker.state.connection import UnfitRedisError, check_redis
+from bulk_cancel.worker.state.connection import UnfitRedisError, check_redis, lacking
 from bulk_cancel.worker.state.fleet import START_WORKER, read_workers
+from bulk_cancel.worker.state.rights import try_rights
 from bulk_cancel.worker.state.store import Store
 
 CLOCK_OK_S: Final = 1.0
 NEARLY_FULL: Final = 0.7
-STRAY: Final = "celery"
-"""The queue in which a message ends up whose producer named none."""
 
 
 def run_checks(store: Store, client: OkxClient) -> Iterator[Point]:
     """Every point, as it is answered."""
     settings = store.settings
     yield from _redis(store)
-    yield from _broker(settings)
+    yield from _asked("rights", lambda: _rights(store))
+    yield from broker_points(settings)
     yield from _exchange(settings, client)
     yield from _asked("workers", lambda: _workers(store))
     yield from _asked("lanes", lambda: [_lanes(store)])
@@ -63,7 +62,7 @@ def _asked(name: str, ask: Callable[[], list[Point]]) -> list[Point]:
     try:
         return ask()
     except RedisError as error:
-        return [Point(name, "warn", f"not asked: {_brief(error)}", "mend Redis first")]
+        return [Point(name, "warn", f"not asked: {brief(error)}", "mend Redis first")]
 
 
 def _redis(store: Store) -> list[Point]:
@@ -72,7 +71,7 @@ def _redis(store: Store) -> list[Point]:
         info: Mapping[str, Any] = store.redis.info()
     except RedisError as error:
         mend = f"start Redis there, or correct {PREFIX}REDIS_URL (address, user, password)"
-        away = Point("redis", "FAIL", f"no answer from {where}: {_brief(error)}", mend)
+        away = Point("redis", "FAIL", f"no answer from {where}: {brief(error)}", mend)
         return [away, *(Point(name, "warn", "not asked: Redis is away", "") for name in ("persistence", "memory"))]
     return [_version(info, where), *redis_points(info)]
 
@@ -83,6 +82,19 @@ def _version(info: Mapping[str, Any], where: str) -> Point:
     except UnfitRedisError as error:
         return Point("redis", "FAIL", f"{where}: {error}", "workers refuse to start on it")
     return Point("redis", "ok", f"Redis {info['redis_version']} at {where} answers and evicts nothing")
+
+
+def _rights(store: Store) -> list[Point]:
+    """Tried by writing a key that is deleted at once: a producer's rights, where there are accounts a worker's."""
+    trial = try_rights(store.redis, store.keys, "worker" if store.settings.accounts else "producer")
+    if trial.refused and not trial.missing:
+        mend = "mend Redis (its replicas, its disk): until then nothing is cancelled"
+        return [Point("rights", "FAIL", f"Redis refuses to write: {trial.refused}", mend)]
+    if not trial.missing:
+        return [Point("rights", "ok", "this Redis user may do all that it needs")]
+    if store.settings.accounts or try_rights(store.redis, store.keys, "reader").missing:
+        return [Point("rights", "FAIL", lacking(trial.missing), "grant them, or use the worker's user")]
+    return [Point("rights", "warn", "this Redis user may read, not submit or decide", lacking(trial.missing))]
 
 
 def redis_points(info: Mapping[str, Any]) -> list[Point]:
@@ -113,29 +125,6 @@ def _memory(info: Mapping[str, Any]) -> Point:
 
 def _mib(size: int) -> str:
     return f"{size / 2**20:,.0f} MiB"
-
-
-def _broker(settings: Settings) -> list[Point]:
-    url, where = settings.broker_url.get_secret_value(), redacted(settings.broker_url)
-    if url.startswith("sentinel:"):
-        return [Point("broker", "warn", f"not asked: {where} is behind Sentinel", "ask redis-cli for its queues")]
-    try:
-        with Redis.from_url(state_form(url), socket_timeout=2, socket_connect_timeout=1) as broker:
-            lengths = {queue: int(broker.llen(queue)) for queue in (STRAY, *QUEUES)}
-    except RedisError as error:
-        mend = f"start it, or correct {PREFIX}BROKER_URL"
-        return [Point("broker", "FAIL", f"no answer from {where}: {_brief(error)}", mend)]
-    return [queue_point(lengths, where)]
-
-
-def queue_point(lengths: Mapping[str, int], where: str) -> Point:
-    """Pure: what the queues' lengths say; messages in `celery` are read by nobody."""
-    stray = lengths[STRAY]
-    if stray:
-        mend = 'a producer forgot queue="cancel" (or "urgent"); have it say so, and move or delete the list'
-        return Point("broker", "warn", f"{stray:,} messages lie in the queue {STRAY!r}, which nobody reads", mend)
-    waiting = ", ".join(f"{count:,} in {queue}" for queue, count in lengths.items() if count)
-    return Point("broker", "ok", f"{where} answers; " + (f"waiting: {waiting}" if waiting else "its queues are empty"))
 
 
 def _exchange(settings: Settings, client: OkxClient) -> Iterator[Point]:
@@ -223,7 +212,3 @@ def _workers(store: Store) -> list[Point]:
 def _problem(name: str, why: str) -> Point:
     """What a worker says of itself."""
     return Point("workers", "warn", f"{'nothing is sent for ' * name.startswith('account ')}{name}: {why}", "")
-
-
-def _brief(error: Exception) -> str:
-    return (str(error).splitlines() or [in_words(type(error))])[0].rstrip(".")

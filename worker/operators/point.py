@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from bulk_cancel.worker.okx.errors import in_words
+
 Level = Literal["ok", "warn", "ACT", "FAIL"]
 """`ACT`: all is set up well, yet a condition holds that a person must act on; `FAIL`: something must be mended."""
 
@@ -15,3 +17,8 @@ class Point:
     level: Level
     text: str
     mend: str = ""
+
+
+def brief(error: Exception) -> str:
+    """An error's first line."""
+    return (str(error).splitlines() or [in_words(type(error))])[0].rstrip(".")

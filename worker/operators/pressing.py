@@ -14,6 +14,7 @@ from bulk_cancel.worker.alerts.conditions import (
     refused_lanes,
 )
 from bulk_cancel.worker.operators.point import Point
+from bulk_cancel.worker.state.rights import try_rights
 from bulk_cancel.worker.state.store import Store
 
 REFUSED_OF_LATE_S: Final = 60.0
@@ -29,12 +30,16 @@ def conditions(store: Store) -> Iterator[Point]:
         Condition.OLDEST_URGENT: _urgent,
     }
     try:
+        refused = try_rights(store.redis, store.keys, "reader" if not store.settings.accounts else "worker").refused
         points = [ask(store) for ask in asked.values()]
     except RedisError:
         yield Point(Condition.REDIS_LOST, "ACT", "no answer from here", "see redis above")
         yield from (Point(name, "warn", "not asked: Redis is away", "") for name in asked)
         return
-    yield Point(Condition.REDIS_LOST, "ok", "Redis answers here; each worker logs when it does not answer there")
+    if refused:
+        yield Point(Condition.REDIS_LOST, "ACT", f"it refuses to write: {refused}", "see rights above")
+    else:
+        yield Point(Condition.REDIS_LOST, "ok", "Redis answers here; each worker logs when it does not answer there")
     yield from points
 
 

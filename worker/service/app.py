@@ -24,9 +24,9 @@ def create_app(settings: Settings) -> Celery:
     return app
 
 
-def _refuse(payload: str, errors: list[str], *, source: str) -> None:
+def _refuse(payload: str, errors: list[str], *, source: str, length: int) -> None:
     """The sink of the consumer; raises when the state Redis is away, so that the message stays where it is."""
     runtime = current()
     if runtime is None:
         raise RuntimeError("the worker is still starting")
-    runtime.store.refusals.add(payload, errors, source=source)
+    runtime.store.refusals.add(payload, errors, source=source, length=length)

@@ -11,8 +11,9 @@ from redis.exceptions import RedisError
 from bulk_cancel.tasks.errors import BulkCancelError, NotReplicatedError, RedisFullError
 from bulk_cancel.tasks.mass import CancelAll
 from bulk_cancel.tasks.messages import CancelOrders
-from bulk_cancel.tasks.reading import Refusal, read_cancel_all, read_cancel_order, read_cancel_orders
+from bulk_cancel.tasks.reading import Refusal, as_json, read_cancel_all, read_cancel_order, read_cancel_orders
 from bulk_cancel.worker.books.mass.masses import Masses
+from bulk_cancel.worker.service.broker.followups import UNREACHABLE, send, sending_app
 from bulk_cancel.worker.service.runtime import current
 from bulk_cancel.worker.state.store import Store
 
@@ -28,46 +29,64 @@ Read = tuple[CancelOrders | None, list[Refusal]]
 
 def take_cancel_orders(
     args: Sequence[object], kwargs: Mapping[str, object], *, message_id: str, urgent_queue: bool
-) -> None:
-    """Admits a `tasks.cancel_orders` message."""
+) -> bool:
+    """Admits a `tasks.cancel_orders` message; whether any of its orders was."""
     read = read_cancel_orders(args, kwargs, message_id=message_id)
-    _take(read, source="tasks.cancel_orders", urgent_queue=urgent_queue)
+    return _take(read, source="tasks.cancel_orders", urgent_queue=urgent_queue)
 
 
 def take_cancel_order(
     args: Sequence[object], kwargs: Mapping[str, object], *, message_id: str, urgent_queue: bool
-) -> None:
-    """Admits a `tasks.cancel_order` message."""
+) -> bool:
+    """Admits a `tasks.cancel_order` message; whether its order was."""
     read = read_cancel_order(args, kwargs, message_id=message_id)
-    _take(read, source="tasks.cancel_order", urgent_queue=urgent_queue)
+    return _take(read, source="tasks.cancel_order", urgent_queue=urgent_queue)
 
 
-def take_cancel_all(args: Sequence[object], kwargs: Mapping[str, object], *, message_id: str) -> None:
-    """Takes a `tasks.cancel_all` message, as a whole or not at all."""
+def take_cancel_all(args: Sequence[object], kwargs: Mapping[str, object], *, message_id: str) -> bool:
+    """Takes a `tasks.cancel_all` message, as a whole or not at all; whether it did."""
     asked, refusals = read_cancel_all(args, kwargs, message_id=message_id)
-    _or_requeue(lambda store: _take_all(store, asked, refusals))
+    return _or_requeue(lambda store: _take_all(store, asked, refusals))
 
 
-def _take_all(store: Store, asked: CancelAll | None, refusals: Sequence[Refusal]) -> None:
+def carry_on(asked: Mapping[str, object] | None, *, message_id: str, source: str, done: bool) -> None:
+    """Sends what the message asked to be run after it, or its errbacks if nothing was taken; faults are kept."""
+    if asked:
+        _or_requeue(lambda store: _follow(store, asked, message_id, source, done=done))
+
+
+def _follow(store: Store, asked: Mapping[str, object], message_id: str, source: str, *, done: bool) -> bool:
+    app = sending_app(store.settings.broker_url.get_secret_value())
+    faults = send(app, asked, task_id=message_id, done=done)
+    if faults:
+        store.refusals.add(as_json(asked), faults, source=f"{source}: follow-ups")
+    return not faults
+
+
+def _take_all(store: Store, asked: CancelAll | None, refusals: Sequence[Refusal]) -> bool:
+    taken = False
     if asked:
         try:
             for mass in Masses(store).take(asked):
                 log.info("mass_taken", batch=mass.batch_id, account=mass.account, scope=mass.scope.asked)
+            taken = True
         except _TRANSIENT:
             raise
         except BulkCancelError as error:
             refusals = [_whole(asked, str(error))]
-    _keep(store, refusals, source="tasks.cancel_all")
+    store.refusals.add_all(refusals, source="tasks.cancel_all")
+    return taken
 
 
-def _take(read: Read, *, source: str, urgent_queue: bool) -> None:
+def _take(read: Read, *, source: str, urgent_queue: bool) -> bool:
     asked, refusals = read
     if asked and urgent_queue:
         asked = asked.model_copy(update={"urgent": True})
-    _or_requeue(lambda store: _admit(store, asked, refusals, source))
+    return _or_requeue(lambda store: _admit(store, asked, refusals, source))
 
 
-def _admit(store: Store, asked: CancelOrders | None, refusals: Sequence[Refusal], source: str) -> None:
+def _admit(store: Store, asked: CancelOrders | None, refusals: Sequence[Refusal], source: str) -> bool:
+    taken = False
     if asked:
         try:
             receipt = store.admission.admit(asked, refused=len(refusals))
@@ -78,32 +97,27 @@ def _admit(store: Store, asked: CancelOrders | None, refusals: Sequence[Refusal]
                 orders=receipt.size,
                 new=receipt.new,
             )
+            taken = True
         except _TRANSIENT:
             raise
         except BulkCancelError as error:
             refusals = [*refusals, _whole(asked, str(error))]
-    _keep(store, refusals, source=source)
-
-
-def _keep(store: Store, refusals: Sequence[Refusal], *, source: str) -> None:
-    for refusal in refusals:
-        store.refusals.add(
-            refusal.payload, refusal.errors, source=source, batch_id=refusal.batch_id, account=refusal.account
-        )
+    store.refusals.add_all(refusals, source=source)
+    return taken
 
 
 def _whole(asked: CancelOrders | CancelAll, why: str) -> Refusal:
     return Refusal(asked.model_dump_json(), (why,), batch_id=asked.batch_id, account=asked.account)
 
 
-def _or_requeue(work: Callable[[Store], None]) -> None:
-    """The message goes back to its queue when the state cannot take it now."""
+def _or_requeue(work: Callable[[Store], bool]) -> bool:
+    """What `work` returns; the message goes back to its queue when state or broker cannot take it now."""
     runtime = current()
     if runtime is None:
         raise Reject("the worker is still starting", requeue=True)
     try:
-        work(runtime.store)
-    except (RedisError, *_TRANSIENT) as error:
+        return work(runtime.store)
+    except (RedisError, *_TRANSIENT, *UNREACHABLE) as error:
         log.warning("message_goes_back", error=str(error))
         time.sleep(PAUSE_S)
         raise Reject(str(error), requeue=True) from error

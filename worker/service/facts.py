@@ -9,6 +9,7 @@ from bulk_cancel.worker.alerts.alerts import Alerts
 from bulk_cancel.worker.books.confirm.witness import NO_ADDRESS, Witness
 from bulk_cancel.worker.books.identity import Identity
 from bulk_cancel.worker.sending.sender import Sender
+from bulk_cancel.worker.service.broker import foreign
 from bulk_cancel.worker.service.deadman import DeadMansSwitches
 from bulk_cancel.worker.service.parts import Base
 
@@ -51,6 +52,7 @@ class Facts:
         found = {f"account {name}": why for name, why in self._identity.problems.copy().items()}
         found |= self._switches.problems
         found |= {f"channel of {uid}": why for uid, why in self._witness.problems.items() if why != NO_ADDRESS}
+        found |= foreign.problems()
         lost = self._base.reachability.lost()
         found |= {f"exchange {base_url}": f"no connection: {why}" for base_url, why in lost.items()}
         return found | (self._alerts.problems if self._alerts else {})

@@ -13,7 +13,7 @@ from bulk_cancel.worker.service import parts
 from bulk_cancel.worker.service.facts import Facts
 from bulk_cancel.worker.service.pulse import Pulse
 from bulk_cancel.worker.state.board import Board
-from bulk_cancel.worker.state.connection import check_redis
+from bulk_cancel.worker.state.connection import check_broker, check_redis, check_rights
 from bulk_cancel.worker.state.loop import join_all
 
 log = structlog.get_logger(__name__)
@@ -47,7 +47,9 @@ class Runtime:
 
     def start(self) -> None:
         """Raises UnfitRedisError, or redis-py's errors."""
+        check_rights(self.store.redis, self.store.keys, "worker")
         check_redis(self.store.redis.info())
+        check_broker(self.store.settings)
         self.store.directory.publish()
         for part in (
             *([self._alerts] if self._alerts else []),  # first: the others raise alerts

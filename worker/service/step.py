@@ -6,7 +6,7 @@ from typing import Final
 
 import structlog
 from celery import bootsteps
-from celery.worker import WorkController
+from celery.worker import WorkController, state
 from redis.exceptions import AuthenticationError, RedisError
 
 from bulk_cancel.worker.config.settings import redacted
@@ -20,6 +20,7 @@ WAIT_FOR_REDIS_S: Final = 30.0
 """A worker and its Redis are often started together, and a large file takes time to load."""
 
 _AGAIN_S: Final = 0.5
+_LOOK_S: Final = 0.05
 
 
 class RunnerStep(bootsteps.StartStopStep):
@@ -66,7 +67,16 @@ def _start(runtime: Runtime) -> None:
             if isinstance(error, AuthenticationError) or time.monotonic() > gives_up:
                 raise
             log.warning("waiting_for_redis", error=str(error))
-            time.sleep(_AGAIN_S)
+            _pause(_AGAIN_S)
+
+
+def _pause(for_s: float) -> None:
+    """Ends at once, and the worker with it, when SIGTERM was received: Celery's handler only notes it."""
+    ends = time.monotonic() + for_s
+    while time.monotonic() < ends:
+        state.maybe_shutdown()
+        time.sleep(_LOOK_S)
+    state.maybe_shutdown()
 
 
 def _refuse(why: str) -> None:

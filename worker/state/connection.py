@@ -1,16 +1,20 @@
 """The connection to the state Redis, and what that Redis must be."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from redis import Redis
 from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
 from redis.retry import Retry
 from redis.sentinel import Sentinel, SentinelConnectionPool
 
 from bulk_cancel.tasks.errors import BulkCancelError
-from bulk_cancel.worker.config.settings import Settings
-from bulk_cancel.worker.config.urls import sentinels
+from bulk_cancel.worker.config.settings import Settings, redacted
+from bulk_cancel.worker.config.urls import sentinels, state_form
+from bulk_cancel.worker.state.keys import Keys
+from bulk_cancel.worker.state.rights import Role, try_rights
 
 OLDEST_REDIS: Final = (6, 2)
 
@@ -23,20 +27,56 @@ class UnfitRedisError(BulkCancelError):
 
 
 def check_redis(info: Mapping[str, Any]) -> None:
-    """Raises UnfitRedisError for a Redis that is too old or would evict our keys."""
+    """Raises UnfitRedisError for a Redis that is too old, takes no writes, is a cluster's, or would evict our keys."""
     version = tuple(int(part) for part in str(info["redis_version"]).split(".")[:2])
     if version < OLDEST_REDIS:
         raise UnfitRedisError(f"Redis {info['redis_version']} is too old; 6.2 or newer is needed")
     if info.get("arch_bits") == _SMALL:
         raise UnfitRedisError("this Redis is a 32-bit one, whose Lua cannot write µs; run a 64-bit one")
+    if info.get("redis_mode") == "cluster" or info.get("cluster_enabled"):
+        raise UnfitRedisError("this Redis is part of a cluster (cluster-enabled yes); run one primary, with replicas")
+    if info.get("role") == "slave":
+        primary = f"{info.get('master_host')}:{info.get('master_port')}"
+        raise UnfitRedisError(f"this Redis is a replica, which takes no writes; name its primary ({primary})")
     policy = info.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
         raise UnfitRedisError(f"Redis may evict our keys (maxmemory-policy {policy}); set maxmemory-policy noeviction")
 
 
+def check_rights(redis: Redis, keys: Keys, role: Role) -> None:
+    """Raises UnfitRedisError for a user who lacks a right of this role, or redis-py's errors."""
+    missing = try_rights(redis, keys, role).missing
+    if missing:
+        raise UnfitRedisError(lacking(missing))
+
+
+def lacking(missing: Sequence[str]) -> str:
+    """What to grant, in one sentence."""
+    return f"the Redis user lacks rights: ACL SETUSER … {' '.join(missing)} (README.md has the whole lines)"
+
+
+def check_broker(settings: Settings) -> None:
+    """Raises UnfitRedisError for a broker that is unfit; one that does not answer is waited for by who uses it."""
+    with suppress(RedisError), connect_broker(settings) as broker:
+        try:
+            check_rights(broker, Keys(settings.key_prefix), "broker")
+            check_redis(broker.info())
+        except UnfitRedisError as error:
+            raise UnfitRedisError(f"the broker at {redacted(settings.broker_url)}: {error}") from None
+
+
+def connect_broker(settings: Settings) -> Redis:
+    """A client of the broker as a state Redis has one; of several URLs, of the first."""
+    url = settings.broker_url.get_secret_value()
+    return _connect(url if url.startswith("sentinel:") else state_form(url.split(";")[0]))
+
+
 def connect(settings: Settings, *, single_connection: bool = False) -> Redis:
     """A client of the state Redis that never repeats a command by itself: our verbs do, knowing that they may."""
-    url = settings.redis_url.get_secret_value()
+    return _connect(settings.redis_url.get_secret_value(), single_connection=single_connection)
+
+
+def _connect(url: str, *, single_connection: bool = False) -> Redis:
     options = _options()
     if not url.startswith("sentinel:"):
         return Redis.from_url(url, single_connection_client=single_connection, **options)

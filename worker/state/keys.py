@@ -182,6 +182,7 @@ CATALOGUE: Final[tuple[Entry, ...]] = (
     ),
     Entry("workers", "workers", "hash", "worker → JSON heartbeat", "pruned after 10 s", "waker"),
     Entry("sweep", "sweep", "string", "µs until which nobody else begins a sweep", "60 s", "lease_take"),
+    Entry("trial", "trial:{}", "string", "nothing: the rights of the user are tried on it", "5 s", "rights"),
     Entry("watch", "watch", "string", "a worker looks for conditions this second", "1 s", "lease_take"),
     Entry(
         "told",

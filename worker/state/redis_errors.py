@@ -15,11 +15,17 @@ _WITHIN: Final = re.compile(
 )
 
 FULL: Final = "OOM"
+WRONG_TYPE: Final = "WRONGTYPE"
 LATER: Final = frozenset({"MISCONF", "BUSY", "MASTERDOWN", "LOADING"})
 """Refusals before anything was written, which pass: no disk, a long script, a link or a start under way."""
 
 ELSEWHERE: Final = frozenset({"READONLY", "NOREPLICAS"})
 """This is not, or not for long, the primary: Sentinel is asked for the one that is."""
+
+
+FORBIDDEN: Final = "NOPERM"
+REFUSES_WRITES: Final = LATER | ELSEWHERE | {FORBIDDEN}
+"""Who gets one of these is as well off as without a Redis; a full one (OOM) still takes most of what workers write."""
 
 
 def code_of(error: RedisError) -> str:

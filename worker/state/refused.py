@@ -9,6 +9,8 @@ from typing import Final, cast
 import structlog
 from redis import Redis
 
+from bulk_cancel.tasks.reading import Refusal
+from bulk_cancel.worker.state.bunches import bunched
 from bulk_cancel.worker.state.keys import Keys
 
 log = structlog.get_logger(__name__)
@@ -17,6 +19,7 @@ Field = bytes | bytearray | memoryview | str | int | float
 """What a stream's entry may hold."""
 
 PAYLOAD_KEPT: Final = 16_384
+ERRORS_KEPT: Final = 100
 ENTRIES_KEPT: Final = 10_000
 """At most some 200 MiB, so that poison does not use up the room that outcomes need."""
 
@@ -42,19 +45,43 @@ class Refusals:
         self._redis = redis
         self._key = keys.of("refused")
 
-    def add(self, payload: str, errors: Sequence[str], *, source: str, batch_id: str = "", account: str = "") -> None:
-        """Keeps one refusal; lone surrogates and the like are kept in escaped form."""
-        safe = payload[:PAYLOAD_KEPT].encode("utf-8", "backslashreplace").decode()
+    def add(
+        self,
+        payload: str,
+        errors: Sequence[str],
+        *,
+        source: str,
+        batch_id: str = "",
+        account: str = "",
+        length: int | None = None,
+    ) -> None:
+        """Keeps one refusal; `length` is what the whole measures of which `payload` is only the head."""
+        one = Refusal(payload, tuple(errors), batch_id, account)
+        self._add(self._redis, one, source, len(payload) if length is None else length)
+        _log((one,), source)
+
+    def add_all(self, refusals: Sequence[Refusal], *, source: str) -> None:
+        """Keeps all that was refused of one message, of many rows a bunch an entry; logged once."""
+        if not refusals:
+            return
+        with self._redis.pipeline(transaction=False) as pipe:
+            for each in bunched(refusals):
+                self._add(pipe, each, source, len(each.payload))
+            pipe.execute()
+        _log(refusals, source)
+
+    def _add(self, redis: Redis, refusal: Refusal, source: str, length: int) -> None:
+        """Lone surrogates and the like are kept in escaped form."""
+        safe = refusal.payload[:PAYLOAD_KEPT].encode("utf-8", "backslashreplace").decode()
         fields: dict[Field, Field] = {
             "source": source,
-            "batch_id": batch_id,
-            "account": account,
+            "batch_id": refusal.batch_id,
+            "account": refusal.account,
             "payload": safe,
-            "errors": json.dumps(list(errors)[:100]),
-            "length": len(payload),
+            "errors": json.dumps(list(refusal.errors)[:ERRORS_KEPT]),
+            "length": length,
         }
-        self._redis.xadd(self._key, fields, maxlen=ENTRIES_KEPT, approximate=True)
-        log.warning("refused", source=source, batch=batch_id, account=account, errors=list(errors)[:5])
+        redis.xadd(self._key, fields, maxlen=ENTRIES_KEPT, approximate=True)
 
     def newest(self, count: int) -> list[Entry]:
         """The last refusals, newest first."""
@@ -64,6 +91,12 @@ class Refusals:
     def count(self) -> int:
         """How many are kept."""
         return int(self._redis.xlen(self._key))
+
+
+def _log(refusals: Sequence[Refusal], source: str) -> None:
+    first, errors = refusals[0], [error for each in refusals[:5] for error in each.errors]
+    facts = {"batch": first.batch_id, "account": first.account, "count": len(refusals), "errors": errors[:5]}
+    log.warning("refused", source=source, **facts)
 
 
 def _entry(entry_id: str, raw: dict[str, str]) -> Entry:

@@ -61,6 +61,20 @@ def end(watches: list[Watch]) -> None:
 class TestRedis:
     """`redis_lost`."""
 
+    def test_a_redis_that_refuses_writes_is_as_one_that_is_away(self, lines: Lines) -> None:
+        """Nothing is cancelled then; the reason is said, and when it takes them again."""
+        with EmbeddedRedis() as server, Redis.from_url(server.url, decode_responses=True, protocol=2) as client:
+            watches = watching(client, "w1")
+            until(lambda: client.exists("t:watch"))
+            client.config_set("min-replicas-to-write", 1)
+            until(lambda: events(lines, "redis_lost"))
+            client.config_set("min-replicas-to-write", 0)
+            until(lambda: len(events(lines, "redis_lost")) == 2)
+            end(watches)
+        away, back = events(lines, "redis_lost")
+        assert "NOREPLICAS" in away["why"]
+        assert (away["back"], back["back"]) == (False, True)
+
     def test_gone_and_back(self, lines: Lines) -> None:
         """Each worker says so once, after two seconds, and once when it is back, with how long that took."""
         with EmbeddedRedis(options={"appendonly": "yes"}) as server:

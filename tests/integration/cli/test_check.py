@@ -11,6 +11,7 @@ from redis import Redis
 from bulk_cancel.tasks.messages import parse_cancel_orders
 from bulk_cancel.worker.alerts.alerts import Condition
 from bulk_cancel.worker.simulator.config import DEFAULT_KEY
+from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
 from bulk_cancel.worker.simulator.process import Simulator
 from bulk_cancel.worker.state.scopes import account_scope
 from tests.support.cli_desk import Desk
@@ -134,3 +135,60 @@ def test_the_switch_in_status(desk: Desk) -> None:
     assert "has most likely cancelled all orders" in desk("status")[1]
     desk.store.redis.hset(key, mapping={"armed_until": 0})
     assert "switch    desk1: off" in desk("status")[1]
+
+
+def test_a_queue_key_of_another_type(desk: Desk, redis_client: Redis) -> None:
+    """It is named with its type, and the other queue is still counted."""
+    redis_client.set("cancel", "x")
+    redis_client.lpush("urgent\x06\x165", "message")
+    status, out, _ = desk("check", "--json")
+    points = [(point["level"], point["text"]) for point in json.loads(out)["points"] if point["name"] == "broker"]
+    assert status == 2
+    assert points[0][0] == "FAIL"
+    assert "'cancel' is a string, not a list" in points[0][1]
+    assert "1 in urgent" in points[1][1]
+
+
+def test_an_evicting_broker(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would lose messages; workers refuse to start with it."""
+    with EmbeddedRedis(options={"maxmemory-policy": "allkeys-lru"}) as server:
+        monkeypatch.setenv("BULK_CANCEL_BROKER_URL", server.url)
+        status, out, _ = desk("check", "--json")
+    (point,) = [point for point in json.loads(out)["points"] if point["name"] == "broker"]
+    assert (status, point["level"]) == (2, "FAIL")
+    assert "set maxmemory-policy noeviction" in point["text"]
+
+
+def test_a_redis_that_refuses_writes(desk: Desk) -> None:
+    """Nothing can be cancelled: it must be mended, with the reason."""
+    desk.worker_reports()
+    desk.store.redis.config_set("min-replicas-to-write", 1)
+    try:
+        status, out, _ = desk("check", "--json")
+    finally:
+        desk.store.redis.config_set("min-replicas-to-write", 0)
+    points = {point["name"]: (point["level"], point["text"]) for point in json.loads(out)["points"]}
+    assert status == 2
+    assert points["rights"][0] == "FAIL"
+    assert points["rights"][1].startswith("Redis refuses to write: NOREPLICAS")
+    assert points["redis_lost"][0] == "ACT"
+
+
+@pytest.mark.parametrize(
+    ("rules", "level", "text"),
+    [("~* +@all -evalsha", "FAIL", "+evalsha"), ("~* +@all -@scripting", "FAIL", "+eval +evalsha")],
+)
+def test_a_user_without_rights(desk: Desk, monkeypatch: pytest.MonkeyPatch, rules: str, level: str, text: str) -> None:
+    """Each right is named; so it is where the user is a worker's."""
+    admin = desk.store.redis
+    admin.execute_command("ACL", "SETUSER", "bc", "on", ">pw", *rules.split())  # type: ignore[no-untyped-call]
+    monkeypatch.setenv(
+        "BULK_CANCEL_REDIS_URL", desk.store.settings.redis_url.get_secret_value().replace("//", "//bc:pw@")
+    )
+    try:
+        status, out, _ = desk("check", "--json")
+    finally:
+        admin.acl_deluser("bc")
+    (point,) = [point for point in json.loads(out)["points"] if point["name"] == "rights"]
+    assert (status, point["level"]) == (2, level)
+    assert text in point["text"]

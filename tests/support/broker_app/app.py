@@ -18,12 +18,12 @@ from bulk_cancel.worker.service.broker import RefusePool, celery_config
 STATE: Final = redis.Redis.from_url(os.environ["TEST_STATE_URL"])
 
 
-def refuse(payload: str, errors: list[str], *, source: str) -> None:
+def refuse(payload: str, errors: list[str], *, source: str, length: int) -> None:
     """Keep the message in the list `refused`, unless the key `sink-down` says to fail."""
     if STATE.exists("sink-down"):
         STATE.incr("sink-calls")
         raise redis.exceptions.ConnectionError("the sink is down")
-    STATE.rpush("refused", json.dumps([source, errors, payload[:1000]]))
+    STATE.rpush("refused", json.dumps([source, errors, payload[:1000], length]))
 
 
 config = celery_config(broker_url=os.environ["TEST_BROKER_URL"], key_prefix="t")

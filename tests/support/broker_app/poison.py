@@ -104,8 +104,8 @@ KINDS: Final[dict[str, tuple[bytes, str]]] = {
     "ETA a list": (poison(headers__eta=[]), "headers.eta"),
     "ETA to come": (poison(headers__eta=in_time(hours=1)), "headers.eta"),
     "protocol 1, unknown task": (poison(headers={}, body=json.dumps({**CALL, "task": "t.nope"})), "headers.task"),
-    "protocol 1": (poison(headers={}, body=json.dumps(CALL)), RUNS),
     # what follows would kill or loop a stock worker, or does no harm there; it says clearly what to run
+    "protocol 1": (poison(headers={}, body=json.dumps(CALL)), RUNS),
     "ETA gone by": (poison(headers__eta=in_time(hours=-1)), RUNS),
     "not yet expired": (poison(headers__expires=in_time(hours=1)), RUNS),
     "time limit of no kind": (poison(headers__timelimit="5"), RUNS),

@@ -14,7 +14,8 @@ from bulk_cancel.worker.cli.screen.render import FIELDS, batch_parts, outcome_li
 from bulk_cancel.worker.cli.screen.runner import snapshot_json, snapshot_parts
 from bulk_cancel.worker.okx.client import AccountConfig
 from bulk_cancel.worker.okx.limits import Limits
-from bulk_cancel.worker.operators.check import account_point, clock_point, queue_point, redis_points
+from bulk_cancel.worker.operators.broker_check import queue_point
+from bulk_cancel.worker.operators.check import account_point, clock_point, redis_points
 from bulk_cancel.worker.operators.status import Lane, Snapshot
 from bulk_cancel.worker.state.batches import BatchState, Row
 from bulk_cancel.worker.state.fleet import Worker

@@ -53,7 +53,7 @@ def headers(**more: object) -> bytes:
 
 def test_a_good_message_says_what_to_run() -> None:
     """Task, id and arguments arrive as they were sent."""
-    assert asked(raw()) == Call("t", "i", [1], {"a": "b"}, ())
+    assert asked(raw()) == Call("t", "i", [1], {"a": "b"}, {})
 
 
 def test_a_body_may_be_base64_in_lines() -> None:
@@ -81,11 +81,11 @@ def protocol_1(**changes: object) -> bytes:
 
 def test_protocol_1_says_the_same() -> None:
     """Go's and PHP's clients speak it, and Celery's own workers take it."""
-    assert asked(protocol_1()) == Call("t", "i", [1], {"a": "b"}, ())
+    assert asked(protocol_1()) == Call("t", "i", [1], {"a": "b"}, {})
     in_base64 = base64.b64encode(json.dumps({"task": "t", "id": "i", "kwargs": {"a": "b"}}).encode()).decode()
     told = {"body": in_base64, "properties": {"body_encoding": "base64"}, "content-type": "application/json"}
-    assert asked(json.dumps(told).encode()) == Call("t", "i", [], {"a": "b"}, ())
-    assert asked(protocol_1(args=None, chord={}, callbacks=[1])) == Call("t", "i", [], {"a": "b"}, ("callbacks",))
+    assert asked(json.dumps(told).encode()) == Call("t", "i", [], {"a": "b"}, {})
+    assert asked(protocol_1(args=None, chord={}, callbacks=[1])) == Call("t", "i", [], {"a": "b"}, {"callbacks": [1]})
 
 
 @pytest.mark.parametrize(
@@ -97,11 +97,11 @@ def test_protocol_1_is_checked_like_protocol_2(changes: dict[str, object]) -> No
     assert isinstance(asked(protocol_1(**changes)), Refusal)
 
 
-def test_follow_ups_are_named_and_not_run() -> None:
-    """The orders count more than the callbacks: the call runs, the sender's follow-ups are reported."""
+def test_follow_ups_are_handed_on() -> None:
+    """Those that ask for something, as they were written."""
     call = asked(raw(([], {}, {"callbacks": [1], "errbacks": None, "chain": [2], "chord": None})))
     assert isinstance(call, Call)
-    assert call.ignored == ("callbacks", "chain")
+    assert call.follow_ups == {"callbacks": [1], "chain": [2]}
 
 
 def test_all_that_is_wrong_is_said_at_once() -> None:

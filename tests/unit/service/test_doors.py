@@ -1,10 +1,13 @@
 """Tests of the doors: what is refused is kept with its reason, what Redis cannot take now goes back to its queue."""
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterator, Sequence
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
 from celery.exceptions import Reject
+from pydantic import SecretStr
 from redis.exceptions import ConnectionError as Away
 
 from bulk_cancel.tasks.errors import (
@@ -15,6 +18,7 @@ from bulk_cancel.tasks.errors import (
     RedisFullError,
     UnknownAccountError,
 )
+from bulk_cancel.tasks.reading import Refusal
 from bulk_cancel.worker.service import doors
 from bulk_cancel.worker.service.runtime import Runtime, set_current
 
@@ -36,10 +40,15 @@ class Broken:
         """Takes nothing."""
         raise self.error
 
-    def add(self, payload: str, errors: tuple[str, ...], **_: object) -> None:
+    def add(self, payload: str, errors: Sequence[str], **_: object) -> None:
         """Keeps a message."""
         assert "b1" in payload
-        self.kept.append(errors)
+        self.kept.append(tuple(errors))
+
+    def add_all(self, refusals: Sequence[Refusal], **_: object) -> None:
+        """Keeps what was refused of a message."""
+        for refusal in refusals:
+            self.add(refusal.payload, refusal.errors)
 
 
 @pytest.fixture
@@ -79,3 +88,55 @@ def test_what_cannot_be_taken_now_goes_back(broken: Broken, come: Callable[[], N
         come()
     assert back.value.requeue
     assert broken.kept == []
+
+
+class Taking(Broken):
+    """A runtime that takes nothing and keeps what is refused, with its payload and source."""
+
+    def __init__(self) -> None:
+        super().__init__(AdmissionError("why"))
+        self.said: list[tuple[str, Sequence[str], object]] = []
+        self.settings = SimpleNamespace(broker_url=SecretStr("redis://x"))
+
+    def add(self, payload: str, errors: Sequence[str], **said: object) -> None:
+        """Keeps a follow-up."""
+        self.said.append((payload, errors, said["source"]))
+
+
+@pytest.fixture
+def taking() -> Iterator[Taking]:
+    """The process runs one."""
+    made = Taking()
+    set_current(cast("Runtime", made))
+    yield made
+    set_current(None)
+
+
+def test_follow_ups_that_cannot_be_sent_are_kept(taking: Taking) -> None:
+    """With what was asked, every reason, and that the orders themselves are not meant."""
+    doors.carry_on({"chord": {"task": "body"}, "callbacks": [5]}, message_id="m1", source="tasks.cancel_all", done=True)
+    ((payload, errors, source),) = taking.said
+    assert json.loads(payload) == {"chord": {"task": "body"}, "callbacks": [5]}
+    assert [fault.partition(":")[0] for fault in errors] == ["chord", "callbacks[0]"]
+    assert source == "tasks.cancel_all: follow-ups"
+
+
+def test_a_message_without_follow_ups_sends_none(taking: Taking) -> None:
+    """Not even an app is made."""
+    doors.carry_on({}, message_id="m1", source="tasks.cancel_all", done=True)
+    doors.carry_on(None, message_id="m1", source="tasks.cancel_all", done=True)
+    assert taking.said == []
+
+
+def test_follow_ups_wait_for_a_broker_that_is_away(taking: Taking, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message goes back, and its follow-ups are sent when it comes again."""
+
+    def away(*_: object, **__: object) -> None:
+        raise Away("away")
+
+    monkeypatch.setattr(doors, "PAUSE_S", 0)
+    monkeypatch.setattr(doors, "send", away)
+    with pytest.raises(Reject, match="away") as back:
+        doors.carry_on({"callbacks": [{"task": "t"}]}, message_id="m1", source="tasks.cancel_all", done=True)
+    assert back.value.requeue
+    assert taking.said == []

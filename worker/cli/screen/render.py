@@ -21,6 +21,8 @@ FIELDS: Final = (
 """What `outcomes --format jsonl` prints of an order, in this order."""
 
 _PAYLOAD_SHOWN: Final = 100
+_REASONS_SHOWN: Final = 5
+"""Of one entry, which may hold many rows; `--json` has all that are kept."""
 
 
 def counts_text(counts: Mapping[str, int]) -> Text:
@@ -151,11 +153,12 @@ def _at(us: int) -> datetime:
 
 
 def refused_table(entries: Sequence[Entry]) -> Table:
-    """What could not be admitted, newest first, with every reason."""
+    """What could not be admitted, newest first, with the reasons."""
     made = table("at", "from", "batch", "account", "why", "what", flexible=("batch", "why", "what"))
     for entry in entries:
         cut = "…" if entry.length > _PAYLOAD_SHOWN else ""
         payload = clean(entry.payload[:_PAYLOAD_SHOWN]) + cut
-        why = clean("; ".join(entry.errors))
+        more = len(entry.errors) - _REASONS_SHOWN
+        why = clean("; ".join(entry.errors[:_REASONS_SHOWN])) + (f"; and {more} more reasons" if more > 0 else "")
         made.add_row(clock(entry.at), clean(entry.source), clean(entry.batch_id), clean(entry.account), why, payload)
     return made

@@ -12,6 +12,7 @@ from kombu.entity import Exchange, Queue
 
 from bulk_cancel.tasks.queues import QUEUES
 from bulk_cancel.worker.service.broker import transport
+from bulk_cancel.worker.state.queues import PRIORITIES
 
 VISIBILITY_TIMEOUT_S: Final = 15
 """After how long an unacknowledged message is given out again; no task runs anywhere near as long."""
@@ -97,6 +98,7 @@ def _transport_options(key_prefix: str, master: str | None) -> dict[str, object]
     unacked = f"{key_prefix}:broker:unacked"
     return {
         "visibility_timeout": VISIBILITY_TIMEOUT_S,
+        "priority_steps": list(PRIORITIES),  # a client with other steps than kombu's own is read, too
         "unacked_restore_interval": 1,
         "unacked_restore_throttle": 1,
         "unacked_restore_limit": 1000,

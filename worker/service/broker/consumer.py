@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from kombu.connection import Connection
 
-    from bulk_cancel.worker.service.broker.transport import Message
+    from bulk_cancel.worker.service.broker.qos import Message
 
 logger: Final = logging.getLogger(__name__)
 LOGGED_CHARACTERS: Final = 10_240
@@ -38,8 +38,11 @@ SINK_REST_S: Final = 5.0
 class Refuse(Protocol):
     """Keeps a refused message; any exception means that it was not kept and shall be offered again."""
 
-    def __call__(self, payload: str, errors: list[str], *, source: str) -> None:
-        """Keep `payload` (as found, non-UTF-8 escaped), all that is wrong with it, and its queue."""
+    def __call__(self, payload: str, errors: list[str], *, source: str, length: int) -> None:
+        """Keep `payload` (as found, non-UTF-8 escaped), all that is wrong with it, and its queue.
+
+        Of a message that is too long `payload` is the head, and `length` its bytes; else `length` is in characters.
+        """
 
 
 class Consumer(CeleryConsumer):
@@ -73,8 +76,6 @@ class Consumer(CeleryConsumer):
                 self._run(message, call, run)
 
     def _run(self, message: Message, call: Call, run: Callable[[Message], None]) -> None:
-        if call.ignored:
-            logger.warning("task %s: %s are not supported and ignored", call.task_id, ", ".join(call.ignored))
         _put(call, message)
         try:
             run(message)
@@ -90,6 +91,8 @@ class Consumer(CeleryConsumer):
         if kept:
             message.ack()
         else:
+            if message.too_long:
+                message.channel.qos.book(message, message.delivery_tag)
             message.channel.qos.leave(message.delivery_tag)
 
     def _keep(self, message: Message, refusal: Refusal) -> bool:
@@ -99,8 +102,10 @@ class Consumer(CeleryConsumer):
             return True
         if time.monotonic() < self._sink_rests_until:
             return False
+        payload = printable(message.raw)
+        length = len(message.raw) if message.too_long else len(payload)
         try:
-            refuse(printable(message.raw), list(refusal.errors), source=message.queue)
+            refuse(payload, list(refusal.errors), source=message.queue, length=length)
         except Exception as error:  # noqa: BLE001  # the sink is not ours; the message is kept
             logger.error("a refused message could not be kept and will come again: %r", error)  # noqa: TRY400
             self._sink_rests_until = time.monotonic() + SINK_REST_S
@@ -109,8 +114,11 @@ class Consumer(CeleryConsumer):
 
 
 def _put(call: Call, message: Message) -> None:
-    """Make it say exactly what was understood; without a content type Celery takes the body as decoded."""
-    message.headers = {"task": call.task, "id": call.task_id, "root_id": call.task_id}
+    """Make it say exactly what was understood; without a content type Celery takes the body as decoded.
+
+    Follow-ups go by a header of ours: Celery's own would be sent wherever our configuration says, or end the task.
+    """
+    message.headers = {"task": call.task, "id": call.task_id, "root_id": call.task_id, "follow_ups": call.follow_ups}
     message.properties = {}
     message.content_type = message.content_encoding = None
     message.body = message._decoded_cache = [call.args, call.kwargs, {}]  # noqa: SLF001

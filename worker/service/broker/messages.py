@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 MAX_BYTES: Final = 8 * 1024 * 1024
 """Longest message; about 100,000 orders."""
+HEAD_BYTES: Final = 64 * 1024
+"""What is kept of a longer one."""
 MAX_DEPTH: Final = 32
 """Deepest nesting of args and kwargs: far above any contract, far below what exhausts a stack later."""
 MAX_ID: Final = 255
@@ -33,13 +35,13 @@ _FOLLOW_UPS: Final = ("callbacks", "errbacks", "chain", "chord")
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A task to run: its name, the message's id, its arguments, and the follow-ups it asks for in vain."""
+    """A task to run: its name, the message's id, its arguments, and the follow-ups it asks for, by kind, unchecked."""
 
     task: str
     task_id: str
     args: list[object]
     kwargs: dict[str, object]
-    ignored: tuple[str, ...]
+    follow_ups: dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +75,11 @@ def read(raw: bytes, *, tasks: Container[str], now: datetime) -> Call | Refusal:
 
 
 def printable(raw: bytes) -> str:
-    """The message as text that can be stored and shown anywhere; what is not UTF-8 is escaped."""
-    return raw.decode("utf-8", "backslashreplace")
+    """The message as text that can be stored and shown anywhere; what is not UTF-8 is escaped.
+
+    Of one that is too long to be taken, the head.
+    """
+    return (raw if len(raw) <= MAX_BYTES else raw[:HEAD_BYTES]).decode("utf-8", "backslashreplace")
 
 
 def _envelope(raw: bytes) -> Mapping[str, object]:
@@ -237,6 +242,6 @@ def _members(value: object) -> list[object]:
     return value if isinstance(value, list) else []
 
 
-def _asked(follow_ups: object) -> tuple[str, ...]:
+def _asked(follow_ups: object) -> dict[str, object]:
     wanted = follow_ups if isinstance(follow_ups, dict) else {}
-    return tuple(name for name in _FOLLOW_UPS if wanted.get(name))
+    return {name: wanted[name] for name in _FOLLOW_UPS if wanted.get(name)}

@@ -12,15 +12,18 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
 from queue import Empty
 from typing import TYPE_CHECKING, Final
-from uuid import uuid4
 
 import kombu.transport
-from kombu.transport import redis, virtual
+from kombu.transport import redis
 from kombu.utils.encoding import bytes_to_str
-from kombu.utils.json import loads
+from redis.exceptions import ResponseError
+
+from bulk_cancel.tasks.queues import URGENT
+from bulk_cancel.worker.service.broker.foreign import ForeignKeys
+from bulk_cancel.worker.service.broker.qos import Message, Popped, QoS
+from bulk_cancel.worker.state.redis_errors import WRONG_TYPE, code_of
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -28,97 +31,8 @@ if TYPE_CHECKING:
 
 logger: Final = logging.getLogger(__name__)
 _HERE: Final = "bulk_cancel.worker.service.broker.transport"
-REST_S: Final = 5.0
-"""How long a broker that did not answer is spared acknowledgements: each may block for seconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Popped:
-    """What a queue held: its bytes, unread."""
-
-    raw: bytes
-    queue: str
-
-
-class Message(virtual.Message):
-    """A kombu message that keeps the bytes it came from in `raw` (a broadcast has none: it was in no queue).
-
-    Anything readable looks as kombu would show it, for consumers other than ours (replies to remote control);
-    anything else has an empty body.
-    """
-
-    booked = True
-
-    def __init__(self, payload: Popped | dict[str, object], channel: Channel, **kwargs: object) -> None:
-        if not isinstance(payload, Popped):
-            self.raw = b""
-            super().__init__(payload, channel=channel, **kwargs)
-            return
-        self.raw = payload.raw
-        self.queue = payload.queue
-        try:
-            super().__init__(_envelope(payload, loads(payload.raw)), channel=channel, **kwargs)
-        except Exception:  # noqa: BLE001  # whatever a sender can think of; the consumer says what is wrong
-            super().__init__(_envelope(payload, {}), channel=channel, **kwargs)
-        self._raw = payload.raw.decode("utf-8", "surrogateescape")  # what `QoS.append` stores and restores
-
-
-def _envelope(popped: Popped, found: dict[str, object]) -> dict[str, object]:
-    """The message as kombu wants it; compressed bodies stay so, for they may grow a thousandfold."""
-    headers, properties = dict(found.get("headers") or {}), dict(found.get("properties") or {})  # type: ignore[call-overload]
-    headers.pop("compression", None)
-    properties["delivery_tag"] = str(uuid4())
-    properties["delivery_info"] = {"exchange": "", "routing_key": popped.queue}
-    return {"body": "", **found, "headers": headers, "properties": properties}
-
-
-class QoS(redis.QoS):
-    """Acknowledgements that never raise, nor queue up behind a silent broker, nor keep a prefetch place."""
-
-    _rests_until = 0.0
-
-    def append(self, message: Message, delivery_tag: str) -> None:
-        """Book the message in Redis; where that fails it is popped already, so it goes on unbooked."""
-        try:
-            super().append(message, delivery_tag)
-        except Exception as error:  # noqa: BLE001  # raised here it would lose the message
-            logger.warning("a message could not be booked and is handled all the same: %r", error)
-            message.booked = False
-            virtual.QoS.append(self, message, delivery_tag)
-
-    def ack(self, delivery_tag: str) -> None:
-        """Forget the message; where Redis does not answer it stays there and is given out again."""
-        self._settle(delivery_tag, requeue=False)
-
-    def reject(self, delivery_tag: str, requeue: bool = False) -> None:  # noqa: FBT001, FBT002
-        """Forget the message, or put it back at the end of its queue."""
-        self._settle(delivery_tag, requeue=requeue)
-
-    def leave(self, delivery_tag: str) -> None:
-        """Free the message's place here but not in Redis: it comes again after the visibility timeout."""
-        virtual.QoS.ack(self, delivery_tag)
-
-    def restore_unacked(self, client: object = None) -> None:
-        """Give back what was not acknowledged, as far as Redis can be reached."""
-        try:
-            super().restore_unacked(client)
-        except Exception as error:  # noqa: BLE001  # kombu's state is half gone: also AttributeError
-            logger.warning("%d unacknowledged messages come again later: %r", len(self._delivered), error)
-            self._delivered.clear()
-
-    def _settle(self, delivery_tag: str, *, requeue: bool) -> None:
-        try:
-            if time.monotonic() < self._rests_until:
-                logger.debug("delivery %s comes again: the broker did not answer a moment ago", delivery_tag)
-            elif requeue:
-                self.restore_by_tag(delivery_tag, leftmost=True)
-            else:
-                self._remove_from_indices(delivery_tag).execute()
-        except Exception as error:  # noqa: BLE001  # raised here it would end the worker
-            self._rests_until = time.monotonic() + REST_S
-            logger.warning("the broker could not be told about a message, which comes again: %r", error)
-        finally:
-            self.leave(delivery_tag)
+AGAIN_S: Final = 0.02
+"""How long urgent messages alone are waited for before normal ones may have their turn."""
 
 
 class Channel(redis.Channel):
@@ -128,6 +42,11 @@ class Channel(redis.Channel):
     Message = Message  # type: ignore[assignment]  # kombu reads the class attribute, not its type
 
     _known: Redis | None = None
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        self._foreign = ForeignKeys()
+        self._asked: list[str] = []
 
     def _create_client(self, asynchronous: bool = False) -> Redis:  # noqa: FBT001, FBT002 (kombu's signature)
         """One for the pool: kombu makes a client for each command, which costs more than the command.
@@ -148,12 +67,15 @@ class Channel(redis.Channel):
         """As kombu's, but the lists of one queue stand together, whatever priorities senders name.
 
         kombu asks for priority 0 of all queues first, so an urgent message with RabbitMQ's highest priority, 9, came
-        after every message of the other queue.
+        after every message of the other queue. Normal messages leave some threads to urgent ones.
         """
         queues = self._queue_cycle.consume(len(self.active_queues))
-        if not queues:
+        if URGENT in queues and not self.qos.takes_normal():
+            queues, timeout = [URGENT], AGAIN_S
+        self._asked = [self._q_for_pri(queue, step) for queue in queues for step in self.priority_steps]
+        lists = self._foreign.leave_out(self._asked, self._create_client())
+        if not lists:
             return
-        lists = [self._q_for_pri(queue, step) for queue in queues for step in self.priority_steps]
         self._in_poll = self.client.connection
         self._brpop_sent_at = time.monotonic()  # type: ignore[assignment]  # kombu begins with None
         self.client.connection.send_command("BRPOP", *lists, timeout or self.brpop_timeout or 0)
@@ -180,7 +102,19 @@ class Channel(redis.Channel):
         except self.connection_errors:
             connection.disconnect()  # the next turn of the loop connects again
             raise
+        except ResponseError as error:
+            if code_of(error) != WRONG_TYPE:
+                raise
+            self._foreign.look(self._asked, self._create_client())
+            return None
         return reply
+
+    def _queue_bind(self, *args: object) -> None:
+        """As kombu's, but a table that cannot be written stops nobody: we read lists by their names."""
+        try:
+            super()._queue_bind(*args)
+        except ResponseError as error:
+            logger.warning("the binding of a queue could not be written, which is needed by nobody here: %r", error)
 
     def _do_restore_message(
         self,
