@@ -94,7 +94,7 @@ def test_the_report_for_programs_adds_up(rig: Rig, command: Command) -> None:
     assert (report["batch_id"], report["matched"], report["outcomes"]) == ("json-desk1", 10, {"canceled": 10})
     assert json.loads(command("all", "--all-accounts", "--json", "--batch-id", "json")[1]) == said
     status, out, _ = command("status", "json-desk1", "--json")
-    assert (status, json.loads(out)) == (0, report)
+    assert (status, json.loads(out)) == (0, {"schema": "mass/1", **report})
     assert "every open order of desk1, urgent" in command("audit", "json-desk1")[1]
 
 
