@@ -94,7 +94,7 @@ def test_the_report_for_programs_adds_up(rig: Rig, command: Command) -> None:
     assert (report["batch_id"], report["matched"], report["outcomes"]) == ("json-desk1", 10, {"canceled": 10})
     assert json.loads(command("all", "--all-accounts", "--json", "--batch-id", "json")[1]) == said
     status, out, _ = command("status", "json-desk1", "--json")
-    assert (status, json.loads(out)) == (0, report)
+    assert (status, json.loads(out)) == (0, {"schema": "mass/1", **report})
     assert "every open order of desk1, urgent" in command("audit", "json-desk1")[1]
 
 
@@ -154,10 +154,13 @@ def test_waiting_can_end_before_the_mass_cancel_does(rig: Rig, command: Command)
         (("--account", "nobody"), "unknown account 'nobody'; known accounts: desk1"),
         (("--account", "nobody", "--dry-run"), "account nobody: no credentials here"),
         (("--account", "desk1", "--side", "long"), "side: should be 'buy' or 'sell'"),
-        (("--account", "desk1", "--inst-type", "spot", "--inst-family", "A-B"), "instFamily has no meaning for SPOT"),
-        (("--account", "desk1", "--inst-type", "spots"), "instType: should be 'SPOT', "),
-        (("--account", "desk1", "--inst-id", ""), "instId: should be an instrument"),
-        (("--account", "desk1", "--min-age", "0"), "min_age_s: should be greater than 0"),
+        (
+            ("--account", "desk1", "--inst-type", "spot", "--inst-family", "A-B"),
+            "--inst-family has no meaning for SPOT",
+        ),
+        (("--account", "desk1", "--inst-type", "spots"), "--inst-type: should be 'SPOT', "),
+        (("--account", "desk1", "--inst-id", ""), "--inst-id: should be an instrument"),
+        (("--account", "desk1", "--min-age", "0"), "--min-age: should be greater than 0"),
         (("--account", "desk1", "--until-flat", "soon"), "unable to parse string as a number"),
         (("--account", "desk1", "--until-flat", "900"), "does not fit into the deadline of 900 s"),
         (("--account", "desk1", "--by", " "), "--by: should say who decides"),

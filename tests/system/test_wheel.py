@@ -160,7 +160,7 @@ def test_a_producer_is_told_what_the_command_line_needs(environments: Environmen
     script = environments("").script("bulk-cancel")
     for arguments, said in (
         (("--help",), f"bulk-cancel: {line}\n"),
-        (("status", "--json"), json.dumps({"error": [line], "exit": 2}) + "\n"),
+        (("status", "--json"), json.dumps({"schema": "error/1", "error": [line], "exit": 2}) + "\n"),
     ):
         told = environments("").run(script, *arguments, cwd=project)
         assert (told.returncode, told.stdout, told.stderr) == (2, "", said)

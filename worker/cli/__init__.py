@@ -85,4 +85,8 @@ def _lines(error: Exception) -> list[str]:
 
 
 def _tell(lines: Sequence[str], *, as_json: bool) -> None:
-    sys.stderr.write(json.dumps({"error": list(lines), "exit": int(Exit.BAD)}) + "\n" if as_json else joined(lines))
+    sys.stderr.write(_document(lines) if as_json else joined(lines))
+
+
+def _document(lines: Sequence[str]) -> str:
+    return json.dumps({"schema": "error/1", "error": list(lines), "exit": int(Exit.BAD)}) + "\n"

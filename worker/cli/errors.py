@@ -2,7 +2,7 @@
 
 Exit status: 0 all orders off the book (or nothing dead so far), 1 some rejected or exhausted, 2 bad usage, input or
 configuration, or something that we need is away, 3 waiting timed out, 130 interrupted. With `--json` an error is one
-object on stderr, `{"error": [line, …], "exit": 2}`; stdout holds results only.
+object on stderr, `{"schema": "error/1", "error": [line, …], "exit": 2}`; stdout holds results only.
 """
 
 import os

@@ -11,7 +11,7 @@ from bulk_cancel.worker.books.mass.state import Mass
 from bulk_cancel.worker.cli.errors import exit_of
 from bulk_cancel.worker.cli.screen.live import present, watch
 from bulk_cancel.worker.cli.screen.mass import report_parts
-from bulk_cancel.worker.cli.screen.output import as_text, clean, number
+from bulk_cancel.worker.cli.screen.output import as_text, clean, document, number
 from bulk_cancel.worker.cli.screen.render import counts_text, rest_line
 from bulk_cancel.worker.state.rests import read_clock, read_rests
 from bulk_cancel.worker.state.scopes import account_scope
@@ -37,13 +37,17 @@ def mass_status(store: Store, batch_id: str, *, follow: bool, as_json: bool) -> 
     """
     if follow:
         reports = _reports(store, batch_id)
-        last = watch(reports, draw=report_parts, line=_progress, tell=report_json, as_json=as_json)
+        last = watch(reports, draw=report_parts, line=_progress, tell=_told, as_json=as_json)
     else:
-        last = present(read_report(store, batch_id), draw=report_parts, tell=report_json, as_json=as_json)
+        last = present(read_report(store, batch_id), draw=report_parts, tell=_told, as_json=as_json)
     if not (as_json or last.complete):
         sys.stdout.write(held_words(store, [Masses(store).state(batch_id)]))
     in_vain = last.complete and not last.succeeded and last.state != "withdrawn"
     return exit_of(dead=last.dead + in_vain)
+
+
+def _told(report: MassReport) -> dict[str, object]:
+    return document("mass", report_json(report))
 
 
 def _progress(report: MassReport) -> str:

@@ -50,7 +50,10 @@ def test_an_error_of_ours_speaks_for_itself(
     assert capsys.readouterr() == ("", "bulk-cancel: what is wrong\nbulk-cancel: how to mend it\n")
     assert told(error, monkeypatch, "--json") == Exit.BAD
     out, err = capsys.readouterr()
-    assert (out, json.loads(err)) == ("", {"error": ["what is wrong", "how to mend it"], "exit": 2})
+    assert (out, json.loads(err)) == (
+        "",
+        {"schema": "error/1", "error": ["what is wrong", "how to mend it"], "exit": 2},
+    )
 
 
 @pytest.mark.parametrize("kind", [RedisError, *theirs(RedisError)], ids=lambda kind: kind.__name__)
@@ -115,7 +118,7 @@ def test_what_the_demo_runs_on_speaks_for_itself(
     monkeypatch.setattr(stage, server, Broken(error))
     assert cli.run(["demo", "--orders", "2", "--instruments", "1", "--json"]) == Exit.BAD
     last = capsys.readouterr().err.splitlines()[-1]
-    assert json.loads(last) == {"error": [str(error)], "exit": 2}
+    assert json.loads(last) == {"schema": "error/1", "error": [str(error)], "exit": 2}
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,5 @@
 """`bulk-cancel audit`: every decision with who and why, or the story of one batch in order."""
 
-import json
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Final
 
@@ -11,7 +9,7 @@ from rich.text import Text
 from bulk_cancel.worker.books.mass.scope import Scope
 from bulk_cancel.worker.cli import context
 from bulk_cancel.worker.cli.screen.mass_words import scope_words
-from bulk_cancel.worker.cli.screen.output import clean, iso, number, plain, plural, show
+from bulk_cancel.worker.cli.screen.output import clean, iso, number, plural, print_lines, show
 from bulk_cancel.worker.cli.screen.render import counts_text
 from bulk_cancel.worker.operators.audit import Audit, Decision
 from bulk_cancel.worker.operators.story import read_story
@@ -51,7 +49,7 @@ def audit(
 
 def _print(told: Sequence[Decision], *, as_json: bool, in_batch: bool) -> None:
     if as_json:
-        sys.stdout.writelines(json.dumps(decision_json(decision), default=plain) + "\n" for decision in told)
+        print_lines("decision", map(decision_json, told))
     elif told:
         show(*(decision_line(decision, in_batch=in_batch) for decision in told))
     else:

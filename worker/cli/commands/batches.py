@@ -1,8 +1,6 @@
 """The command `batches`: which batches there were, found again by account, time and what became of them."""
 
-import json
 import re
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -14,7 +12,7 @@ from rich.table import Table
 
 from bulk_cancel.worker.cli import context
 from bulk_cancel.worker.cli.errors import CommandError, Exit
-from bulk_cancel.worker.cli.screen.output import clean, moment, number, plain, show, table
+from bulk_cancel.worker.cli.screen.output import clean, moment, number, print_lines, show, table
 from bulk_cancel.worker.cli.screen.render import batch_json, counts_text
 from bulk_cancel.worker.operators.past import past_batches
 from bulk_cancel.worker.state.batches import BatchState
@@ -74,7 +72,7 @@ def batches(
         shown = list(islice(found, count))
         more = next(found, None) is not None
     if as_json:
-        sys.stdout.writelines(json.dumps(batch_json(state), default=plain) + "\n" for state in shown)
+        print_lines("batch", map(batch_json, shown))
     elif shown:
         show(_table(shown), *(["and older ones; --count shows more"] if more else []))
     else:

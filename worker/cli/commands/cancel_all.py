@@ -21,7 +21,7 @@ from bulk_cancel.worker.cli.errors import CommandError, Exit, joined
 from bulk_cancel.worker.cli.flags import as_flags
 from bulk_cancel.worker.cli.mass_status import held_words, read_report
 from bulk_cancel.worker.cli.screen.mass import MassProgress, Progress, report_parts
-from bulk_cancel.worker.cli.screen.output import plural, print_json, show
+from bulk_cancel.worker.cli.screen.output import document, plural, print_json, show
 from bulk_cancel.worker.state.fleet import START_WORKER, read_workers, troubles
 from bulk_cancel.worker.state.store import Store
 
@@ -177,7 +177,8 @@ def _goes_on(ids: Sequence[str]) -> str:
 def _print(reports: Sequence[MassReport], *, as_json: bool) -> int:
     if as_json:
         succeeded = all(report.succeeded for report in reports)
-        print_json({"succeeded": succeeded, "reports": [report_json(report) for report in reports]})
+        said = {"succeeded": succeeded, "reports": [report_json(report) for report in reports]}
+        print_json(document("all", said))
     for index, report in enumerate(reports):
         if not as_json:
             show(*([""] if index else []), *report_parts(report))

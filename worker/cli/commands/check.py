@@ -9,7 +9,7 @@ from rich.text import Text
 from bulk_cancel.worker.cli import context
 from bulk_cancel.worker.cli.context import Json
 from bulk_cancel.worker.cli.errors import Exit
-from bulk_cancel.worker.cli.screen.output import clean, print_json, show, styled
+from bulk_cancel.worker.cli.screen.output import clean, document, print_json, show, styled
 from bulk_cancel.worker.config.dotenv import env_file
 from bulk_cancel.worker.okx.client import OkxClient
 from bulk_cancel.worker.operators.check import run_checks
@@ -29,7 +29,7 @@ def check(*, as_json: Json = False) -> int:
                 show(_lines(point))
     levels = {point.level for point in points}
     if as_json:
-        print_json({"ok": not levels & {"FAIL", "ACT"}, "points": points})
+        print_json(document("check", {"ok": not levels & {"FAIL", "ACT"}, "points": points}))
     return Exit.BAD if "FAIL" in levels else Exit.DEAD if "ACT" in levels else Exit.OK
 
 

@@ -13,7 +13,7 @@ from bulk_cancel.worker.books.mass.masses import Masses
 from bulk_cancel.worker.cli import context
 from bulk_cancel.worker.cli.context import Json
 from bulk_cancel.worker.cli.errors import CommandError, Exit
-from bulk_cancel.worker.cli.screen.output import print_json, show
+from bulk_cancel.worker.cli.screen.output import document, print_json, show
 from bulk_cancel.worker.cli.screen.render import batch_json
 from bulk_cancel.worker.cli.screen.words import paused_words, resumed_words, retried_words, withdrawn_words
 from bulk_cancel.worker.operators.decisions import RETRIED, Asked, Decisions
@@ -40,7 +40,7 @@ def withdraw(batch: Batch, *, by: By = None, reason: Why = "", as_json: Json = F
         called_off = done.state.mass and Masses(store).state(batch).state == "withdrawn"
     if as_json:
         said = {"batch_id": batch, "withdrawn": done.withdrawn, "sent": done.sent, "ended": done.ended}
-        print_json(said | {"state": batch_json(done.state)})
+        print_json(document("withdraw", said | {"state": batch_json(done.state)}))
     else:
         show(*withdrawn_words(done, called_off=called_off))
     return Exit.OK
@@ -64,7 +64,7 @@ def retry(
         done = Decisions(store).retry(batch, asked, statuses=statuses, deadline_s=deadline)
     if as_json:
         said = {"batch_id": batch, "opened": done.opened, "joined": done.joined, "remembered": done.remembered}
-        print_json(said | {"state": batch_json(done.state)})
+        print_json(document("retry", said | {"state": batch_json(done.state)}))
     else:
         show(*retried_words(done, statuses))
     return Exit.OK
@@ -80,7 +80,8 @@ def pause(target: Target, *, by: By = None, reason: Why = "", as_json: Json = Fa
         done = Decisions(store).pause(target, asked)
     if as_json:
         said = {"scope": done.target.scope, "accounts": done.target.accounts, "changed": done.changed}
-        print_json(said | {"paused_by": done.by, "reason": done.reason, "since": done.since})
+        said |= {"paused_by": done.by, "reason": done.reason, "since": done.since}
+        print_json(document("pause", said))
     else:
         show(*paused_words(done))
     return Exit.OK
@@ -92,7 +93,8 @@ def resume(target: Target, *, by: By = None, reason: Why = "", as_json: Json = F
     with context.opened() as store:
         done = Decisions(store).resume(target, asked)
     if as_json:
-        print_json({"scope": done.target.scope, "accounts": done.target.accounts, "ended": done.ended})
+        said = {"scope": done.target.scope, "accounts": done.target.accounts, "ended": done.ended}
+        print_json(document("resume", said))
     else:
         show(*resumed_words(done))
     return Exit.OK

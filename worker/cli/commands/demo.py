@@ -17,7 +17,7 @@ from bulk_cancel.worker.cli.demo.run import run_demo
 from bulk_cancel.worker.cli.demo.stage import stage
 from bulk_cancel.worker.cli.errors import CommandError, Exit
 from bulk_cancel.worker.cli.screen.live import Bars
-from bulk_cancel.worker.cli.screen.output import STYLES, number, plural, print_json, show, table
+from bulk_cancel.worker.cli.screen.output import STYLES, document, number, plural, print_json, show, table
 from bulk_cancel.worker.cli.screen.render import counts_text
 
 LINE_S: Final = 0.5
@@ -50,7 +50,7 @@ def demo(
         screen.ready(own_redis=on.own_redis)
         report = run_demo(plan, on, screen.update)
     if as_json:
-        print_json(report_json(report))
+        print_json(document("demo", report_json(report)))
     else:
         show(*_report_parts(report))
     return _status(report)

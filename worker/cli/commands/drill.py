@@ -26,7 +26,7 @@ from bulk_cancel.worker.cli.context import Json
 from bulk_cancel.worker.cli.demo.plan import Plan
 from bulk_cancel.worker.cli.demo.stage import ACCOUNT, stage
 from bulk_cancel.worker.cli.errors import CommandError, Exit
-from bulk_cancel.worker.cli.screen.output import as_text, clean, iso, plain, print_json, show, table
+from bulk_cancel.worker.cli.screen.output import as_text, clean, document, iso, plain, print_json, show, table
 from bulk_cancel.worker.operators.drill.rules import ASKED, Drill, DrillPlan, check_place
 from bulk_cancel.worker.operators.drill.run import Drilling
 from bulk_cancel.worker.state.fleet import read_workers
@@ -154,7 +154,7 @@ def _print(done: Drill, facts: dict[str, str], *, output: Path | None, as_json: 
 
 def _json(done: Drill, facts: dict[str, str]) -> dict[str, object]:
     plan, order = done.plan, done.order
-    return {
+    said = {
         "passed": done.passed,
         **facts,
         "by": plan.by,
@@ -167,6 +167,7 @@ def _json(done: Drill, facts: dict[str, str]) -> dict[str, object]:
         "faults": done.faults,
         "mass_cancel": report_json(done.report) if done.report else None,
     }
+    return document("drill", said)
 
 
 def _parts(done: Drill, facts: dict[str, str]) -> list[RenderableType]:

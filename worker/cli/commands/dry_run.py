@@ -1,7 +1,5 @@
 """`bulk-cancel all --dry-run`: reads the books under the workers' windows, and changes nothing."""
 
-import json
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +14,7 @@ from bulk_cancel.worker.books.mass.scope import Scope
 from bulk_cancel.worker.books.reader import Reader, reading
 from bulk_cancel.worker.cli.errors import CommandError, Exit
 from bulk_cancel.worker.cli.screen.mass_words import scope_words
-from bulk_cancel.worker.cli.screen.output import clean, number, plural, show, table
+from bulk_cancel.worker.cli.screen.output import clean, number, plural, print_lines, show, table
 from bulk_cancel.worker.okx.client import Row
 from bulk_cancel.worker.okx.errors import ExchangeError
 from bulk_cancel.worker.state.store import Store
@@ -41,7 +39,7 @@ def dry_run(store: Store, asked: Sequence[CancelAll], *, as_json: bool) -> int:
         found = [_read(reader, name, Scope.of(each)) for each in asked for name in _accounts(reader, each)]
     for meant in found:
         if as_json:
-            sys.stdout.writelines(json.dumps(each) + "\n" for each in _json(meant))
+            print_lines("open-order", _json(meant))
         else:
             show(*_parts(meant))
     return Exit.OK

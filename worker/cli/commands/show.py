@@ -1,9 +1,9 @@
 """`status`, `outcomes` and `refused`: the runner, one batch, its outcomes, and what was refused."""
 
 import csv
-import json
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from enum import StrEnum
 from typing import Annotated, Final
 
@@ -19,10 +19,11 @@ from bulk_cancel.worker.cli.screen.live import ended_words, every, present, watc
 from bulk_cancel.worker.cli.screen.output import (
     clean,
     console,
+    document,
     is_terminal,
     number,
     plural,
-    print_json,
+    print_lines,
     reader_is_gone,
     show,
 )
@@ -76,9 +77,17 @@ def status(
 def _runner_status(store: Store, *, follow: bool, as_json: bool) -> int:
     if follow:
         snapshots = every(lambda: read_snapshot(store), REFRESH_S)
-        watch(snapshots, draw=_dashboard, line=snapshot_line, tell=snapshot_json, as_json=as_json)
-    present(read_snapshot(store), draw=snapshot_parts, tell=snapshot_json, as_json=as_json)
+        watch(snapshots, draw=_dashboard, line=snapshot_line, tell=_snapshot, as_json=as_json)
+    present(read_snapshot(store), draw=snapshot_parts, tell=_snapshot, as_json=as_json)
     return Exit.OK
+
+
+def _snapshot(snapshot: Snapshot) -> dict[str, object]:
+    return document("status", snapshot_json(snapshot))
+
+
+def _batch(state: BatchState) -> dict[str, object]:
+    return document("batch", batch_json(state))
 
 
 def _dashboard(snapshot: Snapshot) -> list[RenderableType]:
@@ -90,9 +99,9 @@ def _batch_status(store: Store, batch: str, *, follow: bool, as_json: bool) -> i
         return mass_status(store, batch, follow=follow, as_json=as_json)
     if follow:
         states = store.batches.wait(batch, timeout_s=None)
-        last = watch(states, draw=batch_parts, line=_progress, tell=batch_json, as_json=as_json)
+        last = watch(states, draw=batch_parts, line=_progress, tell=_batch, as_json=as_json)
     else:
-        last = present(store.batches.state(batch), draw=batch_parts, tell=batch_json, as_json=as_json)
+        last = present(store.batches.state(batch), draw=batch_parts, tell=_batch, as_json=as_json)
     pauses = [] if as_json or last.complete else read_pauses(store, last.account)
     if pauses:
         show(*map(rest_line, pauses))
@@ -176,8 +185,7 @@ def _write_rows(rows: Sequence[Row], form: Format, *, verbose: bool) -> None:
     if form is Format.CSV:
         _csv().writerows({name: _cell(value) for name, value in row_json(row).items()} for row in rows)
     else:
-        sys.stdout.writelines(json.dumps(row_json(row, verbose=verbose)) + "\n" for row in rows)
-    sys.stdout.flush()
+        print_lines("outcome", (row_json(row, verbose=verbose) for row in rows))
 
 
 def _csv() -> "csv.DictWriter[str]":
@@ -192,14 +200,14 @@ def _cell(value: object) -> object:
 def refused(
     count: Annotated[int, typer.Option("--count", "-n", min=1, max=100_000, help="How many, newest first.")] = 20,
     *,
-    as_json: Json = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
 ) -> int:
     """What could not be admitted: messages and rows with every reason, newest first."""
     with context.opened() as store:
         entries = store.refusals.newest(count)
         left = store.refusals.count() - len(entries)
     if as_json:
-        print_json(entries)
+        print_lines("refused", map(asdict, entries))
     elif entries:
         show(refused_table(entries), *([f"and {number(left)} older; --count shows more"] if left > 0 else []))
     else:

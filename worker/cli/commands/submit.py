@@ -21,7 +21,7 @@ from bulk_cancel.worker.cli.errors import CommandError, Exit, exit_of, joined
 from bulk_cancel.worker.cli.flags import as_flags
 from bulk_cancel.worker.cli.orderfile import BadRow, read_orders
 from bulk_cancel.worker.cli.screen.live import BatchProgress
-from bulk_cancel.worker.cli.screen.output import clock, number, plural, print_json, show
+from bulk_cancel.worker.cli.screen.output import clock, document, number, plural, print_json, show
 from bulk_cancel.worker.cli.screen.render import batch_json, batch_parts, rest_line
 from bulk_cancel.worker.state.batches import BatchState
 from bulk_cancel.worker.state.fleet import read_workers, troubles
@@ -66,7 +66,7 @@ def submit(
     who = asked_by(by or None, reason)
     found = read_orders(files, account=account)
     if found.none_open:
-        return _nothing(as_json=as_json)
+        return _nothing(account, as_json=as_json)
     _check_rows(found.bad, usable=len(found.orders), skip_bad=skip_bad)
     said: dict[str, Any] = {
         "account": account, "batch_id": batch_id, "requested_by": who.by, "reason": who.reason, "deadline_s": deadline,
@@ -82,17 +82,19 @@ def submit(
             sys.stderr.write(joined(_troubles(store, receipt)))
         state = _wait(store, receipt, timeout) if wait else None
     if as_json:
-        print_json(_json(receipt, found.bad, state))
+        print_json(document("submit", _json(receipt, found.bad, state)))
     elif state is not None:
         show(*batch_parts(state))
     left_live = len(found.bad)
     return exit_of(dead=left_live + state.dead, complete=state.complete) if state else exit_of(dead=left_live)
 
 
-def _nothing(*, as_json: bool) -> Exit:
+def _nothing(account: str, *, as_json: bool) -> Exit:
     """The exchange's answer of an account without open orders is no mistake."""
     if as_json:
-        print_json({"batch_id": None, "size": 0, "waiting": 0, "skipped": []})
+        counts = ("size", "lanes", "new", "joined", "remembered", "known", "repeated", "waiting", "duplicates")
+        said = {"batch_id": None, "account": account, **dict.fromkeys(counts, 0), "sealed": True, "created_at": None}
+        print_json(document("submit", said | {"earliest_done_at": None, "paused": [], "skipped": []}))
     else:
         show("no orders: the files are lists without an order; nothing was enqueued")
     return Exit.OK

@@ -138,7 +138,7 @@ def _worker(number: int, directory: Path, told: Mapping[str, str]) -> subprocess
     with _log_of(number, directory).open("wb") as log:
         return subprocess.Popen(
             command,
-            env={**kept, **ours},
+            env={**kept, **ours, "TMPDIR": str(directory)},  # its pulse goes with the directory
             cwd=directory,
             stdin=subprocess.DEVNULL,
             stdout=log,

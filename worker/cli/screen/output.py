@@ -21,6 +21,9 @@ from bulk_cancel.worker.config.visible import visible
 
 ROOMY: Final = 100
 clean: Final = visible
+VERSION: Final = 1
+"""Of the shapes of `cli/JSON.md`; a name that goes or changes its meaning makes the next one, a new name does not."""
+
 PLAIN_WIDTH: Final = 1_000
 """Columns when nobody looks: wide enough that no line is folded."""
 
@@ -100,6 +103,17 @@ def _gap() -> int:
 def styled(word: str) -> Text:
     """A status word in its colour."""
     return Text(word, style=STYLES.get(word, ""))
+
+
+def document(schema: str, said: Mapping[str, object]) -> dict[str, object]:
+    """An object for programs, with the name and the version of its shape: see `cli/JSON.md`."""
+    return {"schema": f"{schema}/{VERSION}", **said}
+
+
+def print_lines(schema: str, rows: Iterable[Mapping[str, object]]) -> None:
+    """Many objects: one a line, also in a terminal."""
+    sys.stdout.writelines(json.dumps(document(schema, row), default=plain) + "\n" for row in rows)
+    sys.stdout.flush()
 
 
 def print_json(value: object) -> None:
