@@ -102,7 +102,7 @@ def test_nobody_there_shows_without_path_and_query() -> None:
         until(lambda: bool(alerts.problems))
         shown = f"{alerts.problems} {lines}"
         alerts.stop()
-    assert f"http://127.0.0.1:{port}: ConnectionRefusedError" in shown
+    assert f"http://127.0.0.1:{port}: Connection refused" in shown
     assert "very-secret" not in f"{shown} {lines}"
     assert SECRET not in f"{shown} {lines}"
 
