@@ -17,6 +17,7 @@ from bulk_cancel.worker.okx.client import AccountConfig, OkxClient
 from bulk_cancel.worker.okx.credentials import Credentials
 from bulk_cancel.worker.okx.errors import ExchangeError, NotAuthorised
 from bulk_cancel.worker.operators.broker_check import broker_points
+from bulk_cancel.worker.operators.other_dbs import other_dbs
 from bulk_cancel.worker.operators.point import Point, brief
 from bulk_cancel.worker.operators.pressing import conditions
 from bulk_cancel.worker.operators.status import read_snapshot
@@ -35,6 +36,7 @@ def run_checks(store: Store, client: OkxClient) -> Iterator[Point]:
     settings = store.settings
     yield from _redis(store)
     yield from _asked("rights", lambda: _rights(store))
+    yield from _asked("windows", lambda: other_dbs(store))
     yield from broker_points(settings)
     yield from _exchange(settings, client)
     yield from _asked("workers", lambda: _workers(store))

@@ -192,3 +192,13 @@ def test_a_user_without_rights(desk: Desk, monkeypatch: pytest.MonkeyPatch, rule
     (point,) = [point for point in json.loads(out)["points"] if point["name"] == "rights"]
     assert (status, point["level"]) == (2, level)
     assert text in point["text"]
+
+
+def test_a_runner_in_another_db_is_warned_of(desk: Desk, redis_client: Redis) -> None:
+    """Its windows are apart from ours; a db of other keys is nobody's concern."""
+    redis_client.select(3)
+    redis_client.set("other", 1)
+    assert " ok   windows: " in f" {desk('check')[1]}".replace("\n", " ")
+    redis_client.select(5)
+    redis_client.hset("bulk-cancel:clock", "last", "1")
+    assert "warn windows: windows in db 5 too" in desk("check")[1]

@@ -396,7 +396,7 @@ class TestCheck:
         desk.worker_reports()
         points = check()
         assert {name for name, point in points.items() if point["level"] == "ok"} == {
-            "settings", "redis", "rights", "broker", "exchange", "account desk1", "lanes", "workers", *Condition,
+            "settings", "redis", "rights", "windows", "broker", "exchange", "account desk1", "lanes", "workers", *Condition,
         }  # fmt: skip
         assert "User ID 1001" in points["account desk1"]["text"]
 
@@ -469,7 +469,8 @@ class TestCheck:
         levels = {name: point["level"] for name, point in points.items()}
         assert levels == {
             "settings": "ok",
-            "redis": "FAIL", "rights": "warn", "persistence": "warn", "memory": "warn", "broker": "FAIL", "exchange": "FAIL",
+            "redis": "FAIL", "rights": "warn", "windows": "warn", "persistence": "warn", "memory": "warn",
+            "broker": "FAIL", "exchange": "FAIL",
             "account desk1": "warn", "workers": "warn", "lanes": "warn",
             **dict.fromkeys(map(str, Condition), "warn"), "redis_lost": "ACT",
         }  # fmt: skip
