@@ -396,7 +396,8 @@ class TestCheck:
         desk.worker_reports()
         points = check()
         assert {name for name, point in points.items() if point["level"] == "ok"} == {
-            "settings", "redis", "rights", "windows", "broker", "exchange", "account desk1", "lanes", "workers", *Condition,
+            "settings", "redis", "rights", "windows", "broker", "exchange", "account desk1", "lanes", "workers",
+            *Condition,
         }  # fmt: skip
         assert "User ID 1001" in points["account desk1"]["text"]
 
