@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from threading import Event
 from typing import TYPE_CHECKING, cast
 
+import pytest
+
 from bulk_cancel.worker.books.confirm import confirmer as module
 from bulk_cancel.worker.books.confirm.confirmer import Confirmer
 from bulk_cancel.worker.config.gate import Gate
@@ -20,10 +22,11 @@ CANCELED = {"state": "canceled", "accFillSz": "0"}
 
 
 class FakeBook:
-    """Nothing is open; what became of orders is the test's to say."""
+    """What is open, and what became of orders, is the test's to say."""
 
     def __init__(self, order: Callable[[OrderRef], Row] = lambda _: {}) -> None:
         self.down = False
+        self.open: list[Row] = []
         self.history: Mapping[str, Sequence[Row]] = {}
         self.calls: list[str] = []
         self._order = order
@@ -33,7 +36,7 @@ class FakeBook:
         self.calls.append("pending")
         if self.down:
             raise OutcomeUnknown("no answer")
-        yield []
+        yield self.open
 
     def ended_orders(self, _user: User, inst_type: str, after: str) -> Sequence[Row]:
         """A page of what ended."""
@@ -57,10 +60,12 @@ def answered(rig: LaneRig, rows: list[dict[str, object]], status: str = "accepte
             rig.advance(2.1)
 
 
-def confirmer(rig: LaneRig, book: FakeBook, *, users: Mapping[str, User] | None = None) -> Confirmer:
+def confirmer(
+    rig: LaneRig, book: FakeBook, *, users: Mapping[str, User] | None = None, deadline_s: float = 300
+) -> Confirmer:
     """Reads this book, for the rig's user unless told otherwise."""
     gate = Gate({"u1": rig.user} if users is None else users)
-    return Confirmer(rig.confirmations, cast("Book", book), gate, Event(), deadline_s=300)
+    return Confirmer(rig.confirmations, cast("Book", book), gate, Event(), deadline_s=deadline_s)
 
 
 def look(rig: LaneRig, book: FakeBook, looks: Confirmer | None = None) -> Confirmer:
@@ -140,6 +145,20 @@ def test_time_in_which_nobody_read_gives_nobody_up(rig: LaneRig) -> None:
     rig.advance(1)
     look(rig, book)
     assert rig.batches.state("b").counts == {"canceled": 5}
+
+
+def test_an_order_that_is_listed_is_live_and_not_unconfirmed(rig: LaneRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its next cancel would come only after the time for confirming: it comes then, and nobody gives it up."""
+    monkeypatch.setattr(Gate, "open_s", lambda *_: 60)
+    book = FakeBook()
+    book.open = [{"instId": "BTC-USDT", "ordId": "1"}]
+    rig.submit("b", orders(1))
+    for cancels in range(1, 7):
+        claim = rig.claim()
+        rig.record(claim, decided=(believed(claim.calls[0].jobs[0]),))
+        rig.advance(5.1)
+        look(rig, book, confirmer(rig, book, deadline_s=5))
+        assert (rig.row("b").status, rig.row("b").attempts) == ("queued", cancels)
 
 
 def test_an_order_whose_book_nobody_reads_any_more_is_given_up(rig: LaneRig) -> None:

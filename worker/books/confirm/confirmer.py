@@ -7,6 +7,7 @@ again; of the others the exchange is asked how they ended: many at once from the
 import random
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from threading import Event
 from typing import Final
 
@@ -114,7 +115,7 @@ class Confirmer:
             self._confirmations.renew(look)
             listed.update(key for row in page for key in _keys(row))
         still_open = [job for job in look.jobs if _key(job) in listed]
-        self._write([seen_open(job) for job in still_open])
+        self._write([self._seen_open(job) for job in still_open])
         ended = [job for job in look.jobs if _key(job) not in listed and not _waits(job)]
         for found in self._endings(look.user, ended):
             self._write(found)
@@ -159,6 +160,10 @@ class Confirmer:
             log.warning("order_not_told", order=job.id, error=str(error))
             return []
         return [seen_as(job, row)]
+
+    def _seen_open(self, job: Unconfirmed) -> Finding:
+        """One whose time for confirming is over is not unconfirmed, but live: it goes again now."""
+        return seen_open(replace(job, again=0) if job.since_s > self._deadline_s else job)
 
     def _give_up(self, look: Look, why: str) -> None:
         """Time in which nobody could read does not count. Those that are found meanwhile are left alone."""
