@@ -144,7 +144,7 @@ def _scoped(judged: Judgement, *, probe: bool, served: bool) -> Judgement:
     that blames a wider scope while its neighbour was `served` speaks of its own order. A probe without an answer says
     that its exchange is still away, nothing of its order.
     """
-    if judged.whole and judged.verdict in (Verdict.GONE, Verdict.REJECTED, Verdict.BUG):
+    if judged.whole and judged.verdict in (Verdict.GONE, Verdict.PENDING, Verdict.REJECTED, Verdict.BUG):
         return judged._replace(verdict=Verdict.UNKNOWN)
     if served and judged.scope is not Scope.ORDER and judged.code not in RATE_CODES:
         return judged._replace(scope=Scope.ORDER)

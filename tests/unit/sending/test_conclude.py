@@ -172,6 +172,13 @@ def test_a_refusal_of_a_whole_batch_does_not_reject_every_order() -> None:
     assert [(each.act, each.status) for each in alone.decided] == [("finish", "rejected")]
 
 
+def test_that_one_order_of_a_batch_is_being_cancelled_says_nothing_of_the_others() -> None:
+    """No cancel of theirs may be at work: they go again, and do not wait for the book."""
+    confirming, asked = Concluder(Policy(max_attempts=3), "w1", lambda: 0.5, confirm=True), call(2)
+    result = confirming.conclude(claimed(asked), asked, Answer(200, "51410", "being cancelled", ()), 0.1)
+    assert [each.act for each in result.decided] == ["retry", "retry"]
+
+
 def test_an_item_that_blames_a_wider_scope_beside_one_that_was_served_speaks_of_its_own_order() -> None:
     """The exchange plainly works; resting it would hold up everybody because of one order."""
     result = conclude(answer("0", "50026", code="2"), call(2))
