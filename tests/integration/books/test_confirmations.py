@@ -198,6 +198,16 @@ class TestFindings:
         assert [ended.job for ended in rig.board.sweep()] == ["u1/BTC-USDT/o1"]
         assert (rig.row("b").status, rig.row("b").attempts) == ("exhausted", 5)
 
+    def test_an_order_that_is_given_up_on_the_book_does_not_seem_unsent(self, rig: LaneRig) -> None:
+        """Whoever acts on it must know that cancels were accepted."""
+        rig.submit("b", orders(1), deadline_s=5)
+        claim = rig.claim()
+        rig.record(claim, decided=(believed(claim.calls[0].jobs[0]),))
+        rig.advance(6)
+        rig.confirmations.write([seen_open(look(rig).jobs[0])])
+        (ended,) = rig.claim().exhausted
+        assert ended.message == rig.row("b").sMsg == "deadline passed before it could be sent again"
+
     def test_an_order_still_open_after_its_last_attempt_is_exhausted(self, rig: LaneRig) -> None:
         """Its last cancel had no answer, and the book shows that it had no effect; told to whoever reports it."""
         rig.submit("b", orders(1))

@@ -120,12 +120,15 @@ local function plan(count, permits, batch_size, single_free, batch_free)
   return sizes, jobs
 end
 
+local SENT_TOO_LATE = 'deadline passed before it could be sent again'
+local UNSENT_TOO_LATE = 'deadline passed before it could be sent'
+
 -- gather: the next jobs in line; those past their deadline end here instead of being sent.
 local function gather(count)
   local jobs = {}
   for _, job in ipairs(jobs_in('ZRANGE', K.ready(lane), 0, count - 1)) do
     if tonumber(job.deadline) > now then jobs[#jobs + 1] = job
-    else exhaust(lane, job, 'deadline passed before it could be sent', wall, input.retention_s) end
+    else exhaust(lane, job, job.sent and SENT_TOO_LATE or UNSENT_TOO_LATE, wall, input.retention_s) end
   end
   return jobs
 end
