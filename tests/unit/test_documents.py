@@ -20,8 +20,12 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 MAKEFILE = (ROOT / "Makefile").read_text()
 INSIDE = (WORKER / "README.md").read_text("utf-8")
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
-FOLDERS = ("bench", "examples", "tasks", "tests", "worker")
-DOCUMENTS = [*(path.name for path in ROOT.glob("*.md")), "bench/README.md", "tasks/README.md", "worker/README.md"]
+FOLDERS = ("bench", "examples", "findings", "tasks", "tests", "worker")
+DOCUMENTS = [
+    path.relative_to(ROOT).as_posix()
+    for path in (*ROOT.glob("*.md"), *(ROOT / folder / "README.md" for folder in FOLDERS))
+    if path.exists()
+]
 FILES = re.compile(r"(?<![\w/.-])[\w./-]*\w\.(?:py|lua|md|toml|yaml|lock)\b")
 """A file that a document names, with as much of its path as is needed to find it."""
 
@@ -115,6 +119,12 @@ def test_hooks_are_the_checks_but_for_the_tests() -> None:
     for hook in repo["hooks"]:
         assert hook["entry"] == f"make --no-print-directory {hook['id']}"
         assert (hook["language"], hook["pass_filenames"]) == ("system", False)
+
+
+def test_what_is_installed_is_measured() -> None:
+    """By folder: a module counts once, under whichever name it was imported."""
+    tools = PROJECT["tool"]
+    assert tools["coverage"]["run"]["source_dirs"] == [*tools["setuptools"]["package-dir"].values()]
 
 
 def test_files_are_as_the_editor_is_told() -> None:
