@@ -51,6 +51,7 @@ _NOT_A_NAME: Final = re.compile(r"--.*|'[^'\n]*'|(?<!\.)\.\w+")
 """Comments, strings, and fields: `K.board` is a key, not the function `board`."""
 
 _WORD: Final = re.compile(r"\w+")
+_NUMBER: Final = re.compile(r"^local ([A-Z_]+) = (\d[\d^e ]*?)(?: *--.*)?\n", re.MULTILINE)
 _DEFINED: Final = re.compile(r"^local (?:function )?(\w+(?:, \w+)*)", re.MULTILINE)
 
 _encode: Final = json.JSONEncoder(separators=(",", ":")).encode
@@ -76,7 +77,13 @@ def source(verb: str) -> str:
         if defined & used:
             body = f"{part}\n\n{body}"
             used = used | words
-    return "".join(module.lua_preamble(body) for module in (keys, scopes, statuses)) + body
+    return _numbered("".join(module.lua_preamble(body) for module in (keys, scopes, statuses)) + body)
+
+
+def _numbered(text: str) -> str:
+    """The text with numbers in the place of their names: each name is one more value that a function is made with."""
+    numbers = dict(_NUMBER.findall(text))
+    return re.sub(r"\b[A-Z_]+\b", lambda found: numbers.get(found[0], found[0]), _NUMBER.sub("", text))
 
 
 @cache

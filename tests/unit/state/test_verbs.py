@@ -79,6 +79,15 @@ def test_a_number_has_a_name(text: str) -> None:
     assert set(re.findall(r"(?<![\w.])\d{2,}\b", unnamed)) <= {"1000"}
 
 
+@pytest.mark.parametrize("verb", VERBS)
+def test_redis_gets_numbers_without_their_names(verb: str) -> None:
+    """A name would cost time at each run."""
+    texts = "\n".join([*map(shared, LIBRARY), own(verb)])
+    names = set(re.findall(r"^local ([A-Z_]+) = \d", texts, re.MULTILINE))
+    assert {"INF", "SECOND_US", "URGENT_BELOW"} < names
+    assert names & set(re.findall(r"\w+", code(source(verb)))) == set()
+
+
 class TestAnswers:
     """What a header says of answers; tests with a real Redis compare them."""
 

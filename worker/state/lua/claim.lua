@@ -26,7 +26,8 @@ local given = redis.call('HGET', K.claim(input.claim), 'grant')
 if given then return given end
 
 -- At most so many jobs come back at one claim, so that Redis is not held up; the next claim takes the rest.
-local TAKEN_BACK, LINED_UP = 200, 500
+local TAKEN_BACK = 200
+local LINED_UP = 500
 
 local lost, book_asked = {}, false
 
