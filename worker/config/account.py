@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
+from bulk_cancel.worker.config.shards import DEFAULT_SHARD, ShardName
 from bulk_cancel.worker.config.urls import check_http_url, check_ws_url
 
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -42,6 +43,7 @@ class Account(BaseModel):
     ws_url: WsUrl | None = None
     endpoints: Literal["auto", "single"] = "auto"
     share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    shard: ShardName = DEFAULT_SHARD
 
 
 ACCOUNT_FIELDS: Final = tuple(field for field in Account.model_fields if field != "name")

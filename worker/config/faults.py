@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 PREFIX = "BULK_CANCEL_"
 _NESTED = "__"
 _EXAMPLE = "DESK1"
+_SHARD_FIELDS = ("redis_url", "broker_url")
 _KUBERNETES = re.compile(
     r"(\w+?)_(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)?)"
 )
@@ -56,8 +57,8 @@ def _is_of_kubernetes(name: str, names: Sequence[str]) -> bool:
 
 
 def _is_known(rest: str, known: Sequence[str]) -> bool:
-    """Account fields are checked by the model, which also sees those of the accounts file."""
-    return rest in known or rest.startswith(f"ACCOUNTS{_NESTED}")
+    """Fields of accounts and shards are checked by their models; accounts may come from a file, too."""
+    return rest in known or rest.startswith((f"ACCOUNTS{_NESTED}", f"SHARDS{_NESTED}"))
 
 
 def _did_you_mean(name: str, known: Sequence[str], account_fields: Sequence[str]) -> str:
@@ -77,10 +78,13 @@ def _fault(error: ErrorDetails, account_fields: Sequence[str]) -> str:
     place = [str(part) for part in error["loc"]]
     name = PREFIX + _NESTED.join(place).upper() if place else ""
     match error["type"]:
+        case "missing" if place[0] == "shards":
+            return f"{name}: is missing; set it or {name}_FILE"
         case "missing":
             return f"{name}: is missing; set it or {name}_FILE, or {place[-1]} of {place[1]} in the accounts file"
         case "extra_forbidden":
-            near = difflib.get_close_matches(place[-1], account_fields, n=1)
+            fields = _SHARD_FIELDS if place[0] == "shards" else account_fields
+            near = difflib.get_close_matches(place[-1], fields, n=1)
             hint = PREFIX + _NESTED.join([*place[:-1], *near]).upper() if near else ""
             return f"{name}: no such setting; " + (f"did you mean {hint}?" if hint else "remove it")
         case "bool_parsing":

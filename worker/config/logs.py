@@ -6,6 +6,7 @@ from typing import Final
 
 import structlog
 
+from bulk_cancel.worker.config.patient import PatientHandler
 from bulk_cancel.worker.config.visible import visible
 
 QUIET: Final = ("celery.app.trace", "celery.worker.strategy", "kombu", "urllib3", "amqp")
@@ -13,7 +14,7 @@ QUIET: Final = ("celery.app.trace", "celery.worker.strategy", "kombu", "urllib3"
 
 
 def configure_logs(level: str) -> None:
-    """Sends every logger of this process, Celery's too, through one formatter to stderr."""
+    """Sends every logger of this process, Celery's too, through one formatter to stderr, for which nobody waits."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
@@ -24,9 +25,8 @@ def configure_logs(level: str) -> None:
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
-        cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = PatientHandler(sys.stderr)
     handler.setFormatter(_formatter(shared))
     logging.basicConfig(handlers=[handler], level=level, force=True)
     for name in QUIET:

@@ -13,7 +13,8 @@ from bulk_cancel.tasks.errors import SettingsError
 
 SECRETS: Final = ("redis_url", "broker_url", "alert_webhook_url", "alert_webhook_secret")
 _OF_ACCOUNTS: Final = r"accounts__.+?__(?:api_key|api_secret|passphrase)"
-_NAMED: Final = re.compile(rf"({'|'.join(SECRETS)}|{_OF_ACCOUNTS})_file")
+_OF_SHARDS: Final = r"shards__.+?__(?:redis_url|broker_url)"
+_NAMED: Final = re.compile(rf"({'|'.join(SECRETS)}|{_OF_ACCOUNTS}|{_OF_SHARDS})_file")
 
 
 def with_files(variables: Mapping[str, str | None], *, prefix: str) -> dict[str, str | None]:
@@ -53,5 +54,5 @@ def _read(path: str, name: str, faults: list[str]) -> str:
 
 
 def names() -> list[str]:
-    """The settings of this kind that do not belong to an account."""
+    """The settings of this kind that belong to neither an account nor a shard."""
     return [f"{secret}_file" for secret in SECRETS]

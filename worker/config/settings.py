@@ -13,6 +13,7 @@ from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
+    PrivateAttr,
     SecretStr,
     ValidationError,
     field_validator,
@@ -30,13 +31,25 @@ from bulk_cancel.tasks.errors import SettingsError
 from bulk_cancel.worker.config.account import ACCOUNT_FIELDS, Account, HttpUrl, Secret, WsUrl, named
 from bulk_cancel.worker.config.accounts_file import AccountsFile
 from bulk_cancel.worker.config.dotenv import env_file, is_chosen
+from bulk_cancel.worker.config.env_lines import unreadable_lines
 from bulk_cancel.worker.config.faults import PREFIX, faults_in, misspelt, no_account
 from bulk_cancel.worker.config.secret_files import names, with_files
-from bulk_cancel.worker.config.urls import broker_form, check_broker_url, check_state_url, check_webhook_url, redacted
+from bulk_cancel.worker.config.shards import (
+    DEFAULT_SHARD,
+    BrokerUrl,
+    Shard,
+    ShardName,
+    StateUrl,
+    check_shards,
+    checked_shards,
+    no_account_here,
+    state_as_broker,
+)
+from bulk_cancel.worker.config.urls import check_webhook_url, redacted
+from bulk_cancel.worker.config.webhook_secrets import check_secrets
+from bulk_cancel.worker.okx.regions import region_of
 
 DEFAULT_BASE_URL: Final = "https://openapi.okx.com"
-DEFAULT_WS_URL: Final = "wss://ws.okx.com:8443/ws/v5/private"
-DEMO_WS_URL: Final = "wss://wspap.okx.com:8443/ws/v5/private"
 
 __all__ = ["Account", "Settings", "SettingsError", "load_settings", "redacted"]
 
@@ -55,14 +68,9 @@ def _upper(value: object) -> object:
     return value.upper() if isinstance(value, str) else value
 
 
-def _state_as_broker(checked: dict[str, SecretStr]) -> SecretStr:
-    return SecretStr(broker_form(checked["redis_url"].get_secret_value()))
-
-
-StateUrl = Annotated[SecretStr, AfterValidator(check_state_url)]
-BrokerUrl = Annotated[SecretStr, AfterValidator(check_broker_url)]
 LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)]
 Confirm = Annotated[Literal["on", "rest", "off"], BeforeValidator(_on_or_off)]
+WebhookSecret = Annotated[Secret, AfterValidator(check_secrets)]
 WebhookUrl = Annotated[Secret, AfterValidator(check_webhook_url)]
 Limit = Annotated[int, Field(ge=1, le=10_000)]
 
@@ -81,9 +89,11 @@ class Settings(BaseSettings):
     )
 
     redis_url: StateUrl = SecretStr("redis://127.0.0.1:6379/0")
-    broker_url: BrokerUrl = Field(default_factory=_state_as_broker)
+    broker_url: BrokerUrl = Field(default_factory=state_as_broker)
     okx_base_url: HttpUrl = DEFAULT_BASE_URL
     okx_ws_url: WsUrl | None = None
+    shards: dict[str, Shard] = Field(default_factory=dict)
+    shard: ShardName = DEFAULT_SHARD
     accounts: dict[str, Account] = Field(default_factory=dict)
     accounts_file: Path | None = None
     confirm: Confirm = "on"
@@ -104,8 +114,16 @@ class Settings(BaseSettings):
     window_s: Annotated[float, Field(ge=0.1, le=60)] = 2.0
     dead_mans_switch_s: Annotated[int, AfterValidator(_switch)] = 0
     alert_webhook_url: WebhookUrl | None = None
-    alert_webhook_secret: Secret | None = None
+    alert_webhook_secret: WebhookSecret | None = None
+    gateway_tokens_file: Path | None = None
     log_level: LogLevel = "INFO"
+
+    _one_of: tuple[str, ...] = PrivateAttr(default=())
+
+    @property
+    def one_of(self) -> tuple[str, ...]:
+        """The shards of the runner of which these are the settings of one; empty: these are the runner's."""
+        return self._one_of
 
     @classmethod
     def settings_customise_sources(
@@ -129,6 +147,11 @@ class Settings(BaseSettings):
         if not isinstance(value, Mapping):
             raise ValueError("should be set field by field, as in ACCOUNTS__DESK1__API_KEY")  # noqa: TRY004
         return {name: named(name, fields) for name, fields in value.items()}
+
+    @field_validator("shards", mode="before")
+    @classmethod
+    def _name_shards(cls, value: object) -> object:
+        return checked_shards(value)
 
     @model_validator(mode="after")
     def _one_user_per_uid(self) -> Self:
@@ -158,8 +181,14 @@ class Settings(BaseSettings):
             raise ValueError("RETENTION_S: should be at least DEADLINE_S; raise it, or lower DEADLINE_S")
         return self
 
+    @model_validator(mode="after")
+    def _shards_are_known(self) -> Self:
+        check_shards(self)
+        return self
+
     def _lane_shape(self, one: Account, two: Account) -> tuple[tuple[str, object, object], ...]:
         return (
+            ("SHARD", one.shard, two.shard),
             ("BASE_URL", self.base_url_of(one), self.base_url_of(two)),
             ("DEMO", one.demo, two.demo),
             ("SHARE", one.share, two.share),
@@ -171,14 +200,12 @@ class Settings(BaseSettings):
         return account.base_url or self.okx_base_url
 
     def ws_url_of(self, account: Account) -> str | None:
-        """The private channel's address for this account; None when only the base URL was changed.
+        """The private channel's address for this account: as it was set, else that of the base URL's region.
 
-        A test exchange must never be mixed with the real one.
+        None for a base URL of no region: a test exchange must never be mixed with the real one.
         """
-        named = account.ws_url or self.okx_ws_url
-        if named or self.base_url_of(account) != DEFAULT_BASE_URL:
-            return named
-        return DEMO_WS_URL if account.demo else DEFAULT_WS_URL
+        named, region = account.ws_url or self.okx_ws_url, region_of(self.base_url_of(account))
+        return named or (region.private_url(demo=account.demo) if region else None)
 
 
 def load_settings(*, require_accounts: bool = False) -> Settings:
@@ -190,22 +217,62 @@ def load_settings(*, require_accounts: bool = False) -> Settings:
     path = env_file()
     if is_chosen() and not path.exists():
         raise SettingsError(f"{path}: there is no such file; --env-file should name one with settings")
+    if is_chosen() and (path.is_fifo() or path.is_dir()):
+        raise SettingsError(f"{path}: is no plain file (a pipe can be read but once); --env-file should name one")
     try:
+        if lines := unreadable_lines(path):
+            raise SettingsError("\n".join(lines))
         known = [*Settings.model_fields, *names()]
         faults = misspelt(_names_set(path), fields=known, account_fields=ACCOUNT_FIELDS)
         settings = Settings(_env_file=path)
     except ValidationError as error:
-        found = error.errors(include_input=False, include_url=False, include_context=False)
-        raise SettingsError("\n".join([*faults, *faults_in(found, account_fields=ACCOUNT_FIELDS)])) from None
+        raise SettingsError("\n".join([*faults, *_faults_of(error)])) from None
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error.strerror}; mend its rights, or remove it") from None
     except UnicodeDecodeError:
         raise SettingsError(f"{path} is not UTF-8; save it as UTF-8, or remove it") from None
     if require_accounts and not settings.accounts:
         faults += no_account()
+    elif require_accounts:
+        faults += no_account_here(settings)
     if faults:
         raise SettingsError("\n".join(faults))
     return settings
+
+
+class _Told(Settings):
+    """Settings that are given, and nothing else: two runners in one process must not share an environment."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Neither environment nor files."""
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
+
+
+def settings_of(**told: object) -> Settings:
+    """Settings by the names of their fields; what is not given has its default, whatever the environment says.
+
+    Raises:
+        SettingsError: one line per fault.
+    """
+    try:
+        return _Told.model_validate(told)
+    except ValidationError as error:
+        raise SettingsError("\n".join(_faults_of(error))) from None
+
+
+def _faults_of(error: ValidationError) -> list[str]:
+    """Without what was given: it may be a secret."""
+    found = error.errors(include_input=False, include_url=False, include_context=False)
+    return faults_in(found, account_fields=ACCOUNT_FIELDS)
 
 
 def _names_set(path: Path) -> set[str]:

@@ -94,6 +94,18 @@ def state_form(url: str) -> str:
     return f"unix://{login}{parts.path}?db={db}"
 
 
+def place_of(url: str) -> str:
+    """Which db of which server a state URL names, however it is spelt; names of one host are not looked up."""
+    if url.startswith("sentinel:"):
+        found = sentinels(url)
+        return f"{sorted(found.hosts)} {found.service} {found.db}"
+    parts = urlsplit(url)
+    if parts.scheme == "unix":
+        return f"{parts.path} {int(parse_qs(parts.query).get('db', ['0'])[0])}"
+    host = {"localhost": "127.0.0.1", "::1": "127.0.0.1"}.get(parts.hostname or "", parts.hostname)
+    return f"{host}:{parts.port or 6379} {int(parts.path.strip('/') or 0)}"
+
+
 @dataclass(frozen=True, slots=True)
 class Sentinels:
     """Where Sentinels listen, which primary of theirs is meant, and how to log in there (not at the Sentinels)."""

@@ -1,5 +1,6 @@
 """Tests of secrets that are files, and of the file of settings that was chosen."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -100,6 +101,17 @@ def test_a_chosen_file_is_read_instead(tmp_path: Path) -> None:
     assert (load_settings().key_prefix, load_settings().deadline_s) == ("b", 900)
     choose_env_file("")
     assert (load_settings().key_prefix, load_settings().deadline_s) == ("a", 60)
+
+
+def test_a_chosen_file_is_a_plain_one(tmp_path: Path) -> None:
+    """Of a pipe nothing would be left for the second reading, of a folder nothing is read at all."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    for name in ("pipe", "folder"):
+        choose_env_file(name)
+        assert faults() == [f"{name}: is no plain file (a pipe can be read but once); --env-file should name one"]
+    choose_env_file("/dev/null")
+    assert load_settings().key_prefix == "bc"
 
 
 def test_a_chosen_file_has_to_be_there() -> None:

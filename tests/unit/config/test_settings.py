@@ -340,6 +340,24 @@ def test_a_broker_url_can_be_spelt_for_redis_again(url: str) -> None:
     [
         ({}, "wss://ws.okx.com:8443/ws/v5/private"),
         ({"ACCOUNTS__DESK1__DEMO": "on"}, "wss://wspap.okx.com:8443/ws/v5/private"),
+        ({"OKX_BASE_URL": "https://www.okx.com"}, "wss://ws.okx.com:8443/ws/v5/private"),
+        ({"OKX_BASE_URL": "https://eea.okx.com"}, "wss://wseea.okx.com:8443/ws/v5/private"),
+        ({"OKX_BASE_URL": "https://MY.okx.com:443"}, "wss://wseea.okx.com:8443/ws/v5/private"),
+        ({"ACCOUNTS__DESK1__BASE_URL": "https://us.okx.com"}, "wss://wsus.okx.com:8443/ws/v5/private"),
+        ({"OKX_BASE_URL": "https://app.okx.com"}, "wss://wsus.okx.com:8443/ws/v5/private"),
+        (
+            {"OKX_BASE_URL": "https://eea.okx.com", "ACCOUNTS__DESK1__DEMO": "on"},
+            "wss://wseeapap.okx.com:8443/ws/v5/private",
+        ),
+        (
+            {"OKX_BASE_URL": "https://us.okx.com", "ACCOUNTS__DESK1__DEMO": "on"},
+            "wss://wsuspap.okx.com:8443/ws/v5/private",
+        ),
+        ({"OKX_BASE_URL": "https://eea.okx.com", "OKX_WS_URL": "wss://one.example/ws"}, "wss://one.example/ws"),
+        ({"OKX_BASE_URL": "http://eea.okx.com"}, None),
+        ({"OKX_BASE_URL": "https://eea.okx.com:8443"}, None),
+        ({"OKX_BASE_URL": "https://www.okx.com.test.example"}, None),
+        ({"OKX_BASE_URL": "https://www.okx.com/proxy"}, None),
         ({"OKX_BASE_URL": "https://test.example"}, None),
         ({"ACCOUNTS__DESK1__BASE_URL": "https://test.example"}, None),
         ({"OKX_BASE_URL": "https://test.example", "OKX_WS_URL": "wss://test.example/ws"}, "wss://test.example/ws"),
@@ -349,10 +367,10 @@ def test_a_broker_url_can_be_spelt_for_redis_again(url: str) -> None:
         ),
     ],
 )
-def test_a_test_exchange_is_never_given_the_real_channel(
+def test_a_region_brings_its_channel_and_a_test_exchange_never_gets_it(
     monkeypatch: pytest.MonkeyPatch, said: dict[str, str], channel: str | None
 ) -> None:
-    """Who changes the base URL has to name the channel too, or goes without."""
+    """Who changes the base URL to one of no region has to name the channel too, or goes without."""
     for name in ("API_KEY", "API_SECRET", "PASSPHRASE"):
         monkeypatch.setenv(f"BULK_CANCEL_ACCOUNTS__DESK1__{name}", "k")
     for name, value in said.items():
@@ -466,10 +484,37 @@ def test_a_name_of_that_shape_alone_is_misspelt(name: str, monkeypatch: pytest.M
     assert faults()[0].startswith(f"BULK_CANCEL_{name}: no such setting; ")
 
 
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ('BULK_CANCEL_CONFIRM="key-7c1', 1),
+        ("BULK_CANCEL_CONFIRM='key-7c1\nBULK_CANCEL_KEY_PREFIX='a'\n", 1),
+        ('BULK_CANCEL_KEY_PREFIX=a\n\n# a desk\nBULK_CANCEL_ACCOUNTS__DESK1__SHARE "secret-9d2"\n', 4),
+        ('\r\n\r\nNAME="key-7c1" BULK_CANCEL_CONFIRM=rest\r\n', 3),
+        ("export bulk_cancel_confirm\n", 1),
+    ],
+)
+def test_a_line_of_the_env_file_that_says_nothing_is_refused(
+    text: str, line: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Else the default would hold in silence. What it says may be a secret, and is shown by nobody."""
+    (tmp_path / ".env").write_text(text)
+    assert faults() == [f".env: line {line}: should be NAME=value, with both quotes or none"]
+    assert not caplog.records
+
+
+def test_what_the_env_file_says_to_others_is_passed_over(tmp_path: Path) -> None:
+    """Names of other programs, comments, blank lines, quotes over several lines, a byte order mark."""
+    text = "\ufeff# us\n\nBULK_CANCEL_KEY_PREFIX='a' # ours\nexport BARE\nPEM=\"one\ntwo\"\nBULK_CANCEL_CONFIRM=\n"
+    (tmp_path / ".env").write_text(text, encoding="utf-8")
+    assert (load_settings().key_prefix, load_settings().confirm) == ("a", "on")
+
+
 def test_an_env_file_that_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One sentence, not a traceback; its content is never shown."""
     (tmp_path / ".env").write_bytes(b"BULK_CANCEL_KEY_PREFIX=key-7c1\xff\n")
     assert faults() == [".env is not UTF-8; save it as UTF-8, or remove it"]
+    (tmp_path / ".env").write_text("")
 
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
