@@ -3,20 +3,21 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
 from itertools import zip_longest
-from threading import Lock
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from redis import Redis
 from redis.exceptions import ResponseError
 
-from bulk_cancel.tasks.errors import BatchConflictError, NotReplicatedError, RedisFullError
+from bulk_cancel.tasks.asking import Asking, answered
+from bulk_cancel.tasks.errors import AdmissionError, BatchConflictError, NotReplicatedError, RedisFullError
 from bulk_cancel.tasks.messages import CancelOrders, Order
 from bulk_cancel.tasks.receipts import Receipt
+from bulk_cancel.worker.config.users import ALGOS
 from bulk_cancel.worker.state.chunks import chunks
 from bulk_cancel.worker.state.directory import AccountInfo, Directory
-from bulk_cancel.worker.state.ids import JobId, lane_of
+from bulk_cancel.worker.state.forks import ForkLock
+from bulk_cancel.worker.state.ids import JobId, is_of_algos
 from bulk_cancel.worker.state.redis_errors import is_full
 from bulk_cancel.worker.state.scripts import Scripts
 from bulk_cancel.worker.state.times import time_of
@@ -35,8 +36,21 @@ FULL_AT: Final = 0.9
 """Share of `maxmemory` above which no batch is taken, so that every outcome can still be recorded."""
 
 
+class OneAtATime(Protocol):
+    """A lock of threads, or of asyncio, whose `acquire` is awaited."""
+
+    def acquire(self) -> object:
+        """Ours when this, or what it returns, is done."""
+
+    def release(self) -> None:
+        """Another one's turn."""
+
+
 class Admission:
-    """Takes batches. `redis` must be one connection when `wait_replicas` is set: WAIT speaks of its own writes."""
+    """Takes batches. `redis` must be one connection when `wait_replicas` is set: WAIT speaks of its own writes.
+
+    Over asyncio's client `lock` is one of asyncio, and only what begins with `ask_` is of use.
+    """
 
     def __init__(
         self,
@@ -47,26 +61,33 @@ class Admission:
         deadline_s: int,
         retention_s: int,
         wait_replicas: int,
+        lock: OneAtATime | None = None,
     ) -> None:
-        self._redis = redis
+        self.redis = redis
         self._scripts = scripts
         self._directory = directory
         self._deadline_s = deadline_s
         self._retention_s = retention_s
         self._wait_replicas = wait_replicas
-        self._lock = Lock()
+        self._lock: OneAtATime = lock or ForkLock()
 
     def admit(self, asked: CancelOrders, *, refused: int = 0) -> Receipt:
         """Takes every order of `asked`, all in Redis when this returns; `refused` rows of the batch could not be asked.
 
-        Raises UnknownAccountError, AdmissionError (nothing taken), NotReplicatedError, or redis-py's errors: then the
-        same batch id again completes it.
+        Raises UnknownAccountError, AdmissionError (nothing taken of this part), NotReplicatedError, or redis-py's
+        errors: then the same batch id again completes it.
         """
-        account = self._directory.find(asked.account)
+        return answered(self.ask_admit(asked, refused=refused))
+
+    def ask_admit(self, asked: CancelOrders, *, refused: int = 0) -> Asking[Receipt]:
+        """As `admit`, over either client."""
+        account = yield from self._directory.ask_find(asked.account)
         orders = _orders(asked.orders, account.uid)
-        self.refuse_when_full(len(orders))
-        batch = self._batch(asked, orders, refused)
-        replies = [self._admit_chunk(batch, chunk) for chunk in chunks(_by_turns(orders.values()), CHUNK)]
+        yield from self.ask_room(len(orders))
+        batch, replies = self._batch(asked, orders, refused), []
+        for chunk in chunks(_by_turns(orders.values()), CHUNK):
+            reply = yield from self._admit_chunk(batch, chunk)
+            replies.append(reply)
         return _receipt(asked, account, replies, repeated=len(asked.orders) - len(orders))
 
     def _batch(self, asked: CancelOrders, orders: dict[str, dict[str, object]], refused: int) -> dict[str, object]:
@@ -86,45 +107,56 @@ class Admission:
             "meta": meta,
         }
 
-    def _admit_chunk(self, batch: dict[str, object], chunk: Sequence[dict[str, object]]) -> dict[str, Any]:
-        reply = self.run("admit", {"batch": batch, "orders": chunk}, batch_id=str(batch["id"]))
-        if reply["status"] == "conflict":
-            raise BatchConflictError(
-                f"batch {batch['id']!r} is known with {reply['size']} other orders; choose another batch_id"
+    def _admit_chunk(self, batch: dict[str, object], chunk: Sequence[dict[str, object]]) -> Asking[dict[str, Any]]:
+        reply = yield from self.ask("admit", {"batch": batch, "orders": chunk}, batch_id=str(batch["id"]))
+        if reply["status"] == "crowded":
+            raise AdmissionError(
+                f"{reply['order']!r} is waited for by as many batches as an order may have; hand it in under a "
+                f"batch_id that has it, or withdraw some. The part of batch {batch['id']!r} with it was not taken"
             )
+        if reply["status"] == "conflict":
+            many = f"{reply['size']} other order{'s' * (reply['size'] != 1)}"
+            raise BatchConflictError(f"batch {batch['id']!r} is known with {many}; choose another batch_id")
         return reply
 
     def run(self, verb: str, argument: Mapping[str, object], *, batch_id: str) -> dict[str, Any]:
         """Runs a verb that takes work for a batch; what it wrote is on `wait_replicas` replicas when this returns."""
-        with self._lock:
-            reply = self._run(verb, argument, batch_id)
-            self._wait()
+        return answered(self.ask(verb, argument, batch_id=batch_id))
+
+    def ask(self, verb: str, argument: Mapping[str, object], *, batch_id: str) -> Asking[dict[str, Any]]:
+        """As `run`, over either client."""
+        yield self._lock.acquire()
+        try:
+            reply = yield from self._ask(verb, argument, batch_id)
+            yield from self._wait()
+        finally:
+            self._lock.release()
         return reply
 
-    def _run(self, verb: str, argument: Mapping[str, object], batch_id: str) -> dict[str, Any]:
+    def _ask(self, verb: str, argument: Mapping[str, object], batch_id: str) -> Asking[dict[str, Any]]:
         try:
-            return self._scripts.run(verb, argument)
+            return (yield from self._scripts.ask(verb, argument))
         except ResponseError as error:
             if not is_full(error):
                 raise
             raise RedisFullError(
-                f"Redis became full (maxmemory) while batch {batch_id!r} was taken; raise maxmemory, then submit "
-                "the same batch_id again: it completes what may be there"
+                f"Redis became full (maxmemory) while batch {batch_id!r} was taken; raise maxmemory: a mass cancel "
+                "goes on by itself, a batch is completed when the same batch_id is submitted again"
             ) from error
 
-    def _wait(self) -> None:
+    def _wait(self) -> Asking[None]:
         if not self._wait_replicas:
             return
-        have = int(self._redis.wait(self._wait_replicas, 1000))
+        have: int = yield self.redis.wait(self._wait_replicas, 1000)
         if have < self._wait_replicas:
             raise NotReplicatedError(
                 f"{have} of {self._wait_replicas} replicas confirmed; the primary has the batch, submit the same "
                 "batch_id again until this passes"
             )
 
-    def refuse_when_full(self, orders: int) -> None:
+    def ask_room(self, orders: int) -> Asking[None]:
         """Raises RedisFullError when so many orders may not fit."""
-        memory: dict[str, Any] = self._redis.info("memory")
+        memory: dict[str, Any] = yield self.redis.info("memory")
         limit, used = int(memory["maxmemory"]), int(memory["used_memory"])
         if limit and used + orders * BYTES_PER_ORDER > limit * FULL_AT:
             raise RedisFullError(
@@ -137,10 +169,16 @@ def _orders(orders: Sequence[Order], uid: str) -> dict[str, dict[str, object]]:
     """The distinct orders by job id, in the order given, as the verb takes them."""
     found: dict[str, dict[str, object]] = {}
     for order in orders:
-        job = str(JobId(uid, order.instId, order.ordId, order.clOrdId))
-        client = order.clOrdId or ""
-        found.setdefault(job, {"job": job, "lane": lane_of(uid, order.instId), "n": str(len(found)), "cl": client})
+        job = _job_of(order, uid)
+        name = str(job)
+        found.setdefault(name, {"job": name, "lane": job.lane, "n": str(len(found)), "cl": job.cl_ord_id or ""})
     return found
+
+
+def _job_of(order: Order, uid: str) -> JobId:
+    if order.is_algo:
+        return JobId(uid + ALGOS, order.instId, order.algoId, order.algoClOrdId)
+    return JobId(uid, order.instId, order.ordId, order.clOrdId)
 
 
 def _by_turns(orders: Iterable[dict[str, object]]) -> list[dict[str, object]]:
@@ -153,16 +191,23 @@ def _by_turns(orders: Iterable[dict[str, object]]) -> list[dict[str, object]]:
 
 def _digest(account: str, orders: dict[str, dict[str, object]]) -> str:
     """Names the orders as the producer knows them: a changed UID setting makes no other batch of them."""
-    known = sorted(job.partition("/")[2] for job in orders)
+    known = sorted(ALGOS * is_of_algos(job) + job.partition("/")[2] for job in orders)
     return hashlib.sha256("\n".join([account, *known]).encode()).hexdigest()[:32]
+
+
+def earliest_us(now_us: int, lanes: Mapping[str, Sequence[int]], account: AccountInfo) -> int:
+    """When the exchange's limits allow the last order of these lanes to be sent, on the clock of `now_us`.
+
+    A lane's figures are those of the verb `admit`; those of algo orders have limits of their own.
+    """
+    loads = {lane: LaneLoad(q, s, b, held / 1e6) for lane, (q, s, b, held) in lanes.items()}
+    waits = (earliest_s(load, *account.limits_of(lane), account.window_s) for lane, load in loads.items())
+    return now_us + round(max(waits, default=0.0) * 1e6)
 
 
 def _receipt(asked: CancelOrders, account: AccountInfo, replies: list[dict[str, Any]], *, repeated: int) -> Receipt:
     last = replies[-1]
-    lanes = {
-        lane: LaneLoad(q, s, b, held / 1e6) for reply in replies for lane, (q, s, b, held) in reply["lanes"].items()
-    }
-    wait_s = max(earliest_s(load, account.limits, account.batch_size, account.window_s) for load in lanes.values())
+    lanes = {lane: load for reply in replies for lane, load in reply["lanes"].items()}
     counts = {name: sum(reply[name] for reply in replies) for name in ("new", "joined", "remembered", "known")}
     return Receipt(
         batch_id=asked.batch_id,
@@ -173,7 +218,7 @@ def _receipt(asked: CancelOrders, account: AccountInfo, replies: list[dict[str, 
         sealed=last["sealed"],
         waiting=last["waiting"],
         created_at=time_of(last["created"]),
-        earliest_done_at=time_of(last["now"]) + timedelta(seconds=wait_s),
+        earliest_done_at=time_of(earliest_us(last["now"], lanes, account)),
         paused=tuple(sorted({scope for reply in replies for scope in reply["paused"]})),
         **counts,
     )

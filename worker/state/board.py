@@ -43,10 +43,13 @@ QUIET_US: Final = 5_000_000
 WORKER_GONE_S: Final = 10
 """A worker that has not said for so long that it lives is no longer listed."""
 
+OF_THE_FLEET: Final = ("release", "formats")
+"""What of a worker's report matters to the other runners on this Redis."""
+
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """Lanes to drain now, urgent ones first, users whose book is to be looked at, mass cancels to be taken up.
+    """Lanes to drain now, urgent ones first, users whose book is to be looked at, mass cancels and surveys to take up.
 
     `next_s` are the seconds until the next is due (None: the board is empty). `more`: lanes are due for which there was
     no room; `next_s` is that of books and mass cancels then.
@@ -57,11 +60,12 @@ class Due:
     masses: tuple[str, ...]
     next_s: float | None
     more: bool = False
+    surveys: tuple[str, ...] = ()
 
     @property
     def any(self) -> bool:
         """There was something to do; there may be more."""
-        return bool(self.lanes or self.users or self.masses)
+        return bool(self.lanes or self.users or self.masses or self.surveys)
 
 
 class Board:
@@ -77,17 +81,18 @@ class Board:
         self._blackout_us = blackout_us
         self._abandon_us = round(abandon_s * 1e6)
 
-    def wake(self, room: int) -> Due:
-        """Takes what is due, `room` lanes at most; nobody else gets them for a second."""
+    def wake(self, room: int, *, books: bool = True) -> Due:
+        """Takes what is due, `room` lanes at most, and no book to be read if not `books`; it is ours for a second."""
         argument = {
             "room": room,
-            "count": BOOKS_PER_ROUND,
+            "count": BOOKS_PER_ROUND if books else 0,
             "postpone_us": POSTPONE_US,
             "blackout_us": self._blackout_us,
         }
         reply = self._scripts.run("wake", argument)
         next_s = None if reply["next"] < 0 else reply["next"] / 1e6
-        return Due(tuple(reply["lanes"]), tuple(reply["users"]), tuple(reply["masses"]), next_s, reply["more"])
+        named = {name: tuple(reply[name]) for name in ("lanes", "users", "masses", "surveys")}
+        return Due(**named, next_s=next_s, more=reply["more"])
 
     def listen(self, timeout_s: float) -> bool:
         """Waits for the bell; False after `timeout_s`, or up to 0.1 s later: Redis looks when it has time."""
@@ -95,15 +100,18 @@ class Board:
 
     def beat(self, worker: str, facts: Mapping[str, object]) -> None:
         """Says that this worker lives, and forgets those that have not said so for long."""
-        key, now = self._keys.of("workers"), self._redis.time()[0]
-        self._redis.hset(key, worker, json.dumps({**facts, "at": now}))
-        gone = [name for name, beat in self._redis.hgetall(key).items() if now - json.loads(beat)["at"] > WORKER_GONE_S]
-        if gone:
-            self._redis.hdel(key, *gone)
+        known = {name: facts[name] for name in OF_THE_FLEET if name in facts}
+        said = {"worker": worker, "facts": json.dumps(dict(facts)), "gone_s": WORKER_GONE_S}
+        self._scripts.run("beat", {**said, "name": self._name(worker), "known": json.dumps(known)})
 
     def leave(self, worker: str) -> None:
         """Says that this worker has ended."""
         self._redis.hdel(self._keys.of("workers"), worker)
+        self._redis.hdel(self._keys.of("fleet"), self._name(worker))
+
+    def _name(self, worker: str) -> str:
+        """Among the workers of all runners on this Redis."""
+        return f"{self._keys.prefix} {worker}"
 
     def may_sweep(self) -> bool:
         """True for one worker of the runner each second."""

@@ -20,7 +20,10 @@ Act = Literal["finish", "confirm", "retry", "return"]
 
 
 class Job(NamedTuple):
-    """A claimed job: one order to cancel; `attempts` counts the present one, `left_s` is the time to its deadline."""
+    """A claimed job: one order to cancel; `attempts` counts the present one, `left_s` is the time to its deadline.
+
+    `ref` names it by its ordId as soon as that is known, although `id` may name it by a client id.
+    """
 
     id: str
     ref: OrderRef

@@ -5,6 +5,10 @@ from contextlib import suppress
 from typing import Any, Final
 
 from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.asyncio.sentinel import Sentinel as AsyncSentinel
+from redis.asyncio.sentinel import SentinelConnectionPool as AsyncSentinelConnectionPool
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
@@ -13,6 +17,7 @@ from redis.sentinel import Sentinel, SentinelConnectionPool
 from bulk_cancel.tasks.errors import BulkCancelError
 from bulk_cancel.worker.config.settings import Settings, redacted
 from bulk_cancel.worker.config.urls import sentinels, state_form
+from bulk_cancel.worker.state.forks import reconnected_in_child
 from bulk_cancel.worker.state.keys import Keys
 from bulk_cancel.worker.state.rights import Role, try_rights
 
@@ -52,7 +57,7 @@ def check_rights(redis: Redis, keys: Keys, role: Role) -> None:
 
 def lacking(missing: Sequence[str]) -> str:
     """What to grant, in one sentence."""
-    return f"the Redis user lacks rights: ACL SETUSER … {' '.join(missing)} (README.md has the whole lines)"
+    return f"the Redis user lacks rights: ACL SETUSER … {' '.join(missing)} (OPERATING.md has the whole lines)"
 
 
 def check_broker(settings: Settings) -> None:
@@ -73,29 +78,42 @@ def connect_broker(settings: Settings) -> Redis:
 
 def connect(settings: Settings, *, single_connection: bool = False) -> Redis:
     """A client of the state Redis that never repeats a command by itself: our verbs do, knowing that they may."""
-    return _connect(settings.redis_url.get_secret_value(), single_connection=single_connection)
+    client = _connect(settings.redis_url.get_secret_value(), single_connection=single_connection)
+    return reconnected_in_child(client) if single_connection else client
+
+
+def connect_asyncio(settings: Settings, *, single_connection: bool = False) -> AsyncRedis:
+    """As `connect`, a client of asyncio."""
+    url, options = settings.redis_url.get_secret_value(), _options(AsyncRetry(NoBackoff(), 0))
+    if not url.startswith("sentinel:"):
+        return AsyncRedis.from_url(url, single_connection_client=single_connection, **options)
+    named = sentinels(url)
+    asked = AsyncSentinel(named.hosts, sentinel_kwargs=_options(AsyncRetry(NoBackoff(), 0)))  # type: ignore[no-untyped-call]
+    login = {"db": named.db, "username": named.username, "password": named.password}
+    pool = AsyncSentinelConnectionPool(named.service, asked, **login, **options)  # type: ignore[no-untyped-call]
+    return AsyncRedis(connection_pool=pool, single_connection_client=single_connection)
 
 
 def _connect(url: str, *, single_connection: bool = False) -> Redis:
-    options = _options()
+    options = _options(Retry(NoBackoff(), 0))
     if not url.startswith("sentinel:"):
         return Redis.from_url(url, single_connection_client=single_connection, **options)
     named = sentinels(url)
-    asked = Sentinel(named.hosts, sentinel_kwargs=_options())  # type: ignore[no-untyped-call]
+    asked = Sentinel(named.hosts, sentinel_kwargs=_options(Retry(NoBackoff(), 0)))  # type: ignore[no-untyped-call]
     pool = SentinelConnectionPool(  # type: ignore[no-untyped-call]
         named.service, asked, db=named.db, username=named.username, password=named.password, **options
     )
     return Redis(connection_pool=pool, single_connection_client=single_connection)
 
 
-def _options() -> dict[str, Any]:
-    """A retry object of its own for each client: redis-py changes it."""
+def _options(retry: Retry | AsyncRetry) -> dict[str, Any]:
+    """`retry` is an object of its own for each client: redis-py changes it."""
     return {
         "decode_responses": True,
         "protocol": 2,
         "socket_timeout": 2,
         "socket_connect_timeout": 1,
         "socket_keepalive": True,
-        "retry": Retry(NoBackoff(), 0),
+        "retry": retry,
         "driver_info": None,  # redis-py would look its own version up on disk for each connection
     }

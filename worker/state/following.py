@@ -20,8 +20,7 @@ def follow_outcomes(redis: Redis, keys: Keys, batches: Batches, batch_id: str) -
     A row whose order is let go again comes again when it ends again. Raises UnknownBatchError and redis-py's errors.
     """
     stream, told = keys.of("outcomes"), _Told()
-    newest = redis.xrevrange(stream, count=1)
-    seen = str(newest[0][0]) if newest else "0-0"
+    seen = batches.newest()
     yield told.new(batches.rows(batch_id))
     while not batches.state(batch_id).complete:
         entries = _read(redis, stream, seen)

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple, Self
 
+from bulk_cancel.worker.config.users import ALGOS, owner_of
 from bulk_cancel.worker.okx.instruments import meter_of
 from bulk_cancel.worker.okx.orders import OrderRef
 
@@ -19,6 +20,21 @@ class JobId(NamedTuple):
         return f"{self.uid}/{self.inst_id}/" + (f"o{self.ord_id}" if self.ord_id else f"c{self.cl_ord_id}")
 
     @property
+    def is_algo(self) -> bool:
+        """Whether it cancels an algo order; its ids are algoId and algoClOrdId then."""
+        return self.uid.endswith(ALGOS)
+
+    @property
+    def ids(self) -> dict[str, str | None]:
+        """Its ids as an outcome tells them: `ordId`, `algoId` and `clOrdId`, of an algo order its algoClOrdId."""
+        of_algo = self.is_algo
+        return {
+            "ordId": None if of_algo else self.ord_id,
+            "clOrdId": self.cl_ord_id,
+            "algoId": self.ord_id if of_algo else None,
+        }
+
+    @property
     def lane(self) -> str:
         """The lane in which the job waits."""
         return lane_of(self.uid, self.inst_id)
@@ -31,14 +47,19 @@ class JobId(NamedTuple):
 
 def order_of(job: str) -> OrderRef:
     """The order that a job cancels, as the exchange is told of it; raises ValueError for what is no job's id."""
+    return OrderRef(*names_of(job))
+
+
+def names_of(job: str) -> tuple[str, str | None, str | None]:
+    """As `order_of`: instId, ordId, clOrdId, for who reads 100,000."""
     uid, _, order = job.partition("/")
     inst_id, _, named = order.partition("/")
     ident = named[1:]
     if uid and inst_id and ident and "\n" not in ident:
         if named[0] == "o":
-            return OrderRef(inst_id, ident)
+            return inst_id, ident, None
         if named[0] == "c":
-            return OrderRef(inst_id, None, ident)
+            return inst_id, None, ident
     raise ValueError(f"not a job id: {job!r}")
 
 
@@ -47,6 +68,16 @@ def lane_of(uid: str, inst_id: str) -> str:
     return f"{uid}/{meter_of(inst_id)}"
 
 
-def uid_of(lane: str) -> str:
-    """The User ID to whom a lane belongs."""
+def holder_of(lane: str) -> str:
+    """Whose lane it is: a User ID, of a lane of algo orders with its mark."""
     return lane.partition("/")[0]
+
+
+def is_of_algos(lane: str) -> bool:
+    """Whether algo orders wait in it; of a job, whether it cancels one."""
+    return holder_of(lane).endswith(ALGOS)
+
+
+def uid_of(lane: str) -> str:
+    """The User ID to whom a lane belongs, be it of orders or of algo orders."""
+    return owner_of(holder_of(lane))

@@ -1,7 +1,7 @@
 """The catalogue of keys in Redis: name, type, meaning and time to live; only this module builds one.
 
-The Lua verbs use the same catalogue: `lua_preamble` turns each entry into a function of the table `K`, so that a
-template is written once. Windows and the clock carry no runner's prefix: the exchange does not know prefixes.
+The Lua verbs use the same catalogue, as functions of the table `K`, so that a template is written once: `lua_inlined`
+puts it in the place of each call. Windows and the clock carry no runner's prefix: the exchange does not know prefixes.
 """
 
 import re
@@ -30,7 +30,7 @@ CATALOGUE: Final[tuple[Entry, ...]] = (
         "clock",
         "clock",
         "hash",
-        "last µs, skew µs, run_id, blocked_until µs, blackout µs (the longest that anybody waits)",
+        "last µs, skew µs, run_id, blocked_until µs, blackout µs (the longest that anybody waits), blocked_for",
         "none",
         "all verbs",
         shared=True,
@@ -50,7 +50,23 @@ CATALOGUE: Final[tuple[Entry, ...]] = (
         "hash",
         "account → JSON: uid, endpoints, share (no secret)",
         "none",
-        "directory",
+        "note",
+    ),
+    Entry(
+        "algo_limits",
+        "algo-limits",
+        "hash",
+        "account → algo orders of a lane that it may cancel in one window",
+        "none",
+        "note",
+    ),
+    Entry(
+        "sources",
+        "sources",
+        "hash",
+        "account → digest of its user's keys and address (no secret): by others, another's orders may be told of",
+        "none",
+        "note",
     ),
     Entry(
         "identity",
@@ -58,7 +74,7 @@ CATALOGUE: Final[tuple[Entry, ...]] = (
         "hash",
         "fingerprint of a key → its User ID at the exchange",
         "none",
-        "identity",
+        "note",
     ),
     Entry(
         "user",
@@ -66,7 +82,16 @@ CATALOGUE: Final[tuple[Entry, ...]] = (
         "string",
         "User ID → the UID setting it is served under",
         "30 s",
-        "identity",
+        "register",
+        shared=True,
+    ),
+    Entry(
+        "owners",
+        "owners",
+        "hash",
+        "User ID → JSON: by, uid, at (wall µs) of a Redis that owns it alone; ends µs: it is asked for (shards only)",
+        "none",
+        "own, disown",
         shared=True,
     ),
     Entry(
@@ -75,7 +100,7 @@ CATALOGUE: Final[tuple[Entry, ...]] = (
         "string",
         "a worker asks the exchange for this key's User ID",
         "2 s",
-        "lease_take, identity",
+        "lease_take",
     ),
     Entry(
         "batch",
@@ -89,7 +114,7 @@ CATALOGUE: Final[tuple[Entry, ...]] = (
         "rows",
         "rows:{}",
         "hash",
-        "job → waiting: 'n enqueued clOrdId'; ended: JSON",
+        "job → waiting: 'n enqueued clOrdId' (and JSON of a later release); ended: JSON",
         "RETENTION_S",
         "admit, retry, finish",
     ),
@@ -97,8 +122,8 @@ CATALOGUE: Final[tuple[Entry, ...]] = (
         "job",
         "job:{}",
         "string",
-        "live: 'place JSON' (state, generation, attempts, account, batches, deadline, …); "
-        "ended: JSON (state, generation; result, or account and gave_up)",
+        "live: 'place JSON' (state, generation, attempts, account, batches, deadline, …; of a client id: asked, ord); "
+        "ended: JSON (state, generation; result and source, or account and gave_up)",
         "RETENTION_S",
         "the mover",
     ),
@@ -127,11 +152,46 @@ CATALOGUE: Final[tuple[Entry, ...]] = (
         "mass",
         "mass:{}",
         "hash",
-        "a mass cancel, by its batch: scope, state, what its listings saw, flat_since µs; times wall µs",
+        "a mass cancel, by its batch: scope, state, products, what was listed and surveyed, flat_since µs; since",
         "running: none; ended: RETENTION_S",
-        "mass_begin, listing_end",
+        "mass_begin, listing_begin, listing_end, survey_end",
+    ),
+    Entry(
+        "held", "held:{}", "string", "a mass cancel on hold was listed completely a moment ago", "15 s", "listing_end"
+    ),
+    Entry(
+        "not_flat",
+        "not_flat",
+        "zset",
+        "mass cancel that ended, or is on hold, without its scope being flat, until one found it flat → wall µs",
+        "with the mass cancel",
+        "listing_end",
+    ),
+    Entry(
+        "mass_news",
+        "mass_news",
+        "zset",
+        "'event batch' of a mass cancel that no worker has told yet → wall µs",
+        "1 day",
+        "mass_begin, listing_end, watch",
     ),
     Entry("masses", "board:masses", "zset", "running mass cancel → µs of its next listing", "none", "board"),
+    Entry(
+        "newer_masses",
+        "board:masses-1.1",
+        "zset",
+        "the same, of mass cancels that version 1.0 cannot read: it does not read this key",
+        "none",
+        "board",
+    ),
+    Entry(
+        "surveys",
+        "board:surveys",
+        "zset",
+        "mass cancel without a survey → µs at which one may be due",
+        "none",
+        "board, survey_begin, survey_end",
+    ),
     Entry(
         "listing",
         "listing:{}",
@@ -139,6 +199,14 @@ CATALOGUE: Final[tuple[Entry, ...]] = (
         "the listing of this mass cancel that is on",
         "7 s",
         "listing_begin, listing_end",
+    ),
+    Entry(
+        "surveying",
+        "surveying:{}",
+        "string",
+        "the survey after this mass cancel that is on",
+        "7 s",
+        "survey_begin, survey_end",
     ),
     Entry("claim", "claim:{}", "hash", "the grant as given; which calls are recorded", "120 s", "claim, record"),
     Entry(
@@ -166,6 +234,8 @@ CATALOGUE: Final[tuple[Entry, ...]] = (
         "RETENTION_S",
         "finish",
     ),
+    Entry("ended", "ended", "zset", "complete batch that no worker has logged yet → wall µs", "1 day", "finish, watch"),
+    Entry("totals", "totals", "hash", "what was ever counted, and how long it took (µs)", "none", "record, finish"),
     Entry("outcomes", "outcomes", "stream", "one entry per ended job", "RETENTION_S", "finish"),
     Entry("audit", "audit", "stream", "one entry per decision of people", "RETENTION_S", "admit, decision"),
     Entry("decision", "decision:{}", "hash", "step of a decision → what it answered", "120 s", "decision"),
@@ -180,7 +250,44 @@ CATALOGUE: Final[tuple[Entry, ...]] = (
     Entry(
         "witness", "witness:{}", "string", "the worker that attends this user's private channel", "3 s", "channel_lease"
     ),
-    Entry("workers", "workers", "hash", "worker → JSON heartbeat", "pruned after 10 s", "waker"),
+    Entry(
+        "listeners",
+        "listeners:{}",
+        "hash",
+        "of a kind of private channels: worker that listens → until when (µs), how many it has, hears and could have",
+        "pruned after 3 s",
+        "channel_lease",
+    ),
+    Entry(
+        "heard", "heard:{}", "string", "this user's private channel is open and without a gap", "3 s", "channel_lease"
+    ),
+    Entry(
+        "opened",
+        "opened:{}",
+        "string",
+        "with a mass cancel: JSON of this user's orders that the private channel told of as open, and as of when",
+        "5 s",
+        "opened_tell",
+    ),
+    Entry("workers", "workers", "hash", "worker → JSON heartbeat", "pruned after 10 s", "beat"),
+    Entry(
+        "formats",
+        "formats",
+        "hash",
+        "`exchange`, `runner:<prefix>` → the marked format (none: 1); before every verb",
+        "none",
+        "format_raise",
+        shared=True,
+    ),
+    Entry(
+        "fleet",
+        "fleet",
+        "hash",
+        "'prefix worker' of every runner → JSON: at, release, formats",
+        "pruned after 10 s",
+        "beat",
+        shared=True,
+    ),
     Entry("sweep", "sweep", "string", "µs until which nobody else begins a sweep", "60 s", "lease_take"),
     Entry("trial", "trial:{}", "string", "nothing: the rights of the user are tried on it", "5 s", "rights"),
     Entry("watch", "watch", "string", "a worker looks for conditions this second", "1 s", "lease_take"),
@@ -188,9 +295,9 @@ CATALOGUE: Final[tuple[Entry, ...]] = (
         "told",
         "told:{}",
         "string",
-        "a condition that people were told of → since when",
+        "people were told of this condition",
         "60 s",
-        "lease_take, watch",
+        "lease_take",
     ),
     Entry(
         "switch",
@@ -232,14 +339,30 @@ class Keys:
         return EXCHANGE_WIDE if entry.shared else self.prefix
 
 
+_CALL: Final = re.compile(r"\bK\.(\w+)\(((?:[^()]|\([^()]*\))*)\)")
+
+
+def lua_inlined(body: str) -> str:
+    """The Lua text with each key in the place of its call of `K`; `KEYS[1]` is the runner's prefix.
+
+    A function would be made anew at each run, and called for each key.
+    """
+    return _CALL.sub(lambda call: f"({_lua_key(_BY_NAME[call[1]], call[2])})", body)
+
+
 def lua_preamble(body: str) -> str:
-    """The Lua table `K` of functions, one per catalogue entry that `body` uses; `KEYS[1]` is the runner's prefix."""
+    """The Lua table `K` of functions, one per catalogue entry that `body` names without a call; "" if it names none."""
     used = set(re.findall(r"\bK\.(\w+)", body))
-    return "\n".join(["local K = {}", *(_lua_function(entry) for entry in CATALOGUE if entry.name in used)]) + "\n"
+    functions = [_lua_function(entry) for entry in CATALOGUE if entry.name in used]
+    return "\n".join(["local K = {}", *functions]) + "\n" if used else ""
 
 
 def _lua_function(entry: Entry) -> str:
-    root = f"'{EXCHANGE_WIDE}:'" if entry.shared else "KEYS[1] .. ':'"
-    head, found, _ = entry.template.partition("{}")
-    argument, tail = ("id", " .. id") if found else ("", "")
-    return f"function K.{entry.name}({argument}) return {root} .. '{head}'{tail} end"
+    argument = "id" if "{}" in entry.template else ""
+    return f"function K.{entry.name}({argument}) return {_lua_key(entry, argument)} end"
+
+
+def _lua_key(entry: Entry, argument: str) -> str:
+    head, _, _ = entry.template.partition("{}")
+    root = f"'{EXCHANGE_WIDE}:{head}'" if entry.shared else f"KEYS[1] .. ':{head}'"
+    return f"{root} .. {argument}" if argument else root

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from bulk_cancel.worker.config.users import User
 from bulk_cancel.worker.okx.credentials import Credentials
+from bulk_cancel.worker.okx.orders import OrderRef
 from bulk_cancel.worker.state.claims import Call, Claim, Decided, Done, Exhausted, Job, Recorded, RestFor
 from bulk_cancel.worker.state.ids import order_of
 from bulk_cancel.worker.state.scopes import account_scope, exchange_scope
@@ -20,6 +21,9 @@ STRIKES: Final = 5
 
 CONFIRM_AFTER_US: Final = 100_000
 """A book is looked at so long after a cancel was accepted: cancels take effect a little later, and come in numbers."""
+
+HEARD_US: Final = 1_000_000
+"""The same while the user's private channel is heard: nearly always its push has ended the job by then."""
 
 
 class Lanes:
@@ -75,6 +79,8 @@ class Lanes:
             "window_us": self._timing.window_us,
             "retention_s": self._retention_s,
             "confirm_us": CONFIRM_AFTER_US,
+            "heard_us": HEARD_US,
+            "lanes": {done.claim.lane: _lane(done.claim.user) for done in calls},
             "calls": [_done(done) for done in calls],
         }
         reply = self._scripts.run("record", argument)
@@ -88,28 +94,31 @@ def _meters(user: User) -> dict[str, object]:
     return {"limits": {"single": user.limits.single, "batch": user.limits.batch}, "batch_size": user.batch_size}
 
 
+def _lane(user: User) -> dict[str, object]:
+    return {**_meters(user), "exchange": exchange_scope(user.base_url)}
+
+
 def _done(done: Done) -> dict[str, object]:
     claim, call, result = done.claim, done.call, done.result
     said: dict[str, object] = {
-        **_meters(claim.user),
         "lane": claim.lane,
         "claim": claim.id,
         "call": call.id,
         "meter": call.meter,
         "slots": result.slots,
         "count": len(call.jobs),
-        "probes": claim.probes,
         "elapsed_us": round(result.elapsed_s * 1e6),
-        "refused": result.refused,
         "answered": result.answered,
-        "exchange": exchange_scope(claim.user.base_url),
-        "rests": _rests(result.rests),
-        "mended": result.mended,
         "decided": list(_decided(result.decided)),
     }
-    if result.strike:
-        said["strike"] = _rests([result.strike])[0] | {"limit": STRIKES}
-    return said
+    seldom: dict[str, object] = {
+        "probes": claim.probes,
+        "refused": result.refused,
+        "rests": _rests(result.rests),
+        "mended": result.mended,
+        "strike": result.strike and _rests([result.strike])[0] | {"limit": STRIKES},
+    }
+    return said | {name: value for name, value in seldom.items() if value}
 
 
 def _due(us: int) -> float | None:
@@ -140,7 +149,10 @@ def _jobs(alike: dict[str, Any]) -> Iterable[Job]:
     """Of neighbours that are alike it is said once what they are."""
     left_s, batches = alike["left"] / 1e6, tuple(alike["batches"].split())
     account, attempts, generation = alike["account"], alike["attempts"], alike["generation"]
-    return (Job(job, order_of(job), account, attempts, generation, left_s, batches) for job in alike["ids"])
+    refs = ((job, order_of(job)) for job in alike["ids"])
+    if alike["ord"]:
+        refs = ((job, OrderRef(ref.instId, alike["ord"])) for job, ref in refs)
+    return (Job(job, ref, account, attempts, generation, left_s, batches) for job, ref in refs)
 
 
 def _rests(rests: Sequence[RestFor]) -> list[dict[str, object]]:
@@ -158,15 +170,15 @@ def _rests(rests: Sequence[RestFor]) -> list[dict[str, object]]:
 def _decided(decided: Iterable[Decided]) -> Iterable[dict[str, object]]:
     for each in decided:
         for generation, jobs in groupby(each.jobs, key=attrgetter("generation")):
-            yield {
+            said: dict[str, object] = {
                 "act": each.act,
                 "status": each.status,
                 "code": each.code,
                 "message": each.message,
-                "delay_us": round(each.delay_s * 1e6),
                 "counts": each.counts,
                 "attempt": each.attempt,
                 "generation": generation,
                 "jobs": [job.id for job in jobs],
-                "ords": dict(each.ords),
             }
+            seldom = {"delay_us": round(each.delay_s * 1e6), "ords": dict(each.ords)}
+            yield said | {name: value for name, value in seldom.items() if value}

@@ -11,6 +11,11 @@ from threading import Event, Thread
 import structlog
 from redis.exceptions import RedisError
 
+from bulk_cancel.tasks.errors import UnreadableFormatError
+from bulk_cancel.worker.state.redis_errors import code_of
+from bulk_cancel.worker.state.scripts import is_away
+from bulk_cancel.worker.state.seldom import Seldom
+
 log = structlog.get_logger(__name__)
 
 
@@ -27,6 +32,7 @@ class Loop(Thread):
         self._stopping = Event()
         self._awake = awake or Event()
         self._turned_at = time.monotonic()
+        self._seldom = Seldom()
 
     def turned_within(self, seconds: float) -> bool:
         """Whether its last round began so short a time ago."""
@@ -36,10 +42,18 @@ class Loop(Thread):
         """One round; returns the seconds until the next one, or None for `pause_s`."""
         raise NotImplementedError
 
-    def without_redis(self, error: Exception) -> float | None:
-        """Called with what Redis raised; returns the seconds until the next round, or None for `pause_s`."""
-        log.warning("waits_for_redis", loop=self.name, error=f"{type(error).__name__}: {error}")
+    def without_redis(self, error: RedisError) -> float | None:
+        """Called with what Redis raised; returns the seconds until the next round, or None for `pause_s`.
+
+        A line for an absence is not one for a command that Redis refused, which waiting may not mend.
+        """
+        event, name = "waits_for_redis" if is_away(error) else "redis_refuses", type(error).__name__
+        self._seldom.say(log.warning, event, kind=f"{name} {code_of(error)}", loop=self.name, error=f"{name}: {error}")
         return None
+
+    def unreadable(self, error: UnreadableFormatError) -> None:
+        """Called when what stands in Redis has a format that this release cannot read: nothing can be done."""
+        self._seldom.say(log.error, "format_unreadable", kind=type(error).__name__, loop=self.name, error=str(error))
 
     def wake(self) -> None:
         """The present pause, or the one after the present round, ends at once."""
@@ -63,10 +77,12 @@ class Loop(Thread):
         """What the step returns; None if it failed."""
         try:
             return step()
-        except (RedisError, OSError) as error:
+        except RedisError as error:
             return self.without_redis(error)
-        except Exception:
-            log.exception("round_failed", loop=self.name)
+        except UnreadableFormatError as error:
+            self.unreadable(error)
+        except Exception as error:  # noqa: BLE001 (the line has all of it)
+            self._seldom.say(log.exception, "round_failed", kind=type(error).__name__, loop=self.name)
         return None
 
 

@@ -1,7 +1,7 @@
 """The stream of what could not be admitted, each with every reason, for a person to read and mend."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, cast
@@ -9,7 +9,7 @@ from typing import Final, cast
 import structlog
 from redis import Redis
 
-from bulk_cancel.tasks.reading import Refusal
+from bulk_cancel.tasks.reading import Refusal, writable
 from bulk_cancel.worker.state.bunches import bunched
 from bulk_cancel.worker.state.keys import Keys
 
@@ -20,6 +20,7 @@ Field = bytes | bytearray | memoryview | str | int | float
 
 PAYLOAD_KEPT: Final = 16_384
 ERRORS_KEPT: Final = 100
+PAGE: Final = 100
 ENTRIES_KEPT: Final = 10_000
 """At most some 200 MiB, so that poison does not use up the room that outcomes need."""
 
@@ -71,13 +72,12 @@ class Refusals:
         _log(refusals, source)
 
     def _add(self, redis: Redis, refusal: Refusal, source: str, length: int) -> None:
-        """Lone surrogates and the like are kept in escaped form."""
-        safe = refusal.payload[:PAYLOAD_KEPT].encode("utf-8", "backslashreplace").decode()
+        """No text may keep it from being written: lone surrogates and the like are kept in escaped form."""
         fields: dict[Field, Field] = {
-            "source": source,
-            "batch_id": refusal.batch_id,
-            "account": refusal.account,
-            "payload": safe,
+            "source": writable(source),
+            "batch_id": writable(refusal.batch_id),
+            "account": writable(refusal.account),
+            "payload": writable(refusal.payload[:PAYLOAD_KEPT]),
             "errors": json.dumps(list(refusal.errors)[:ERRORS_KEPT]),
             "length": length,
         }
@@ -88,6 +88,13 @@ class Refusals:
         found = cast("list[tuple[str, dict[str, str]]]", self._redis.xrevrange(self._key, count=count))
         return [_entry(entry_id, fields) for entry_id, fields in found]
 
+    def backwards(self) -> Iterator[Entry]:
+        """Every refusal that is kept, the newest first, page by page."""
+        last = "+"
+        while page := cast("list[tuple[str, dict[str, str]]]", self._redis.xrevrange(self._key, last, count=PAGE)):
+            yield from (_entry(entry_id, fields) for entry_id, fields in page)
+            last = f"({page[-1][0]}"
+
     def count(self) -> int:
         """How many are kept."""
         return int(self._redis.xlen(self._key))
@@ -95,8 +102,8 @@ class Refusals:
 
 def _log(refusals: Sequence[Refusal], source: str) -> None:
     first, errors = refusals[0], [error for each in refusals[:5] for error in each.errors]
-    facts = {"batch": first.batch_id, "account": first.account, "count": len(refusals), "errors": errors[:5]}
-    log.warning("refused", source=source, **facts)
+    facts = {"batch": writable(first.batch_id), "account": writable(first.account), "count": len(refusals)}
+    log.warning("refused", source=writable(source), **facts, errors=[writable(error) for error in errors[:5]])
 
 
 def _entry(entry_id: str, raw: dict[str, str]) -> Entry:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Final, cast
 
 from redis import Redis
 
@@ -23,11 +23,15 @@ _FIELDS: Final = ("until", "reason", "since", "paused")
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """The verbs' clock and the wall clock, both µs; nothing is sent before `blocked_until`."""
+    """The verbs' clock and the wall clock, both µs; nothing is sent before `blocked_until`.
+
+    `blocked_for` says why, if it is not for a restart of Redis.
+    """
 
     now: int
     wall: int
     blocked_until: int
+    blocked_for: str = ""
 
     def at(self, us: int) -> datetime:
         """When it is `us` by the verbs' clock."""
@@ -54,9 +58,10 @@ def read_clock(redis: Redis, keys: Keys) -> Clock:
     """What time it is, by both clocks; raises redis-py's errors."""
     seconds, micros = redis.time()
     wall = seconds * 1_000_000 + micros
-    saved = redis.hmget(keys.of("clock"), ["last", "skew", "blocked_until"])
-    last, skew, blocked = (int(value or 0) for value in saved)
-    return Clock(max(last, wall + skew), wall, blocked)
+    saved = redis.hmget(keys.of("clock"), ["last", "skew", "blocked_until", "blocked_for"])
+    *times, blocked_for = cast("list[str | None]", saved)
+    last, skew, blocked = (int(value or 0) for value in times)
+    return Clock(max(last, wall + skew), wall, blocked, blocked_for or "")
 
 
 def read_rests(store: Store, clock: Clock, accounts: Mapping[str, AccountInfo], lanes: list[str]) -> Iterator[Rest]:

@@ -6,19 +6,22 @@ their headers), so a call whose reply was lost is made again with the same argum
 
 import json
 import re
-import time
 from collections.abc import Callable, Mapping
 from functools import cache
 from hashlib import sha1
 from importlib.resources import files
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from redis import Redis, exceptions
 
+from bulk_cancel.tasks.asking import Asking, Pause, answered
 from bulk_cancel.worker.state import keys, scopes, statuses
-from bulk_cancel.worker.state.redis_errors import ELSEWHERE, LATER, code_of
+from bulk_cancel.worker.state.formats import FORMATS, KINDS, Formats, guard, unreadable
+from bulk_cancel.worker.state.redis_errors import ELSEWHERE, LATER, REFUSES_WRITES, code_of
 
-LIBRARY: Final = ("base", "lease", "window", "board", "rest", "job", "mover", "finish", "join", "decision", "batch")
+LIBRARY: Final = (
+    "base", "lease", "window", "board", "rest", "job", "mover", "totals", "finish", "join", "news", "decision", "batch",
+)  # fmt: skip
 """The shared parts, in the order in which they build on each other; in each, blank lines part its functions."""
 
 VERBS: Final = (
@@ -29,6 +32,11 @@ VERBS: Final = (
     "expire",
     "repair",
     "lease_take",
+    "beat",
+    "note",
+    "register",
+    "own",
+    "disown",
     "adopt",
     "look_begin",
     "look_end",
@@ -39,12 +47,17 @@ VERBS: Final = (
     "mass_begin",
     "listing_begin",
     "listing_end",
+    "listing_hasten",
+    "opened_tell",
+    "survey_begin",
+    "survey_end",
     "withdraw",
     "retry",
     "pause",
     "resume",
     "switch_hold",
     "switch_leave",
+    "format_raise",
 )
 
 _NOT_A_NAME: Final = re.compile(r"--.*|'[^'\n]*'|(?<!\.)\.\w+")
@@ -65,6 +78,11 @@ TRANSIENT: Final = (
 """What Redis answers, or does not, while it is away, loading, failing over, busy or without a disk."""
 
 
+def is_away(error: exceptions.RedisError) -> bool:
+    """Whether Redis is not there, or takes no writes; a full one is there."""
+    return isinstance(error, TRANSIENT) or code_of(error) in REFUSES_WRITES
+
+
 @cache
 def source(verb: str) -> str:
     """The whole text of one verb, as Redis gets it: with what it uses of the shared parts, and nothing else.
@@ -77,6 +95,7 @@ def source(verb: str) -> str:
         if defined & used:
             body = f"{part}\n\n{body}"
             used = used | words
+    body = keys.lua_inlined(body)
     return _numbered("".join(module.lua_preamble(body) for module in (keys, scopes, statuses)) + body)
 
 
@@ -101,63 +120,96 @@ def _words(text: str) -> frozenset[str]:
 class Scripts:
     """Runs verbs on one Redis, `redis`; `attempts` bounds how often a call without a reply is made again.
 
-    `text_of` gives a verb's text; tests put another clock into it.
+    `text_of` gives a verb's text; tests put another clock into it. `formats` is what the verbs can read: in a state of
+    another format each raises UnreadableFormatError and does nothing.
     """
 
-    def __init__(self, redis: Redis, prefix: str, *, attempts: int = 3, text_of: Callable[[str], str] = source) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        prefix: str,
+        *,
+        attempts: int = 3,
+        formats: Formats = FORMATS,
+        text_of: Callable[[str], str] = source,
+    ) -> None:
         self.redis = redis
+        self.formats = formats
         self._prefix = prefix
         self._attempts = attempts
-        self._texts = {verb: text_of(verb) for verb in VERBS}
-        self._names = {verb: sha1(text.encode()).hexdigest() for verb, text in self._texts.items()}  # noqa: S324 (Redis's)
+        self._guard, self._text_of = guard(formats), text_of
+        self._made: dict[str, tuple[str, str]] = {}
+
+    def make_all(self) -> None:
+        """Makes every verb now, for who must not wait for it at the first use: all of them take 60 ms."""
+        for verb in VERBS:
+            self._verb(verb)
+
+    def _verb(self, verb: str) -> tuple[str, str]:
+        """Its name in Redis and its text, made once; most processes run few of them."""
+        if verb not in self._made:
+            text = self._guard + self._text_of(verb)
+            self._made[verb] = sha1(text.encode()).hexdigest(), text  # noqa: S324 (Redis's)
+        return self._made[verb]
 
     def run_once(self, verb: str, argument: Mapping[str, object]) -> dict[str, Any]:
         """The object that the verb answers; raises redis-py's errors at the first attempt."""
-        return self._call(verb, _encode(argument))
+        return answered(self._call(verb, _encode(argument)))
 
     def run(self, verb: str, argument: Mapping[str, object]) -> dict[str, Any]:
         """The object that the verb answers; raises redis-py's errors once `attempts` are used up."""
+        return answered(self.ask(verb, argument))
+
+    def ask(self, verb: str, argument: Mapping[str, object]) -> Asking[dict[str, Any]]:
+        """As `run`, over either client."""
         text = _encode(argument)
         for attempt in range(1, self._attempts + 1):
             try:
-                return self._call(verb, text)
+                return (yield from self._call(verb, text))
             except TRANSIENT:
                 if attempt == self._attempts:
                     raise
-                time.sleep(0.05 * attempt)
+                yield Pause(0.05 * attempt)
         raise AssertionError("unreachable")
 
-    def _call(self, verb: str, text: str) -> dict[str, Any]:
+    def _call(self, verb: str, text: str) -> Asking[dict[str, Any]]:
         """One call; a primary that was demoted, or lost its replicas to another, is left for whoever is primary now."""
-        self._connect()
+        yield from self._connect()
         try:
-            return _parse(self._evaluate(verb, text))
+            return self._read(_parse((yield from self._evaluate(verb, text))))
         except exceptions.ResponseError as error:
             code = code_of(error)
             if code in LATER:
                 raise exceptions.BusyLoadingError(str(error)) from error
             if code not in ELSEWHERE:
                 raise
-            self._disconnect()
+            yield from self._disconnect()
             raise exceptions.ReadOnlyError(str(error)) from error
 
-    def _evaluate(self, verb: str, text: str) -> object:
-        """By name, as long as this Redis knows it; redis-py's object for a script costs a third of such a call."""
-        try:
-            return self.redis.evalsha(self._names[verb], 1, self._prefix, text)
-        except exceptions.NoScriptError:
-            return self.redis.eval(self._texts[verb], 1, self._prefix, text)
+    def _read(self, reply: dict[str, Any]) -> dict[str, Any]:
+        """The answer; raises UnreadableFormatError if the verb said that it could not read the state."""
+        if marks := reply.get("unreadable"):
+            raise cast("Exception", unreadable(self.formats, dict(zip(KINDS, marks, strict=True))))
+        return reply
 
-    def _connect(self) -> None:
+    def _evaluate(self, verb: str, text: str) -> Asking[object]:
+        """By name, as long as this Redis knows it; redis-py's object for a script costs a third of such a call."""
+        name, body = self._verb(verb)
+        try:
+            return (yield self.redis.evalsha(name, 1, self._prefix, text))
+        except exceptions.NoScriptError:
+            return (yield self.redis.eval(body, 1, self._prefix, text))
+
+    def _connect(self) -> Asking[None]:
         """A connection of the client's own does not ask Sentinel by itself: it would go where it was before."""
         if self.redis.connection and not self.redis.connection.is_connected:
-            self.redis.connection.connect()  # type: ignore[no-untyped-call]
+            yield self.redis.connection.connect()  # type: ignore[no-untyped-call]
 
-    def _disconnect(self) -> None:
+    def _disconnect(self) -> Asking[None]:
         if self.redis.connection:
-            self.redis.connection.disconnect()  # type: ignore[no-untyped-call]
+            yield self.redis.connection.disconnect()  # type: ignore[no-untyped-call]
         else:
-            self.redis.connection_pool.disconnect(inuse_connections=False)
+            yield self.redis.connection_pool.disconnect(inuse_connections=False)  # type: ignore[func-returns-value]
 
 
 def _parse(reply: object) -> dict[str, Any]:

@@ -5,20 +5,9 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
+from bulk_cancel.tasks.outcomes import DEAD, OFF_THE_BOOK, Status
 
-class Status(StrEnum):
-    """What a job may be. An accepted one waits for the book's word; with `CONFIRM=off` that is its outcome."""
-
-    QUEUED = "queued"
-    SENDING = "sending"
-    RETRYING = "retrying"
-    ACCEPTED = "accepted"
-    CANCELED = "canceled"
-    FILLED = "filled"
-    GONE = "gone"
-    REJECTED = "rejected"
-    EXHAUSTED = "exhausted"
-    WITHDRAWN = "withdrawn"
+__all__ = ["DEAD", "DECIDED", "IN_LINE", "OFF_THE_BOOK", "OUTCOMES", "PROVED", "Again", "Status", "row_ended"]
 
 
 class Again(StrEnum):
@@ -30,14 +19,8 @@ class Again(StrEnum):
     GONE = Status.GONE
 
 
-OFF_THE_BOOK: Final = (Status.CANCELED, Status.FILLED, Status.GONE)
-"""The exchange has nothing left to cancel."""
-
 PROVED: Final = (Status.CANCELED, Status.FILLED)
 """The book has told how the order ended: true for ever. `gone` is only what the exchange did not know at the time."""
-
-DEAD: Final = (Status.REJECTED, Status.EXHAUSTED)
-"""Nothing more is done, and the order may still be live."""
 
 DECIDED: Final = (Status.REJECTED, Status.WITHDRAWN)
 """The exchange, or an operator, decided it: a mass cancel whose listing shows such an order leaves it alone."""

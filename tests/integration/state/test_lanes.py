@@ -1,15 +1,22 @@
 """Do the verbs keep the limiter's and the mover's promises on a real Redis?"""
 
+import json
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 from redis import Redis
 
-from bulk_cancel.tasks.errors import BatchConflictError, UnknownAccountError
+from bulk_cancel.tasks.asking import Asking
+from bulk_cancel.tasks.errors import AdmissionError, BatchConflictError, UnknownAccountError
+from bulk_cancel.tasks.mass import parse_cancel_all
 from bulk_cancel.worker.okx.limits import Limits
-from tests.support.lane_rig import LANE, TIMING, LaneRig, finished, orders, rest, retried, returned
+from bulk_cancel.worker.operators.decisions import Asked
+from bulk_cancel.worker.state.batches import UnknownBatchError
+from bulk_cancel.worker.state.directory import Directory
+from tests.support.lane_rig import LANE, TIMING, LaneRig, believed, finished, orders, rest, retried, returned
 
 WINDOW_S = TIMING.window_us / 1e6
 CLAIM_S = TIMING.claim_us / 1e6
@@ -295,15 +302,18 @@ class TestBatches:
         with pytest.raises(BatchConflictError, match="'b' is known with 3 other orders"):
             rig.submit("b", orders(4))
         assert len(rig.places()["ready"]) == 3
+        rig.submit("c", orders(1))
+        with pytest.raises(BatchConflictError, match="'c' is known with 1 other order;"):
+            rig.submit("c", orders(2))
 
     def test_a_large_batch_is_sealed_with_its_last_chunk(self, rig: LaneRig, monkeypatch: pytest.MonkeyPatch) -> None:
         """A producer that died half way submits again, and the batch is completed order by order."""
-        run = rig.scripts.run
+        ask = rig.scripts.ask
         calls = iter([True, False])
-        monkeypatch.setattr(rig.scripts, "run", lambda *args: run(*args) if next(calls) else 1 / 0)
+        monkeypatch.setattr(rig.scripts, "ask", lambda *args: ask(*args) if next(calls) else 1 / 0)
         with pytest.raises(ZeroDivisionError):
             rig.submit("b", orders(1200))
-        monkeypatch.setattr(rig.scripts, "run", run)
+        monkeypatch.setattr(rig.scripts, "ask", ask)
         assert not rig.batches.state("b").sealed
         receipt = rig.submit("b", orders(1200))
         assert (receipt.sealed, receipt.new, receipt.known, receipt.size) == (True, 700, 500, 1200)
@@ -311,13 +321,13 @@ class TestBatches:
     def test_lanes_take_turns_when_a_batch_is_admitted(self, rig: LaneRig, monkeypatch: pytest.MonkeyPatch) -> None:
         """None waits until all of another one's orders are in; the rows keep the order in which they were asked for."""
         chunks = list[Counter[str]]()
-        run = rig.scripts.run
+        ask = rig.scripts.ask
 
-        def seen(verb: str, argument: Mapping[str, Any]) -> dict[str, Any]:
+        def seen(verb: str, argument: Mapping[str, Any]) -> Asking[dict[str, Any]]:
             chunks.append(Counter(order["lane"] for order in argument["orders"]))
-            return run(verb, argument)
+            return ask(verb, argument)
 
-        monkeypatch.setattr(rig.scripts, "run", seen)
+        monkeypatch.setattr(rig.scripts, "ask", seen)
         rig.submit("b", [*orders(450), *orders(450, first=1001, inst_id="ETH-USDT")])
         assert chunks == [{LANE: 300, "u1/ETH-USDT": 200}, {LANE: 150, "u1/ETH-USDT": 250}]
         assert [row.ordId for row in rig.batches.rows("b")][448:452] == ["449", "450", "1001", "1002"]
@@ -325,12 +335,12 @@ class TestBatches:
 
     def test_a_batch_completed_after_its_deadline_has_its_time_from_then(self, rig: LaneRig) -> None:
         """What the producer was told to do after an error must not end in exhausted orders."""
-        run = rig.scripts.run
+        ask = rig.scripts.ask
         calls = iter([True, False])
-        rig.scripts.run = lambda *args: run(*args) if next(calls) else 1 / 0  # type: ignore[method-assign,assignment]
+        rig.scripts.ask = lambda *args: ask(*args) if next(calls) else 1 / 0  # type: ignore[method-assign,assignment]
         with pytest.raises(ZeroDivisionError):
             rig.submit("b", orders(600), deadline_s=5)
-        rig.scripts.run = run  # type: ignore[method-assign]
+        rig.scripts.ask = ask  # type: ignore[method-assign]
         rig.advance(60)
         assert rig.submit("b", orders(600), deadline_s=5).new == 100
         rig.advance(4)
@@ -340,19 +350,19 @@ class TestBatches:
 
     def test_a_batch_ends_complete_however_its_jobs_end_between_chunks(self, rig: LaneRig) -> None:
         """Outcomes before the seal count too."""
-        run = rig.scripts.run
+        ask = rig.scripts.ask
 
-        def run_and_finish(verb: str, argument: dict[str, object]) -> dict[str, object]:
-            reply = run(verb, argument)
+        def ask_and_finish(verb: str, argument: dict[str, object]) -> Asking[dict[str, Any]]:
+            reply = yield from ask(verb, argument)
             if verb == "admit":
                 claim = rig.claim(permits=60)
                 for call in claim.calls:
                     rig.record(claim, call)
             return reply
 
-        rig.scripts.run = run_and_finish  # type: ignore[method-assign,assignment]
+        rig.scripts.ask = ask_and_finish  # type: ignore[method-assign,assignment]
         rig.submit("b", orders(520))
-        rig.scripts.run = run  # type: ignore[method-assign]
+        rig.scripts.ask = ask  # type: ignore[method-assign]
         while rig.batches.state("b").waiting:
             rig.advance(3)
             claim = rig.claim(permits=60)
@@ -367,13 +377,40 @@ class TestBatches:
     def test_an_order_proved_to_be_off_the_book_is_answered_from_memory(self, rig: LaneRig, status: str) -> None:
         """No second send; the row says how it ended before."""
         rig.submit("b", orders(1))
-        claim = rig.claim()
-        rig.record(claim, decided=(finished(claim.calls[0].jobs[0], status, "51400"),))
+        rig.end_proved(status)
         receipt = rig.submit("c", orders(1))
         assert (receipt.remembered, receipt.new) == (1, 0)
         assert rig.batches.state("c").complete
         assert (rig.row("c").status, rig.row("c").sCode) == (status, "51400")
         assert rig.claim().calls == ()
+
+    @pytest.mark.parametrize("other", [{"api_key": "k2"}, {"base_url": "http://127.0.0.1:2"}, {"demo": True}])
+    def test_what_another_key_or_address_told_is_not_believed(self, rig: LaneRig, other: dict[str, Any]) -> None:
+        """The account of that name is another one now: its order of this id may be live, be it handed in or retried."""
+        rig.submit("b", orders(1))
+        rig.end_proved()
+        (account,) = rig.user.accounts
+        now = replace(rig.user, accounts=(replace(account, **other),))
+        Directory(rig.redis, rig.keys, {"u1": now}, window_s=2.0).publish(rig.scripts)
+        receipt = rig.submit("c", orders(1))
+        assert (receipt.remembered, receipt.new) == (0, 1)
+        claim = rig.claim()
+        rig.record(claim, decided=(finished(claim.calls[0].jobs[0], "exhausted"),))
+        rig.store.directory.publish(rig.scripts)
+        rig.submit("d", orders(1))
+        rig.end_proved()
+        Directory(rig.redis, rig.keys, {"u1": now}, window_s=2.0).publish(rig.scripts)
+        assert rig.decisions.retry("c", Asked("ann")).opened == 1
+
+    def test_what_version_1_0_remembers_is_not_believed(self, rig: LaneRig) -> None:
+        """It did not keep by which key it was told."""
+        rig.submit("b", orders(1))
+        rig.end_proved()
+        key = rig.keys.of("job", f"{LANE}/o1")
+        kept = json.loads(str(rig.redis.get(key)))
+        assert kept.pop("source") == rig.user.source
+        rig.redis.set(key, json.dumps(kept))
+        assert rig.submit("c", orders(1)).new == 1
 
     def test_an_order_that_was_only_unknown_is_asked_for_again(self, rig: LaneRig) -> None:
         """It was asked with another key, or too early: who hands it in again means a live order."""
@@ -401,6 +438,8 @@ class TestBatches:
         rig.submit("d", asked, urgent=True)
         rig.record(claim, decided=(finished(claim.calls[0].jobs[0], "gone", "51400"),))
         assert [rig.batches.state(name).complete for name in "abcd"] == [True, True, False, False]
+        assert rig.claim().calls == ()  # the book is asked first
+        rig.name_order("77")
         again = rig.claim()
         assert again.calls[0].jobs[0].generation == 2
         rig.record(again)
@@ -431,14 +470,87 @@ class TestBatches:
         assert rig.batches.state("b").counts == {"exhausted": 3}
         assert rig.due() is None
 
-    def test_a_later_deadline_of_another_batch_keeps_the_job(self, rig: LaneRig) -> None:
-        """The job ends when nobody waits in time any more."""
+    @pytest.mark.parametrize("found_by", ["claim", "sweep"])
+    def test_what_the_exchange_said_last_stays_when_time_is_up(self, rig: LaneRig, found_by: str) -> None:
+        """However long ago: a later cancel had no answer. In the row, in the stream and in what is told."""
         rig.submit("b", orders(1), deadline_s=5)
-        rig.submit("c", orders(1), deadline_s=50)
+        claim = rig.claim()
+        rig.record(claim, decided=(retried(claim.calls[0].jobs[0], 0.0),))
+        claim = rig.claim()
+        silent = retried(claim.calls[0].jobs[0], 0.0)._replace(code="", attempt='{"sCode":""}')
+        rig.record(claim, decided=(silent,))
+        rig.advance(6)
+        (ended,) = rig.claim().exhausted if found_by == "claim" else rig.board.sweep()
+        ((_, told),) = cast("list[tuple[str, dict[str, str]]]", rig.redis.xrevrange(rig.keys.of("outcomes"), count=1))
+        assert (ended.code, rig.row("b").sCode, told["sCode"]) == ("51410", "51410", "51410")
+
+    def test_a_later_deadline_of_another_batch_keeps_the_job(self, rig: LaneRig) -> None:
+        """Each batch ends by its own deadline; the job goes on for who still waits, and may end well for them."""
+        rig.submit("b", orders(2), deadline_s=5)
+        rig.submit("c", orders(2), deadline_s=50)
+        sent = rig.claim()
+        rig.record(sent, decided=(retried(sent.calls[0].jobs[0], 40.0),))
+        rig.advance(6)
+        assert {(ended.batches, ended.attempts) for ended in rig.board.sweep()} == {(("b",), 0), (("b",), 1)}
+        assert (rig.batches.state("b").complete, rig.batches.state("b").counts) == (True, {"exhausted": 2})
+        assert rig.row("b").sMsg == "deadline passed; its cancel goes on for other batches"
+        assert [rig.row("b", place).sCode for place in (0, 1)] == ["51410", ""]
+        assert (len(rig.row("b").log), rig.batches.state("c").waiting) == (1, 2)
+        assert rig.redis.zcard(rig.keys.of("may_be_live")) == 0
+        claim = rig.claim()
+        assert claim.calls[0].jobs[0].batches == ("c",)
+        rig.record(claim)
+        assert rig.batches.state("c").counts == {"accepted": 1}
+        rig.advance(45)
+        assert [ended.batches for ended in rig.board.sweep()] == [("c",)]
+
+    def test_what_is_being_sent_or_confirmed_keeps_its_batch(self, redis: Redis) -> None:
+        """Its answer, or the book, is about to tell."""
+        rig = LaneRig(redis, confirm=True)
+        for batch, deadline_s in (("b", 5), ("c", 50)):
+            rig.submit(batch, orders(2), deadline_s=deadline_s)
+        claims = [rig.claim(), rig.claim()]
+        rig.record(claims[0], decided=(believed(claims[0].calls[0].jobs[0]),))
         rig.advance(6)
         assert rig.board.sweep() == []
-        rig.advance(45)
-        assert len(rig.board.sweep()) == 1
+        assert rig.batches.state("b").waiting == 2
+
+    def test_a_batch_that_waits_for_the_next_send_of_a_client_id_ends_in_time(self, rig: LaneRig) -> None:
+        """The send that is on is another batch's."""
+        asked = [{"instId": "BTC-USDT", "clOrdId": "x1"}]
+        rig.submit("a", asked, deadline_s=50)
+        claim = rig.claim()
+        rig.submit("b", asked, deadline_s=5)
+        rig.submit("c", asked, deadline_s=50)
+        rig.advance(6)
+        assert [ended.batches for ended in rig.board.sweep()] == [("b",)]
+        rig.record(claim)
+        assert rig.claim().calls == ()  # the book is asked first
+        rig.name_order("77", ago_s=3600)
+        assert rig.claim().calls[0].jobs[0].batches == ("c",)
+
+    def test_given_again_as_urgent_it_is_urgent(self, rig: LaneRig) -> None:
+        """What of it waits goes to the front of the line, and its lane to the urgent ones."""
+        rig.submit("other", orders(2, first=10))
+        rig.submit("b", orders(2))
+        assert rig.redis.zcard(rig.keys.of("urgent")) == 0
+        assert rig.submit("b", orders(2), urgent=True).new == 0
+        assert rig.batches.state("b").urgent
+        assert rig.redis.zcard(rig.keys.of("urgent")) == 1
+        assert [job.id for call in rig.claim(permits=2).calls for job in call.jobs] == [f"{LANE}/o1", f"{LANE}/o2"]
+        rig.submit("b", orders(2))
+        assert rig.batches.state("b").urgent
+
+    def test_an_order_that_a_crowd_waits_for_is_refused(self, rig: LaneRig) -> None:
+        """Its job would grow without bound; nothing of the part is taken, and a batch that has it may come again."""
+        rig.submit("b", orders(1))
+        rig.crowd("1", batch_id="b")
+        with pytest.raises(AdmissionError, match="waited for by as many batches as an order may have"):
+            rig.submit("c", [*orders(1, first=2), *orders(1)])
+        with pytest.raises(UnknownBatchError):
+            rig.batches.state("c")
+        assert rig.submit("b", orders(1)).new == 0
+        assert rig.submit("d", orders(1, first=2)).new == 1
 
 
 class TestRests:
@@ -648,6 +760,13 @@ class TestBoard:
         rig.redis.delete(bell)
         due = rig.board.wake(9)
         assert (len(due.lanes), due.more, due.next_s, rig.redis.llen(bell)) == (1, False, 1.0, 0)
+
+    def test_books_are_left_to_who_can_read_them(self, rig: LaneRig) -> None:
+        """And are no reason for anybody else to hurry."""
+        rig.masses.take(parse_cancel_all({"account": "a1", "batch_id": "m"}))
+        due = rig.board.wake(9, books=False)
+        assert (due.masses, due.any, due.next_s) == ((), False, None)
+        assert rig.board.wake(9).masses == ("m",)
 
     def test_the_bell_rings_once_when_the_board_is_due_earlier(self, rig: LaneRig) -> None:
         """However much is admitted, one element is in the list."""

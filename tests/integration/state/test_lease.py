@@ -9,8 +9,9 @@ from redis.exceptions import TimeoutError  # noqa: A004 (Redis's)
 
 from bulk_cancel.tasks.mass import parse_cancel_all
 from bulk_cancel.worker.alerts.watch import Watch
-from bulk_cancel.worker.books.identity import Identity, fingerprint
+from bulk_cancel.worker.books.identity import Identity
 from bulk_cancel.worker.config.gate import Gate
+from bulk_cancel.worker.config.users import fingerprint
 from bulk_cancel.worker.state.keys import Keys
 from bulk_cancel.worker.state.lease import take_lease
 from bulk_cancel.worker.state.scripts import Scripts
@@ -120,7 +121,8 @@ def test_a_channel_whose_worker_died_then_is_taken_over(redis: Redis) -> None:
     scripts, key = Scripts(redis, "t"), Keys("t").of("witness", "u1")
 
     def attend(worker: str, lease_ms: int = 3_000) -> list[str]:
-        return list(scripts.run("channel_lease", {"worker": worker, "uids": ["u1"], "lease_ms": lease_ms})["held"])
+        argument = {"worker": worker, "uids": ["u1"], "lease_ms": lease_ms, "heard": [], "alone": [], "kind": "witness"}
+        return list(scripts.run("channel_lease", argument)["held"])
 
     assert (attend("w1"), attend("w2")) == (["u1"], [])
     step_back(redis, key)

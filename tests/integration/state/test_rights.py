@@ -1,4 +1,4 @@
-"""The rights of a Redis user: which lines of README.md suffice, and that each right in them is missed when it lacks."""
+"""The rights of a Redis user: which lines of OPERATING.md suffice, and that each right in them is missed without it."""
 
 import re
 from collections.abc import Iterator
@@ -16,9 +16,9 @@ ROLES: tuple[Role, ...] = ("reader", "producer", "worker", "broker")
 
 
 def acl(role: Role) -> list[str]:
-    """The rules of this role in README.md; a worker's are also those of its broker."""
+    """The rules of this role in OPERATING.md; a worker's are also those of its broker."""
     name = "worker" if role == "broker" else role
-    (line,) = re.findall(rf"^ACL SETUSER {name} on >\S+ (.+)$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    (line,) = re.findall(rf"^ACL SETUSER {name} on >\S+ (.+)$", (ROOT / "OPERATING.md").read_text(), re.MULTILINE)
     return str(line).split()
 
 

@@ -8,7 +8,8 @@ from redis import Redis
 from bulk_cancel.worker.alerts.conditions import may_be_live
 from bulk_cancel.worker.okx.limits import Limits
 from bulk_cancel.worker.operators.decisions import Asked
-from bulk_cancel.worker.state.jobs import read_jobs
+from bulk_cancel.worker.state.board import QUIET_US
+from bulk_cancel.worker.state.jobs import ask_jobs
 from bulk_cancel.worker.state.lanes import Lanes
 from bulk_cancel.worker.state.window import Timing
 from tests.support.lane_rig import LANE, LIMITS, TIMING, LaneRig, believed, finished, orders
@@ -130,6 +131,18 @@ class TestRows:
         assert len(rig.board.sweep()) == 1
         assert (rig.due(), rig.places()["ready"]) == (0, ["cx1"])
 
+    def test_a_job_whose_worker_died_ends_though_nobody_serves_its_lane(self, rig: LaneRig) -> None:
+        """Nobody takes its claim back: it is given up ten minutes after the claim's end, and may be live."""
+        rig.submit("b", orders(1), deadline_s=10)
+        rig.claim()
+        overdue(rig, TIMING.claim_us / 1e6 + 600)
+        assert rig.board.sweep() == []
+        overdue(rig, QUIET_US / 1e6)
+        (ended,) = rig.board.sweep()
+        assert ended.message == rig.row("b").sMsg == "its claim ran out, and nobody sends for this account"
+        assert (rig.row("b").status, rig.row("b").attempts, rig.batches.state("b").complete) == ("exhausted", 1, True)
+        assert rig.places() == {"ready": [], "later": [], "claimed": []}
+
     def test_thousands_end_in_one_step(self, redis: Redis) -> None:
         """More than Lua can unpack at once."""
         rig = LaneRig(redis, batch_size=20, limits=Limits(1_000, 20_000))
@@ -152,11 +165,11 @@ def test_a_batch_that_was_not_handed_in_completely_is_kept_from_its_deadline_on(
     rig: LaneRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its producer may complete it until then; if nobody does, it is forgotten."""
-    run, calls = rig.scripts.run, iter([True, False])
-    monkeypatch.setattr(rig.scripts, "run", lambda *args: run(*args) if next(calls) else 1 / 0)
+    ask, calls = rig.scripts.ask, iter([True, False])
+    monkeypatch.setattr(rig.scripts, "ask", lambda *args: ask(*args) if next(calls) else 1 / 0)
     with pytest.raises(ZeroDivisionError):
         rig.submit("b", orders(1200), deadline_s=900)
-    monkeypatch.setattr(rig.scripts, "run", run)
+    monkeypatch.setattr(rig.scripts, "ask", ask)
     while (claim := rig.claim(permits=60)).calls:
         for call in claim.calls:
             rig.record(claim, call)
@@ -194,9 +207,9 @@ def test_a_row_that_ends_while_its_job_is_read_says_how(rig: LaneRig, monkeypatc
 
     def late(*args: Any) -> Any:  # noqa: ANN401
         rig.record(claim)
-        return read_jobs(*args)
+        return ask_jobs(*args)
 
-    monkeypatch.setattr("bulk_cancel.worker.state.batches.read_jobs", late)
+    monkeypatch.setattr("bulk_cancel.worker.state.batches.ask_jobs", late)
     ended, waiting = rig.batches.rows("b")
     assert (ended.status, ended.attempts, ended.sCode, waiting.status) == ("accepted", 1, "0", "queued")
     assert ended.finished_at

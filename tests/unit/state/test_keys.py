@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bulk_cancel.worker.state.ids import JobId
-from bulk_cancel.worker.state.keys import CATALOGUE, Keys, lua_preamble
+from bulk_cancel.worker.state.keys import CATALOGUE, Keys, lua_inlined, lua_preamble
 from bulk_cancel.worker.state.scripts import LIBRARY, VERBS, source
 
 
@@ -41,14 +41,33 @@ def test_what_is_no_job_id_is_refused(text: str) -> None:
 
 
 def test_lua_has_every_key_of_the_catalogue() -> None:
-    """Those that a verb uses, that is; and no verb builds one by itself."""
-    body = "\n".join(f"K.{entry.name}()" for entry in CATALOGUE)
+    """As functions where they are named without a call, and those that a verb so names alone."""
+    body = "\n".join(f"K.{entry.name}" for entry in CATALOGUE)
     assert lua_preamble(body).count("function K.") == len(CATALOGUE)
-    assert lua_preamble("K.bell()").count("function K.") == 1
+    assert lua_preamble("pairs(K.bell)").count("function K.") == 1
+    assert lua_preamble("now") == ""
+
+
+@pytest.mark.parametrize(
+    ("call", "key"),
+    [
+        ("K.bell()", "(KEYS[1] .. ':bell')"),
+        ("K.ready(lane) == K.later(lane)", "(KEYS[1] .. ':ready:' .. lane) == (KEYS[1] .. ':later:' .. lane)"),
+        ("K.window(done.lane .. ':single')", "('bulk-cancel:window:' .. done.lane .. ':single')"),
+        ("K.unconfirmed(uid_of(lane))", "(KEYS[1] .. ':unconfirmed:' .. uid_of(lane))"),
+    ],
+)
+def test_a_key_stands_in_the_place_of_its_call(call: str, key: str) -> None:
+    """So that no function is made for it."""
+    assert lua_inlined(call) == key
+
+
+def test_no_verb_calls_a_key_that_was_not_put_in_its_place() -> None:
+    """The rest of what stands there are functions of the catalogue."""
     for verb in VERBS:
         body = re.sub(r"^(local K =|function K\.).*\n|--.*", "", source(verb), flags=re.MULTILINE)
         assert set(re.findall(r"K\.(\w+)", body)) <= {entry.name for entry in CATALOGUE}
-        assert "KEYS[" not in body
+        assert not re.findall(r"K\.\w+\(", body)
 
 
 def test_the_catalogue_names_writers_that_are_there() -> None:

@@ -7,6 +7,7 @@ from threading import Event, Thread
 
 import pytest
 from redis.exceptions import ConnectionError as RedisGoneError
+from redis.exceptions import ResponseError
 from structlog.testing import capture_logs
 
 from bulk_cancel.worker.state.loop import Loop, join_all
@@ -54,12 +55,14 @@ def start() -> Iterator[Callable[[Counting], Counting]]:
     ("error", "event"),
     [
         (RedisGoneError("gone"), "waits_for_redis"),
-        (OSError("no route"), "waits_for_redis"),
+        (ResponseError("MISCONF no disk"), "waits_for_redis"),
+        (ResponseError("OOM command not allowed"), "redis_refuses"),
+        (OSError("no route"), "round_failed"),
         (KeyError("calls"), "round_failed"),
     ],
 )
 def test_what_a_round_raises_ends_no_loop(start: Callable[[Counting], Counting], error: Exception, event: str) -> None:
-    """It is logged with the loop's name, Redis's absence apart from mistakes; the pause is kept."""
+    """It is logged with the loop's name, and for what it is: an absence of Redis, its refusal, or a mistake."""
     errors = iter([error])
 
     def fail() -> None:
@@ -71,6 +74,22 @@ def test_what_a_round_raises_ends_no_loop(start: Callable[[Counting], Counting],
         first = loop.next()
         assert loop.next() - first >= 0.05
     assert [(line["event"], line["loop"]) for line in lines] == [(event, "counting")]
+
+
+def test_what_fails_in_each_round_is_not_logged_each_time(start: Callable[[Counting], Counting]) -> None:
+    """One line for each kind, with its reason; the others are counted for the next one."""
+    errors = [RedisGoneError("gone"), ResponseError("OOM full"), RedisGoneError("gone"), OSError("no route")] * 5
+
+    def fail() -> None:
+        if errors:
+            raise errors.pop()
+
+    with capture_logs() as lines:
+        loop = start(Counting(fail, pause_s=0.0))
+        for _ in range(21):
+            loop.next()
+    assert [line["event"] for line in lines] == ["round_failed", "waits_for_redis", "redis_refuses"]
+    assert {line["left_out"] for line in lines} == {0}
 
 
 def test_a_round_may_say_when_the_next_one_is_due(start: Callable[[Counting], Counting]) -> None:

@@ -9,7 +9,7 @@ from bulk_cancel.worker.state.scripts import VERBS, source
 from bulk_cancel.worker.state.statuses import OUTCOMES, Again, Status, lua_preamble, row_ended
 
 _NAMED = re.compile(r"\b(?:status|state|believed)(?: =| ==| ~=) '(\w*)'")
-_OF_MASS_CANCELS = {"running"}
+_OF_MASS_CANCELS = {"running", "done", "flat"}
 
 
 def test_whatever_goes_again_had_ended() -> None:

@@ -2,16 +2,19 @@
 --
 -- Guarantee: each order of the chunk ends up in the batch exactly once, however often the chunk is given; it joins the
 -- order's live job, opens its next generation, or is answered from the memory of an order known to be off the book.
--- The batch is sealed when all its orders are in. Other orders under a known batch id change nothing. A mass cancel's batch
--- grows until `listing_end` seals it; an order of it that was seen open after it had ended goes again, unless it was rejected.
+-- The batch is sealed when all its orders are in. Other orders under a known batch id change nothing. Given again as urgent,
+-- a batch is urgent from then on. A mass cancel's batch grows until `listing_end` seals it, and on hold each order has its own
+-- time; an order of it that was seen open after it had ended goes again, unless it was rejected. Nothing of a chunk is taken
+-- of which an order is asked for by too many batches: they are bounded by their deadlines, and otherwise by this.
 --
 -- KEYS[1]  the runner's prefix
 -- ARGV[1]  JSON: batch {id, digest, size, urgent, account, deadline_s, retention_s, meta {field: text}}, or of a mass cancel
---          {id, urgent, account, seen (wall µs after which the orders were open)},
+--          {id, urgent, account, seen (µs after which the orders were open)},
 --          orders [{job, lane, n, cl}], n = its number in the batch, as text (of a mass cancel: none)
 -- return   JSON: {status ("ok" | "conflict"), new, joined, remembered, known, sealed, size, waiting, created (wall µs),
 --          now (wall µs), lanes {lane: [queued, single used, batch used, µs for which it is held]}, paused [scope] (by operators)}
 --          or {status ("ended": a mass cancel that takes no more)}
+--          or {status ("crowded"), order (the job for which too many batches wait)}
 -- uses     base, window, board, rest, job, mover, finish, join, decision, batch
 
 local input = cjson.decode(ARGV[1])
@@ -29,7 +32,7 @@ end
 
 local function paused_json()
   local scopes, parts = {}, {}
-  for lane in pairs(lanes) do scopes[lane_scope(lane)], scopes[user_scope(uid_of(lane))] = true, true end
+  for lane in pairs(lanes) do scopes[lane_scope(lane)], scopes[user_scope(user_of(lane))] = true, true end
   for scope in pairs(scopes) do
     if rest_paused(scope) then parts[#parts + 1] = cjson.encode(scope) end
   end
@@ -53,16 +56,45 @@ local function answer(status)
     ',"lanes":{' .. table.concat(parts, ',') .. '},"paused":' .. paused_json() .. '}'
 end
 
-local read = redis.call('HMGET', key, 'digest', 'sealed')
-local digest, sealed = read[1], read[2]
+local read = redis.call('HMGET', key, 'digest', 'sealed', 'hold', 'deadline_s')
+local digest, sealed, holds = read[1], read[2], read[3] == '1'
+
+-- Which orders of the chunk are in the batch already, from an earlier call.
+local function known()
+  local ids = column(input.orders, 'job')
+  jobs_read(ids)
+  return redis.call('HMGET', K.rows(batch.id), unpack(ids))
+end
+
+local known_rows, size = known(), redis.call('HLEN', K.rows(batch.id))
+
+local ASKED_MOST = 1000
+
+local function crowd(job)
+  local following = job and job.live and job.next and cjson.decode(job.next)
+  return job and job.live and math.max(#words(job.batches), following and #words(following.batches) or 0) or 0
+end
+
+-- A mass cancel is asked for by people, not in a loop, and must not leave out an order.
+local function crowded()
+  for index, order in ipairs(input.orders) do
+    if not batch.seen and not known_rows[index] and crowd(job_read(order.job)) >= ASKED_MOST then return order.job end
+  end
+end
+
 if batch.seen and sealed ~= '0' then return '{"status":"ended"}' end
+local crowded_by = crowded()
+if crowded_by then return '{"status":"crowded","order":' .. cjson.encode(crowded_by) .. '}' end
 if not digest then create()
-elseif not batch.seen and digest ~= batch.digest then return answer('conflict') end
+elseif not batch.seen and digest ~= batch.digest then return answer('conflict')
+elseif batch.urgent then redis.call('HSET', key, 'urgent', '1') end
 
 -- A batch that is completed later, after its producer was interrupted, has its time from then on.
 if sealed ~= '1' and not batch.seen then batch_deadline(batch, now, wall) end
+-- A hold has no end, so that its orders have theirs from when they were found.
+if holds then batch_deadline({ id = batch.id, deadline_s = read[4] }, now, wall) end
 local deadline = redis.call('HGET', key, 'deadline')
-local asker = { batch = batch.id, account = batch.account, urgent = batch.urgent, deadline = deadline }
+local asker = { batch = batch.id, account = batch.account, urgent = batch.urgent, deadline = deadline, asked = text(now) }
 local base = redis.call('INCRBY', K.seq(), #input.orders) - #input.orders
 
 local function place_of(index) return text(base + index + (batch.urgent and 0 or URGENT_BELOW)) end
@@ -87,7 +119,7 @@ end
 
 local function admit(order, index)
   local job = job_read(order.job)
-  local known = memory(job, batch.seen)
+  local known = memory(asker, job, batch.seen)
   lanes[order.lane] = true
   if known then return remember(order, job, known) end
   wait_row(order)
@@ -95,29 +127,30 @@ local function admit(order, index)
   else count.new = count.new + 1 end
 end
 
+-- hurry: an order that waits in the batch already goes to the front of the line if the batch is urgent by now.
+local function hurry(order, row, index)
+  local job = not row_ended(row) and job_read(order.job)
+  if not job or not job.live then return end
+  hasten(asker, order.lane, job, place_of(index))
+  lanes[order.lane] = true
+end
+
 -- A mass cancel saw the order open: if that was after it had ended, it goes again.
 local function see_again(order, row, index)
   count.known = count.known + 1
-  local ended = row_ended(row) and cjson.decode(row)
-  if not ended or DECIDED[ended.status] or ended.finished >= batch.seen then return end
+  if not row_ended(row) then return hurry(order, row, index) end
+  if DECIDED[cjson.decode(row).status] or ended_at(row) > batch.seen then return end
   lanes[order.lane] = true
   ask_again(asker, order.lane, order.job, row, place_of(index), batch.seen)
 end
 
--- Which orders of the chunk are in the batch already, from an earlier call.
-local function known()
-  local ids = column(input.orders, 'job')
-  jobs_read(ids)
-  return redis.call('HMGET', K.rows(batch.id), unpack(ids))
-end
-
-local known_rows, size = known(), redis.call('HLEN', K.rows(batch.id))
-
 local function admit_seen()
+  local named = {} -- a page, or what several algo orders placed, may name an order twice
   for index, order in ipairs(input.orders) do
     local row = known_rows[index]
     if row then see_again(order, row, index)
-    else
+    elseif not named[order.job] then
+      named[order.job] = true
       order.n, size = text(size), size + 1
       admit(order, index)
     end
@@ -127,7 +160,11 @@ end
 
 local function admit_all()
   for index, order in ipairs(input.orders) do
-    if known_rows[index] then count.known = count.known + 1 else admit(order, index) end
+    local row = known_rows[index]
+    if row then
+      count.known = count.known + 1
+      hurry(order, row, index)
+    else admit(order, index) end
     lanes[order.lane] = true
   end
 end
@@ -141,7 +178,7 @@ for lane in pairs(lanes) do
 end
 if not batch.seen and redis.call('HLEN', K.rows(batch.id)) == batch.size then redis.call('HSET', key, 'sealed', '1') end
 if number(redis.call('HGET', key, 'waiting')) > 0 then
-  redis.call('ZADD', K.deadlines(), deadline, batch.id)
+  redis.call('ZADD', K.deadlines(), holds and 'LT' or 'CH', deadline, batch.id) -- its first order's
   redis.call('PERSIST', key)
   redis.call('PERSIST', K.rows(batch.id))
 else

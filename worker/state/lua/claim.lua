@@ -3,7 +3,8 @@
 -- Guarantee: a job leaves the line only with its slot; of limit + 1 slots of a meter one is always granted later than
 -- one window after another's arrival; the same claim id gets the same grant. Nothing is granted while the lane, its
 -- accounts or the exchange's address rest, nor until slots forgotten by a restarted Redis must have ended. Of a job whose
--- claim ran out, what a push told meanwhile is believed; after its last attempt the book is asked.
+-- claim ran out, what a push told meanwhile is believed; after its last attempt the book is asked. A job that names a client
+-- id and knows no ordId is handed out once: before it goes again, the book is asked which order it means now.
 --
 -- KEYS[1]  the runner's prefix
 -- ARGV[1]  JSON: lane, claim (id, chosen by the caller), permits (calls), accounts [scope, best first], exchange (scope),
@@ -11,7 +12,8 @@
 --          open_us (an open slot ends), blackout_us, max_attempts, retention_s, confirm_us (after which a book is looked at;
 --          none: nobody confirms)
 -- return   JSON: {account (index from 0, null: none), probes [scope], due (µs from now, -1: no work), reason,
---          calls [{id, meter, jobs [{account, attempts, generation, left (µs to deadline), batches, ids [id]}]}],
+--          calls [{id, meter, jobs [{account, attempts, generation, left (µs to deadline), batches,
+--          ord (ordId to send in the place of a client id; "": none), ids [id]}]}],
 --          exhausted [{job, lane, account, batches, attempts, code, message}] (jobs that ended here instead of being sent),
 --          lost [id] (jobs that stood in the lane, and of which Redis knows nothing more)}
 -- uses     base, window, board, rest, job, mover, finish
@@ -19,7 +21,12 @@
 despite_full_memory()
 local input = cjson.decode(ARGV[1])
 local lane, now, wall = input.lane, clock()
-local scopes = { lane_scope(lane), user_scope(uid_of(lane)), input.exchange }
+local scopes = { lane_scope(lane), user_scope(user_of(lane)), input.exchange }
+-- a pause of an instrument holds its algo orders, too; a rest does not: they have a meter of their own
+local orders_lane, of_algos = string.gsub(lane, ':algo/', '/', 1)
+if of_algos > 0 and redis.call('SISMEMBER', K.paused(), lane_scope(orders_lane)) == 1 then
+  scopes[#scopes + 1] = lane_scope(orders_lane)
+end
 local meter = { single = K.window(lane .. ':single'), batch = K.window(lane .. ':batch') }
 
 local given = redis.call('HGET', K.claim(input.claim), 'grant')
@@ -124,19 +131,38 @@ end
 local SENT_TOO_LATE = 'deadline passed before it could be sent again'
 local UNSENT_TOO_LATE = 'deadline passed before it could be sent'
 
+-- One that was handed in by version 1.0 does not know when that was: not later than it was sent.
+local function unsure_which(fields)
+  local asked = fields.asked or fields.sent and text(fields.sent + now - wall)
+  return believing({ asked = asked }, 'retrying', '', '')
+end
+
+local function must_ask(job) return (job.sent or job.look_first) and not job.ord and not by_order_id(job.id) end
+
+-- No push can end it, so its look does not wait for the channel, as those of jobs do that were answered just now.
+local function ask_which(job)
+  change_alike(job, 'which order', unsure_which)
+  move(lane, job, text(now - SECOND_US))
+end
+
 -- gather: the next jobs in line; those past their deadline end here instead of being sent.
 local function gather(count)
-  local jobs = {}
+  local jobs, asked = {}, false
   for _, job in ipairs(jobs_in('ZRANGE', K.ready(lane), 0, count - 1)) do
-    if tonumber(job.deadline) > now then jobs[#jobs + 1] = job
-    else exhaust(lane, job, job.sent and SENT_TOO_LATE or UNSENT_TOO_LATE, wall, input.retention_s) end
+    if tonumber(job.deadline) <= now then
+      exhaust(lane, job, job.sent and SENT_TOO_LATE or UNSENT_TOO_LATE, wall, input.retention_s)
+    elseif must_ask(job) then
+      ask_which(job)
+      asked = true
+    else jobs[#jobs + 1] = job end
   end
+  if asked then look_due(uid_of(lane), now, false) end
   return jobs
 end
 
 local function alike_json(job)
   return '"account":' .. quoted(job.account) .. ',"attempts":' .. job.attempts .. ',"generation":' .. job.generation ..
-    ',"left":' .. text(job.deadline - now) .. ',"batches":' .. quoted(job.batches)
+    ',"left":' .. text(job.deadline - now) .. ',"batches":' .. quoted(job.batches) .. ',"ord":' .. quoted(job.ord or '')
 end
 
 -- Jobs in the order of the line; of neighbours that are alike it is said once what they are.
@@ -165,14 +191,16 @@ local function hand_out(jobs, call)
 end
 
 local function make_calls(sizes, jobs)
-  local calls, taken = {}, 0
+  local calls, open, taken = {}, {}, 0
   for index, size in ipairs(sizes) do
     local call, name = input.claim .. ':' .. index, size > 1 and 'batch' or 'single'
-    window_set(meter[name], call, size, now + input.open_us + input.window_us, now)
+    local slots = collected(open, meter[name])
+    slots[#slots + 1] = with_slots(call, size)
     local handed = hand_out({ unpack(jobs, taken + 1, taken + size) }, call)
     taken = taken + size
     calls[index] = '{"id":"' .. call .. '","meter":"' .. name .. '","jobs":[' .. handed .. ']}'
   end
+  for key, slots in pairs(open) do window_set(key, slots, now + input.open_us + input.window_us, now) end
   return calls
 end
 

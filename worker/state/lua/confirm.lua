@@ -4,10 +4,13 @@
 -- if it was only looked for. A job of another generation, or already ended, is left alone.
 --
 -- KEYS[1]  the runner's prefix
--- ARGV[1]  JSON: jobs [{id, lane, generation (0: told by a push, any live one whose order it is), ord (ordId at the exchange),
---          act: "end" | "again" | "stay", status, message, filled (amount, ""), looks (how often it was not known)}],
---          retention_s
--- return   JSON: {ended, again, exhausted [{job, lane, account, batches, attempts, code, message}] (jobs that may still be live)}
+-- ARGV[1]  JSON: findings [{jobs [id] (of which the same was told), ords {id of a job that names a client id: ordId at the
+--          exchange of the order that is meant}, lane, generation (0: told by a push, any live one whose order it is),
+--          act: "end" | "again" | "stay", status, message, filled (amount, ""), looks (how often it was not known),
+--          known (whether it was seen on the book), children [job of what it placed]}], source (digest of the keys and
+--          the address by which it was told), retention_s
+-- return   JSON: {ended, again (although their cancel was answered), exhausted [{job, lane, account, batches, attempts, code,
+--          message}] (jobs that may still be live)}
 -- uses     base, board, job, mover, finish
 
 despite_full_memory()
@@ -15,26 +18,39 @@ local input = cjson.decode(ARGV[1])
 local now, wall = clock()
 local lanes, ended, again = {}, 0, 0
 
+-- children_json: of an algo order that fired, what it has placed; nil: nothing.
+local function children_json(told)
+  return #told.children > 0 and '["' .. table.concat(told.children, '","') .. '"]' or nil
+end
+
+local function told_now(_, told, ord)
+  return { told = cjson.encode({ status = told.status, message = told.message, filled = told.filled, ord = ord,
+    source = input.source, children = children_json(told) }), known = told.known and true or nil }
+end
+
 -- A push may be faster than the answer to its cancel: the record then ends the job.
 local function keep_for_record(job, told)
-  change(job, { told = cjson.encode({ status = told.status, message = told.message, filled = told.filled, ord = told.ord }) })
+  local ord = told.ords[job.id]
+  if ord then change(job, told_now(nil, told, ord)) else change_alike(job, told, told_now, told) end
 end
 
 -- A push names an order, and a client id may have been used for several: the job's own is known from the cancel's answer.
 local function meant(job, told)
   if not job or not job.live then return false end
   if told.generation ~= 0 then return job.state == 'accepted' and job.generation == told.generation end
-  return by_order_id(job.id) or job.ord == told.ord
+  return by_order_id(job.id) or job.ord == told.ords[job.id]
 end
 
-local endings = {}
-
+-- ending_of: one for all jobs that are alike and of which the same was told.
 local function ending_of(job, told)
-  local ending = { status = told.status, code = job.code or '', message = told.message, filled = told.filled }
-  if ending.message == '' then ending.message = job.message or '' end
-  local alike = table.concat({ ending.status, ending.code, ending.filled, ending.message }, ' ')
-  endings[alike] = endings[alike] or ending
-  return endings[alike]
+  local endings = collected(told, 'endings')
+  local ending = endings[job.common]
+  if not ending then
+    ending = { status = told.status, code = job.code or '', filled = told.filled, source = input.source,
+      children = children_json(told), message = told.message ~= '' and told.message or job.message or '' }
+    endings[job.common] = ending
+  end
+  return ending
 end
 
 local function end_as(job, told)
@@ -48,11 +64,13 @@ local function cancel_again(job, told)
   if job.believed == 'exhausted' then
     return exhaust(told.lane, job, told.message .. '; attempts used up', wall, input.retention_s)
   end
+  local unanswered = job.believed == 'retrying'
   -- a cancel that was answered is no failed attempt, however slow the book is: only deadlines bound how often it goes again
-  change(job, { state = 'queued', believed = false, attempts = job.attempts - 1, again = (job.again or 0) + 1 })
+  change(job, { state = 'queued', believed = false, attempts = unanswered and job.attempts or job.attempts - 1,
+    again = unanswered and job.again or (job.again or 0) + 1 })
   move(told.lane, job, job.place)
   redis.call('ZADD', K.lanes(), text(now), told.lane)
-  again = again + 1
+  if not unanswered then again = again + 1 end
 end
 
 -- `unknown`: since when the exchange has not known it.
@@ -61,19 +79,37 @@ local function stay(job, told)
   change(job, { looks = told.looks, unknown = told.looks > 0 and (was_unknown and job.unknown or text(now)) })
 end
 
-local function apply(told)
-  local job = job_read(told.id)
+-- learn: a client id is no more needed once it is known which order it meant.
+local function learn(job, told)
+  if told.known and not job.known then change(job, { known = true }) end
+  local ord = told.ords[job.id]
+  if ord and not job.ord then change(job, { ord = ord }) end
+end
+
+local function apply(told, id)
+  local job = job_read(id)
   if job and job.state == 'sending' and told.generation == 0 then return keep_for_record(job, told) end
   if not meant(job, told) then return end
   lanes[told.lane] = true
+  learn(job, told)
   if told.act == 'stay' then stay(job, told)
   elseif told.act == 'again' then cancel_again(job, told)
   elseif told.status == 'exhausted' then exhaust(told.lane, job, told.message, wall, input.retention_s)
   else end_as(job, told) end
 end
 
-jobs_read(column(input.jobs, 'id'))
-for _, told in ipairs(input.jobs) do apply(told) end
+local function told_ids()
+  local ids = {}
+  for _, told in ipairs(input.findings) do
+    for _, id in ipairs(told.jobs) do ids[#ids + 1] = id end
+  end
+  return ids
+end
+
+jobs_read(told_ids())
+for _, told in ipairs(input.findings) do
+  for _, id in ipairs(told.jobs) do apply(told, id) end
+end
 write_out(wall)
 for lane in pairs(lanes) do board(lane, now) end
 return '{"ended":' .. ended .. ',"again":' .. again .. ',"exhausted":' .. exhausted_json() .. '}'

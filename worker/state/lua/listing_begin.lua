@@ -4,10 +4,12 @@
 -- begins. Whatever a page shows that is asked for later was open at `wall` or after.
 --
 -- KEYS[1]  the runner's prefix
--- ARGV[1]  JSON: mass (its batch), listing (id, chosen by the caller), lease_us
--- return   JSON: {mine (true), now (µs), wall (µs), left (µs to its deadline), mass {field: text}}
+-- ARGV[1]  JSON: mass (its batch), listing (id, chosen by the caller), lease_us, fields {field: text} (kept with the mass
+--          cancel if the listing is the caller's)
+-- return   JSON: {mine (true), now (µs), wall (µs), left (µs to its deadline), waiting
+--          (orders of it that have no end yet), mass {field: text}}
 --          or {mine (false: it ended, or another listing is on)}
--- uses     base, lease
+-- uses     base, lease, board
 
 despite_full_memory()
 local input = cjson.decode(ARGV[1])
@@ -16,13 +18,15 @@ local key = K.mass(input.mass)
 local mine = { mine = false }
 
 if redis.call('HGET', key, 'state') ~= 'running' then
-  redis.call('ZREM', K.masses(), input.mass)
+  listing_never(input.mass)
   return cjson.encode(mine)
 end
 if not lease_take(K.listing(input.mass), input.listing, input.lease_us / 1000) then return cjson.encode(mine) end
-redis.call('ZADD', K.masses(), text(now + input.lease_us), input.mass)
+for field, value in pairs(input.fields) do redis.call('HSET', key, field, value) end
+redis.call('ZADD', masses_of(input.mass), text(now + input.lease_us), input.mass)
 
 local fields, read = {}, redis.call('HGETALL', key)
 for index = 1, #read, 2 do fields[read[index]] = read[index + 1] end
+local waiting = number(redis.call('HGET', K.batch(input.mass), 'waiting')) or 0
 return '{"mine":true,"now":' .. text(now) .. ',"wall":' .. text(wall) .. ',"left":' ..
-  text(tonumber(fields.deadline) - now) .. ',"mass":' .. cjson.encode(fields) .. '}'
+  text(tonumber(fields.deadline) - now) .. ',"waiting":' .. text(waiting) .. ',"mass":' .. cjson.encode(fields) .. '}'

@@ -6,7 +6,7 @@
 --
 -- KEYS[1]  the runner's prefix
 -- ARGV[1]  JSON: decision (id, chosen by the caller), step (its number), by, reason, batch, deadline_s, statuses [status],
---          jobs [{id, lane}], retention_s
+--          jobs [{id, lane}], filter (JSON text of what chose these orders of the batch; "": all of them), retention_s
 -- return   JSON: {status ("ok" | "unknown" | "unsealed"), opened, joined, remembered}
 -- uses     base, board, finish, join, decision
 
@@ -60,6 +60,12 @@ local function reopen()
   local latest = waits and math.max(ends, number(batch[4]) or 0) or ends
   redis.call('HSET', key, 'deadline', text(latest), 'deadline_wall', text(latest - now + wall))
   redis.call('HDEL', key, 'completed')
+  if redis.call('HGET', K.mass(input.batch), 'state') then
+    redis.call('HDEL', K.mass(input.batch), 'survey') -- it was made before these orders end
+    redis.call('HSET', K.mass(input.batch), 'deadline', text(latest))
+    redis.call('PERSIST', K.mass(input.batch))
+    survey_due(input.batch, latest)
+  end
   redis.call('PERSIST', key)
   redis.call('PERSIST', K.rows(input.batch))
   redis.call('ZADD', K.deadlines(), 'LT', text(ends), input.batch)
@@ -75,7 +81,8 @@ for lane in pairs(lanes) do
 end
 if changed > 0 then
   audit({ event = 'retry', by = input.by, reason = input.reason, batch = input.batch, account = asker.account,
-    decision = input.decision, facts = '{"opened":' .. count.opened .. ',"joined":' .. count.joined .. ',"remembered":' ..
-    count.remembered .. ',"deadline_s":' .. input.deadline_s .. ',"before":' .. before .. '}' }, wall, input.retention_s)
+    decision = input.decision, facts = with_filter('{"opened":' .. count.opened .. ',"joined":' .. count.joined ..
+    ',"remembered":' .. count.remembered .. ',"deadline_s":' .. input.deadline_s .. ',"before":' .. before .. '}',
+    input.filter) }, wall, input.retention_s)
 end
 return decision_answer(input, answer('ok'))

@@ -11,6 +11,6 @@
 despite_full_memory()
 local input = cjson.decode(ARGV[1])
 local key, now = K.window(input.meter), clock()
-if input.slots == 'settle' then window_set(key, input.call, 1, now + input.window_us, now)
+if input.slots == 'settle' then window_set(key, { with_slots(input.call, 1) }, now + input.window_us, now)
 elseif input.slots == 'release' then window_release(key, input.call, 1) end
 return '{}'

@@ -20,5 +20,5 @@ local block_ends = blocked_until(now, input.blackout_us)
 if block_ends > now then return wait(block_ends - now) end
 local free_at = window_free_at(key, input.limit, 1, window_used(key, now))
 if free_at > now then return wait(free_at - now) end
-window_set(key, input.call, 1, now + input.open_us + input.window_us, now)
+window_set(key, { with_slots(input.call, 1) }, now + input.open_us + input.window_us, now)
 return wait(0)

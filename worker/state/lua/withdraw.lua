@@ -4,7 +4,8 @@
 -- waits for it. The same step of a decision acts once and gets the same answer.
 --
 -- KEYS[1]  the runner's prefix
--- ARGV[1]  JSON: decision (id, chosen by the caller), step (its number), by, reason, batch, jobs [{id, lane}], retention_s
+-- ARGV[1]  JSON: decision (id, chosen by the caller), step (its number), by, reason, batch, jobs [{id, lane}], filter (JSON
+--          text of what chose these orders of the batch; "": all of them), retention_s
 -- return   JSON: {withdrawn, sent (too late), ended (had their outcome before)}
 -- uses     base, board, job, finish, decision
 
@@ -18,15 +19,7 @@ local lanes = {}
 local ENDING = { status = 'withdrawn', code = '', message = 'withdrawn by ' .. input.by ..
   (input.reason ~= '' and ': ' .. input.reason or '') }
 
-local function others_of(batches)
-  local others = {}
-  for _, batch in ipairs(words(batches)) do
-    if batch ~= input.batch then others[#others + 1] = batch end
-  end
-  return others
-end
-
-local function waits(batches) return #others_of(batches) < #words(batches) end
+local function waits(batches) return #others_of(batches, input.batch) < #words(batches) end
 
 -- Those who still wait say how long.
 local function deadline_of(batches, before)
@@ -37,25 +30,25 @@ local function deadline_of(batches, before)
   return text(math.min(tonumber(before), latest))
 end
 
-local function end_row(job, generation)
-  local unsent = { attempts = 0, generation = generation }
+local function end_row(job, generation, asked)
+  local unsent = { attempts = 0, generation = generation, asked = asked }
   row_end(input.batch, job.id, { counter = 'status:' .. ENDING.status, result = result_json(unsent, ENDING, wall) })
 end
 
 -- The batch waits for the generation after this one.
 local function leave_next(job)
   local following = cjson.decode(job.next)
-  local others = others_of(following.batches)
+  local others, asked = others_of(following.batches, input.batch), following.asked
   following.batches, following.deadline = table.concat(others, ' '), deadline_of(others, following.deadline)
   change(job, { next = #others > 0 and cjson.encode(following) })
-  end_row(job, job.generation + 1)
+  end_row(job, job.generation + 1, asked)
 end
 
 local function detach(lane, job)
-  local others = others_of(job.batches)
+  local others = others_of(job.batches, input.batch)
   if #others == 0 then return finish(lane, job, ENDING, wall, input.retention_s) end
   change(job, { batches = table.concat(others, ' '), deadline = deadline_of(others, job.deadline) })
-  end_row(job, job.generation)
+  end_row(job, job.generation, job.asked)
 end
 
 local function withdraw(lane, job)
@@ -80,6 +73,6 @@ for lane in pairs(lanes) do board(lane, now) end
 local answer = cjson.encode(count)
 if count.withdrawn > 0 then
   audit({ event = 'withdraw', by = input.by, reason = input.reason, batch = input.batch, decision = input.decision,
-    account = redis.call('HGET', K.batch(input.batch), 'account'), facts = answer }, wall, input.retention_s)
+    account = redis.call('HGET', K.batch(input.batch), 'account'), facts = with_filter(answer, input.filter) }, wall, input.retention_s)
 end
 return decision_answer(input, answer)

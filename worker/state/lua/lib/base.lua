@@ -35,8 +35,13 @@ end
 
 local function number(value) return value and tonumber(value) or nil end
 
+-- uid_of(lane): whose lane it is, with the mark of algo orders.
 local function uid_of(lane) return string.match(lane, '^[^/]+') end
 
+-- user_of(lane): the same without the mark: who is paused.
+local function user_of(lane) return string.match(lane, '^([^/:]+)') end
+
+local clock_us, wall_us = 0, 0
 -- clock: returns µs that never run backwards (a step back is absorbed in a stored skew), and µs as the server shows them.
 local function clock()
   local time = redis.call('TIME')
@@ -49,6 +54,7 @@ local function clock()
     redis.call('HSET', K.clock(), 'skew', text(last - wall))
   end
   redis.call('HSET', K.clock(), 'last', text(now))
+  clock_us, wall_us = now, wall
   return now, wall
 end
 

@@ -16,9 +16,12 @@ end
 
 local function lanes_first() return first_of(K.urgent(), K.board()) end
 
-local function others_first() return first_of(K.looks(), K.masses()) end
+local function others_first()
+  return math.min(first_of(K.looks(), K.masses()), first_of(K.surveys(), K.newer_masses()))
+end
 
-local function board_first() return math.min(lanes_first(), others_first()) end
+-- is_soonest: nothing on the board is due before that.
+local function is_soonest(at) return at < lanes_first() and at < others_first() end
 
 local function ring()
   if redis.call('LLEN', K.bell()) == 0 then redis.call('LPUSH', K.bell(), '1') end
@@ -26,16 +29,41 @@ end
 
 -- look_due: the user's book is looked at then; a later time only replaces an earlier one if `postpone`.
 local function look_due(uid, at, postpone)
-  local before = board_first()
+  local soonest = is_soonest(at)
   redis.call('ZADD', K.looks(), postpone and 'CH' or 'LT', text(at), uid)
-  if at < before then ring() end
+  if soonest then ring() end
+end
+
+-- masses_of: the board of mass cancels on which this one is, so that no version is given one that it cannot read.
+local function masses_of(mass)
+  return redis.call('HEXISTS', K.mass(mass), 'since') == 1 and K.newer_masses() or K.masses()
+end
+
+-- listing_never: nothing is listed for it any more.
+local function listing_never(mass)
+  redis.call('ZREM', K.masses(), mass)
+  redis.call('ZREM', K.newer_masses(), mass)
 end
 
 -- listing_due: the mass cancel's next listing begins then.
 local function listing_due(mass, at)
-  local before = board_first()
-  redis.call('ZADD', K.masses(), text(at), mass)
-  if at < before then ring() end
+  local soonest = is_soonest(at)
+  redis.call('ZADD', masses_of(mass), text(at), mass)
+  if soonest then ring() end
+end
+
+-- listing_sooner: the next listing begins at its `soonest`; if one is on, as soon after it as `listing_end` allows.
+local function listing_sooner(mass, now, soonest)
+  if redis.call('GET', K.listing(mass)) then return redis.call('HSET', K.mass(mass), 'again', '1') end
+  local at, due = math.max(now, number(soonest) or 0), redis.call('ZSCORE', masses_of(mass), mass)
+  if due and at < tonumber(due) then listing_due(mass, at) end
+end
+
+-- survey_due: what else can place orders is looked at then, if the mass cancel is over.
+local function survey_due(mass, at)
+  local soonest = is_soonest(at)
+  redis.call('ZADD', K.surveys(), text(at), mass)
+  if soonest then ring() end
 end
 
 -- slots_note: remembers in the lane when its next slots are free, for whoever boards it without knowing the limits.
@@ -86,9 +114,10 @@ local function board(lane, now, floor_us)
     redis.call('ZREM', K.board(), lane)
     return '-1'
   end
-  local before, at = board_first(), math.max(due, now + (floor_us or 0))
+  local at = math.max(due, now + (floor_us or 0))
+  local soonest = is_soonest(at)
   redis.call('ZREM', urgent and K.board() or K.urgent(), lane)
   redis.call('ZADD', urgent and K.urgent() or K.board(), text(at), lane)
-  if at < before then ring() end
+  if soonest then ring() end
   return text(math.max(0, due - now))
 end

@@ -7,6 +7,11 @@ local function audit(entry, wall, retention)
     'account', entry.account or '', 'scope', entry.scope or '', 'decision', entry.decision or '', 'facts', entry.facts or '{}')
 end
 
+-- with_filter: the facts (JSON of an object) with the filter (JSON, '' if none) by which the orders were chosen.
+local function with_filter(facts, filter)
+  return filter == '' and facts or string.sub(facts, 1, -2) .. ',"filter":' .. filter .. '}'
+end
+
 -- decision_given: what this step of the decision answered before, or nil.
 local function decision_given(input)
   return redis.call('HGET', K.decision(input.decision), input.step) or nil

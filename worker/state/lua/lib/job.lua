@@ -105,16 +105,22 @@ end
 
 -- believing: new fields of a job that waits for the book's word, with what is believed until then.
 local function believing(new, status, code, message)
-  new.state, new.call, new.looks, new.unknown, new.unread, new.ord = 'accepted', false, false, false, false, false
+  new.state, new.call, new.looks, new.unknown, new.unread = 'accepted', false, false, false, false
   new.believed, new.code, new.message = status, code, message
   return new
 end
 
--- pushed: how a push told that the order ended, or nil; of a client id only `ord`, the ordId that the cancel's answer told,
--- says whose word it is.
+-- pushed: how a push told that the order ended, or nil; of a client id only the ordId, which the job has learned or a
+-- cancel's answer told (`ord`), says whose word it is.
 local function pushed(job, ord)
   local told = job.told and cjson.decode(job.told)
-  return told and (by_order_id(job.id) or ord == told.ord) and told or nil
+  return told and (by_order_id(job.id) or (job.ord or ord) == told.ord) and told or nil
+end
+
+-- later_of: of two µs as text; either may be missing.
+local function later_of(one, other)
+  if not (one and other) then return one or other end
+  return text(math.max(tonumber(one), tonumber(other)))
 end
 
 -- words: those of a text in which blanks part them; none of nil.
@@ -123,6 +129,15 @@ local function words(value)
   local list = {}
   for word in string.gmatch(value or '', '%S+') do list[#list + 1] = word end
   return list
+end
+
+-- others_of: the batches but this one, as a list.
+local function others_of(batches, batch)
+  local others = {}
+  for _, each in ipairs(words(batches)) do
+    if each ~= batch then others[#others + 1] = each end
+  end
+  return others
 end
 
 -- An order may be tried as often as its deadline allows; its text is read and written at each attempt.

@@ -17,7 +17,7 @@ end
 -- move: puts a live job into the zset that its state names now, with `score` (text).
 local function move(lane, job, score) job.lane, job.score = lane, score end
 
--- job_end: takes a job out of its zset; of it is kept told.memory (text), for told.retention seconds.
+-- job_end: takes a job out of its zset; of it is kept told.memory, for told.kept_s seconds (both text).
 local function job_end(lane, job, told) job.lane, job.live, job.ended = lane, false, told end
 
 -- The fields of jobs that are opened, by what they are to be and by generation.
@@ -26,12 +26,13 @@ local openings = {}
 local function opened_for(wanted, generation)
   local known = collected(openings, wanted)
   known[generation] = known[generation] or common_of({ state = 'queued', generation = generation, attempts = 0,
-    account = wanted.account, batches = wanted.batches, deadline = wanted.deadline })
+    account = wanted.account, batches = wanted.batches, deadline = wanted.deadline, asked = wanted.asked,
+    look_first = wanted.look_first })
   return known[generation]
 end
 
--- open: a new generation of the order's job, `before` (or nil) being the last one; wanted = {account, batches, deadline},
--- all text, the same table for all jobs that shall be alike.
+-- open: a new generation of the order's job, `before` (or nil) being the last one; wanted = {account, batches, deadline,
+-- asked and look_first (of a client id, see `join`)}, all text, the same table for all jobs that shall be alike.
 local function open(lane, id, before, wanted, place)
   local generation = (before and before.generation or 0) + 1
   local kept = known_jobs[id] and known_jobs[id].kept
@@ -64,19 +65,19 @@ end
 local function is_changed(job) return job and (job.lane or job.common ~= job.kept) end
 
 local function jobs_write()
-  local texts, ended, leaving, entering = {}, {}, {}, {}
+  local texts, leaving, entering = {}, {}, {}
   for _, job in pairs(known_jobs) do
     if is_changed(job) then
       if job.lane then moves_of(job, leaving, entering) end
-      texts[#texts + 1] = job.key
-      texts[#texts + 1] = job.live and job_text(job) or job.ended.memory
-      if not job.live then ended[#ended + 1] = job end
+      if job.live then
+        texts[#texts + 1] = job.key
+        texts[#texts + 1] = job_text(job)
+      else redis.call('SET', job.key, job.ended.memory, 'EX', job.ended.kept_s) end
       job.kept, job.lane, job.score = job.common, nil, nil
     end
   end
   moves_write(leaving, entering)
   in_chunks(texts, function(...) redis.call('MSET', ...) end)
-  for _, job in ipairs(ended) do redis.call('EXPIRE', job.key, text(job.ended.retention)) end
 end
 
 -- Counters that change, by key and field.

@@ -46,13 +46,21 @@ end
 -- Redis ends a key by its wall clock: a step forward by less than this forgets no slot.
 local WINDOW_KEPT_MS = 600000
 
--- window_set: the call's `count` slots are free at free_us.
-local function window_set(key, call, count, free_us, now)
-  redis.call('ZADD', key, text(free_us), call .. '/' .. count)
+-- with_slots: how a call and its `count` slots stand in a window.
+local function with_slots(call, count) return call .. '/' .. count end
+
+-- window_set: the slots of the calls ('<call>/<its slots>') are free at free_us.
+local function window_set(key, calls, free_us, now)
+  local free, scored = text(free_us), {}
+  for _, call in ipairs(calls) do
+    scored[#scored + 1] = free
+    scored[#scored + 1] = call
+  end
+  in_chunks(scored, function(...) redis.call('ZADD', key, ...) end)
   redis.call('PEXPIRE', key, math.max(WINDOW_KEPT_MS, math.ceil((free_us - now) / 1000) + 1000))
 end
 
-local function window_release(key, call, count) redis.call('ZREM', key, call .. '/' .. count) end
+local function window_release(key, call, count) redis.call('ZREM', key, with_slots(call, count)) end
 
 -- blocked_longer: somebody waits longer than who noticed this life first; 0, nothing to be waited for, stays so.
 local function blocked_longer(ends, by_us) return ends > 0 and ends + by_us or 0 end
@@ -68,5 +76,14 @@ local function blocked_until(now, blackout_us)
   local ends = now + blackout
   if saved[1] == life then ends = blocked_longer(number(saved[2]) or 0, blackout - known) end
   redis.call('HSET', K.clock(), 'run_id', life, 'blocked_until', text(ends), 'blackout', text(blackout))
+  if saved[1] ~= life then redis.call('HDEL', K.clock(), 'blocked_for') end
   return ends
+end
+
+-- blocked_for: nobody sends until all that was sent before must have ended; `why` is for people.
+local function blocked_for(why, now, blackout_us)
+  local saved = redis.call('HMGET', K.clock(), 'blocked_until', 'blackout')
+  local blackout = math.max(blackout_us, number(saved[2]) or 0)
+  local ends = math.max(now + blackout, number(saved[1]) or 0)
+  redis.call('HSET', K.clock(), 'blocked_until', text(ends), 'blackout', text(blackout), 'blocked_for', why)
 end
