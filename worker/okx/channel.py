@@ -7,8 +7,10 @@ import random
 import ssl
 import time
 from collections.abc import Callable, Sequence
-from threading import Event, Thread
+from functools import cache
+from threading import Event, Lock, Thread
 from typing import Final
+from urllib.parse import urlsplit
 
 import structlog
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
@@ -16,8 +18,10 @@ from websockets.exceptions import WebSocketException
 
 from bulk_cancel.worker.okx.answers import Row
 from bulk_cancel.worker.okx.credentials import Credentials
+from bulk_cancel.worker.okx.frames import SUBSCRIBE
+from bulk_cancel.worker.okx.regions import UNKNOWN_KEY, other_regions
 from bulk_cancel.worker.okx.session import PATIENCE, LoginRefused, Patience, Session, SessionOver, open_session
-from bulk_cancel.worker.okx.wire.shared import SharedTLSSocket
+from bulk_cancel.worker.okx.turns import Turns
 from bulk_cancel.worker.okx.wire.sockets import tls_context
 
 log = structlog.get_logger(__name__)
@@ -28,6 +32,9 @@ _STOP_S: Final = 1.0
 _REASON_LIMIT: Final = 300
 _MAX_DOUBLINGS: Final = 30
 
+_MAKING: Final = Lock()
+"""Of several threads that come first, `cache` alone would give each a thing of its own."""
+
 
 class Channel(Thread):
     """The orders channel of one account at `ws_url`.
@@ -35,7 +42,8 @@ class Channel(Thread):
     `now` is the exchange's clock in unix seconds. On this thread, `on_orders` gets the rows of one or more pushes in
     their order, and `on_gap` is called whenever pushes may have been missed: each time the channel becomes ready, and
     after one of the two raised, again every second until it returns. `verify` names a CA bundle to trust instead of the
-    usual one.
+    usual one. `subscribe`: what is asked for at this address. `idle` is set while this process has no calls in flight:
+    meanwhile pushes wait for a few tenths of a second.
     """
 
     def __init__(
@@ -48,6 +56,8 @@ class Channel(Thread):
         on_gap: Callable[[], None],
         patience: Patience = PATIENCE,
         verify: str | None = None,
+        subscribe: str = SUBSCRIBE,
+        idle: Event | None = None,
     ) -> None:
         super().__init__(name=f"channel-{creds.name}", daemon=True)
         self._creds = creds
@@ -56,7 +66,10 @@ class Channel(Thread):
         self._on_orders = on_orders
         self._on_gap = on_gap
         self._patience = patience
-        self._context = _context(verify)
+        self._subscribe = subscribe
+        self._idle = idle
+        with _MAKING:
+            self._context = _context(verify) if ws_url.startswith("wss:") else None
         self._stopping = Event()
         self._session: Session | None = None
         self._owed_at: float | None = None
@@ -90,9 +103,13 @@ class Channel(Thread):
     def run(self) -> None:
         """One session after the other, until stopped."""
         failures = 0
-        while not self._stopping.is_set():
+        while not self._stopping.wait(self._turn_s()):
             failures = 1 if self._converse() > self._patience.cap_s else failures + 1
             self._stopping.wait(self._pause_s(failures))
+
+    def _turn_s(self) -> float:
+        """Seconds until this channel may connect."""
+        return turns_of(urlsplit(self._ws_url).netloc).take(time.monotonic(), apart_s=self._patience.apart_s)
 
     def _pause_s(self, failures: int) -> float:
         if self.refused:
@@ -105,12 +122,20 @@ class Channel(Thread):
         ready_at = float("inf")
         try:
             with open_session(
-                self._creds, self._ws_url, now=self._now, patience=self._patience, context=self._context
+                self._creds,
+                self._ws_url,
+                now=self._now,
+                patience=self._patience,
+                context=self._context,
+                subscribe=self._subscribe,
+                idle=self._idle,
             ) as session:
                 ready_at = time.monotonic()
                 self._listen(session)
+        except LoginRefused as error:
+            self._lost(str(error) + self._elsewhere(error.code), refused=True)
         except SessionOver as error:
-            self._lost(str(error), refused=isinstance(error, LoginRefused))
+            self._lost(str(error))
         except (OSError, WebSocketException, ValueError) as error:
             self._lost(f"{type(error).__name__}: {error}")
         except Exception as error:  # noqa: BLE001 (a traceback could show what was said at login)
@@ -144,6 +169,11 @@ class Channel(Thread):
             return False
         return True
 
+    def _elsewhere(self, code: str) -> str:
+        """Where else a key that nobody knows may be known."""
+        others = other_regions(self._creds.base_url) if code in UNKNOWN_KEY else ""
+        return f"; if the account is of another region, its BASE_URL is {others}" if others else ""
+
     def _lost(self, reason: str, *, refused: bool = False) -> None:
         """Tells each reason once, without what the exchange may have quoted of our login."""
         secrets = (self._creds.api_key, self._creds.api_secret, self._creds.passphrase)
@@ -154,7 +184,18 @@ class Channel(Thread):
             log.warning("channel_refused" if refused else "channel_lost", account=self.account, reason=text)
 
 
+def turns_of(host: str) -> Turns:
+    """The turns that all channels of this process to one host share."""
+    with _MAKING:
+        return _turns(host)
+
+
+@cache
+def _turns(_host: str) -> Turns:
+    return Turns()
+
+
+@cache
 def _context(verify: str | None) -> ssl.SSLContext:
-    context = tls_context(verify or DEFAULT_CA_BUNDLE_PATH)
-    context.sslsocket_class = SharedTLSSocket  # the library reads in a thread of its own
-    return context
+    """One for all channels: each has the certificates of all authorities in it, 0.7 MB."""
+    return tls_context(verify or DEFAULT_CA_BUNDLE_PATH)

@@ -4,7 +4,8 @@ One row per meaning; a row lists its codes, `51016-51020` stands for five. A new
 who waits until a retry can help; a verdict that ends an order concerns that order only.
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -21,6 +22,7 @@ class Verdict(StrEnum):
     CREDENTIALS = "credentials"  # never, with these credentials
     CLOCK = "clock"  # measure the clock and ask again
     BUG = "bug"  # our request is malformed: as REJECTED, but somebody must look
+    UNAVAILABLE = "unavailable"  # of products: the account has nothing of it, since it may not
     UNKNOWN = "unknown"  # a code without a row
 
 
@@ -29,6 +31,7 @@ class Scope(StrEnum):
 
     ORDER = "order"
     LANE = "lane"
+    WORKER = "worker"  # the one that asked: others, at other addresses, may be let in
     ACCOUNT = "account"
     EXCHANGE = "exchange"
 
@@ -52,6 +55,7 @@ _AMBIGUOUS, _AMBIGUOUS_EXCHANGE = (
     (Verdict.AMBIGUOUS, Scope.EXCHANGE, False),
 )
 _CREDENTIALS, _CLOCK = (Verdict.CREDENTIALS, Scope.ACCOUNT, False), (Verdict.CLOCK, Scope.ORDER, False)
+_BARRED = (Verdict.CREDENTIALS, Scope.WORKER, False)
 _RETRY, _UNKNOWN = (Verdict.RETRY, Scope.ORDER, False), (Verdict.UNKNOWN, Scope.ORDER, False)
 _RETRY_LANE, _RETRY_LANE_SLOW = (Verdict.RETRY, Scope.LANE, False), (Verdict.RETRY, Scope.LANE, True)
 _RETRY_ACCOUNT, _RETRY_ACCOUNT_SLOW = (
@@ -120,7 +124,7 @@ _ROWS = (
     ("50103 50104 50106 50107", _CREDENTIALS, "a header of the credentials is empty"),
     ("50105", _CREDENTIALS, "wrong passphrase"),
     ("50108 50109", _CREDENTIALS, "broker id or domain unknown"),
-    ("50110", _CREDENTIALS, "IP not on the key's allow-list"),
+    ("50110", _BARRED, "IP not on the key's allow-list"),
     ("50111", _CREDENTIALS, "invalid key"),
     ("50112", _CLOCK, "invalid timestamp"),
     ("50113", _CREDENTIALS, "invalid signature"),
@@ -129,7 +133,7 @@ _ROWS = (
     ("50116 50118 50122", _REJECTED, "not expected on a cancel"),
     ("50119", _CREDENTIALS, "the key does not exist, or not at this region's address"),
     ("50120", _CREDENTIALS, "the key lacks this permission"),
-    ("50121", _CREDENTIALS, "no access from this IP"),
+    ("50121", _BARRED, "no access from this IP"),
     # parameters and instruments
     ("51000", _REJECTED, "parameter error"),
     ("51001", _REJECTED, "instrument does not exist"),
@@ -167,12 +171,55 @@ def _expand(codes: str) -> Iterator[str]:
         yield from map(str, range(int(first), int(last or first) + 1))
 
 
+_NOT_OPEN = (Verdict.UNAVAILABLE, Scope.ACCOUNT, True)
+_STOP_ROWS = (
+    ("51291 51293", _GONE, "the bot is gone, or has stopped"),
+    ("59216 59267", _GONE, "the position is gone, or the trader is not copied"),
+    ("70207 70409", _GONE, "no RFQ, or quote, of this user is active"),
+    ("70000 70001 70200 70400", _GONE, "unknown, or its state forbids it: its list tells"),
+    ("51288 51342 59278", _PENDING, "stopping already"),
+    ("51056 51059", _PENDING, "its state does not allow it now"),
+    ("51289 51290 70208", _RETRY, "the bots' engine, or the service, is not there for now"),
+    ("51001", _REJECTED, "the instrument or spread does not exist"),
+    ("51220", _REJECTED, "led or copied: only a stop that trades is accepted"),
+    ("51292 51345 50016 51000 70203 70408", _BUG, "the request does not fit the product"),
+    ("50030 50038 50041 59263 59285 70006", _NOT_OPEN, "the product is not open to this account, or not on demo"),
+)
+"""What codes mean of a product (a bot, a spread order, an RFQ or quote) that is to end; others as of an order."""
+
+RATE_CODES = frozenset({"50011", "50061", "50040"})
+"""Refused for speed: they tell of the meter, whatever else the answer says."""
+
 TIMED_OUT = frozenset({"50004", "51054", "51149"})
 """The exchange says that it did not manage in time: as good as no answer, and most likely not this order's fault."""
 
-CODES: dict[str, Code] = {code: Code(code, *kind, meaning) for codes, kind, meaning in _ROWS for code in _expand(codes)}
+_Rows = Iterable[tuple[str, tuple[Verdict, Scope, bool], str]]
+
+
+def _table(rows: _Rows) -> dict[str, Code]:
+    return {code: Code(code, *kind, meaning) for codes, kind, meaning in rows for code in _expand(codes)}
+
+
+CODES: dict[str, Code] = _table(_ROWS)
+STOP_CODES: dict[str, Code] = _table(_STOP_ROWS)
+
+
+ENVELOPES = frozenset({"0", "1", "2"})
+"""Of a whole answer: look at the items. All, none, or some of them succeeded."""
+
+_OWN = re.compile("[0-9]{5}")
+
+
+def is_own(code: str) -> bool:
+    """Whether it is written as the exchange's codes are; `403` or `AccessDenied` is the word of a CDN or a proxy."""
+    return code in ENVELOPES or _OWN.fullmatch(code) is not None
 
 
 def lookup(code: str) -> Code:
     """The row of a base code; one without a row is retried with backoff, as often as attempts allow."""
     return CODES.get(code) or Code(code, *_UNKNOWN, "not in the table")
+
+
+def lookup_stop(code: str) -> Code:
+    """The same, said of a product that is to end."""
+    return STOP_CODES.get(code) or lookup(code)

@@ -39,6 +39,11 @@ class ExchangeError(Exception):
         return " ".join(part for part in (status, self.code, self.msg) if part) or self.words
 
     @property
+    def redirects(self) -> bool:
+        """The answer names another address, to which nothing of ours is ever sent."""
+        return self.http_status is not None and 300 <= self.http_status < 400  # noqa: PLR2004 (HTTP's own words)
+
+    @property
     def told(self) -> str:
         """What happened, and what the exchange or the system said of it."""
         said = str(self)

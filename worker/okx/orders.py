@@ -1,6 +1,10 @@
-"""How an order is named to the exchange."""
+"""How an order is named to the exchange, and the words for its state."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+OPEN: Final = frozenset({"live", "partially_filled"})
+ENDED: Final = frozenset({"canceled", "mmp_canceled", "filled"})
+"""Values of an order's `state`; of one that is neither, nothing is known."""
 
 
 class OrderRef(NamedTuple):

@@ -1,34 +1,32 @@
 """One connection of the private channel, from its login and subscription to its end."""
 
-import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from logging import WARNING, getLogger
+from threading import Event
 from typing import Final
-from urllib.parse import urlsplit
 
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import ClientConnection, connect
 
 from bulk_cancel.worker.okx.answers import Row
+from bulk_cancel.worker.okx.codes import is_own
 from bulk_cancel.worker.okx.credentials import Credentials
 from bulk_cancel.worker.okx.frames import PING, SUBSCRIBE, Frame, Kind, login, read_frame
+from bulk_cancel.worker.okx.wire.websocket import WebSocket
 
 _TRANSIENT: Final = frozenset({"60004", "60006", "60014", "63999", "50001", "50011", "50013", "50026"})
 """The clock is off, too many logins, the exchange is busy: nothing that says no to these credentials."""
 
-_SLICE_S: Final = 0.2
-_CLOSE_S: Final = 0.3
-_AT_ONCE: Final = 500
-_QUEUE: Final = 1024
-_MAX_FRAME: Final = 1 << 20
+_SLICE_S: Final = 0.5
+_GATHERED_S: Final = 0.01
+"""After the first frame: pushes come one by one, and each would wake whoever waits for it."""
 
-# the library shows whole frames at DEBUG, and our login is one
-_UNHEARD: Final = getLogger(f"{__name__}.wire")
-_UNHEARD.setLevel(WARNING)
+_DEFERRED_S: Final = 0.6
+"""While there are calls in flight: sending goes first, and reading costs less the more there is to be read."""
+
+_AT_ONCE: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +34,8 @@ class Patience:
     """Seconds: `ping_s` of silence before we ping, `pong_s` for any word after it, `open_s` for each step to ready.
 
     Reconnects are spread over `first_s`, doubled with each failure up to `cap_s`; refused credentials wait
-    `refused_s`.
+    `refused_s`. Connections of this process to one host begin `apart_s` after one another: the exchange takes three a
+    second from one address.
     """
 
     ping_s: float = 20.0
@@ -45,6 +44,7 @@ class Patience:
     first_s: float = 0.2
     cap_s: float = 10.0
     refused_s: float = 30.0
+    apart_s: float = 0.4
 
 
 PATIENCE: Final = Patience()
@@ -55,7 +55,11 @@ class SessionOver(Exception):  # noqa: N818 (says what happened)
 
 
 class LoginRefused(SessionOver):
-    """The exchange does not take these credentials for this channel."""
+    """The exchange does not take these credentials for this channel; `code` is its own."""
+
+    def __init__(self, said: str, code: str = "") -> None:
+        self.code = code
+        super().__init__(said)
 
 
 @contextmanager
@@ -66,26 +70,32 @@ def open_session(
     now: Callable[[], float],
     patience: Patience = PATIENCE,
     context: ssl.SSLContext | None = None,
+    subscribe: str = SUBSCRIBE,
+    idle: Event | None = None,
 ) -> Iterator["Session"]:
     """A session that is ready; closed when the block ends. `context` is used for a wss address.
+
+    Pushes wait, unread, for a few tenths of a second while `idle` is not set.
+
+    It is ready with the first channel of several; what is said of the others is heard as it comes.
 
     Raises:
         LoginRefused, SessionOver: the exchange said no, or not enough.
         OSError, ValueError, websockets' WebSocketException: no connection.
     """
-    with _connect(ws_url, patience.open_s, context) as connection:
-        connection.socket.settimeout(patience.open_s)  # bounds writes; reads wait for the socket first
-        session = Session(connection, patience)
+    with closing(WebSocket(ws_url, timeout_s=patience.open_s, context=context)) as connection:
+        session = Session(connection, patience, idle)
         session.say(login(creds, unix_s=now()), until="logged in")
-        session.say(SUBSCRIBE, until="subscribed")
+        session.say(subscribe, until="subscribed")
         yield session
 
 
 class Session:
     """One connection. For one thread, but for `silent_s`."""
 
-    def __init__(self, connection: ClientConnection, patience: Patience) -> None:
+    def __init__(self, connection: WebSocket, patience: Patience, idle: Event | None = None) -> None:
         self._connection = connection
+        self._idle = idle
         self._patience = patience
         self._slice_s = min(_SLICE_S, patience.ping_s / 2, patience.pong_s / 2)
         self._heard_at = time.monotonic()
@@ -128,17 +138,24 @@ class Session:
         return [row for frame in frames for row in frame.rows]
 
     def _frames(self) -> list[Frame]:
-        """All that has come: a thousand pushes are not a thousand calls."""
+        """All that has come: a thousand pushes are neither a thousand calls, nor do they wake this thread so often."""
         frames: list[Frame] = []
         try:
+            frames.append(read_frame(self._connection.recv(self._slice_s)))
+            self._gather()
             while len(frames) < _AT_ONCE:
-                frames.append(read_frame(self._connection.recv(0 if frames else self._slice_s)))
+                frames.append(read_frame(self._connection.recv(0)))
         except TimeoutError:
             pass
         except ConnectionClosed:
             if not frames:
                 raise
         return frames
+
+    def _gather(self) -> None:
+        time.sleep(_GATHERED_S)
+        if self._idle:
+            self._idle.wait(_DEFERRED_S)
 
     def _mind_silence(self) -> None:
         silent_s = self.silent_s
@@ -149,30 +166,12 @@ class Session:
             self._pinged = True
 
 
-def _connect(ws_url: str, timeout_s: float, context: ssl.SSLContext | None) -> ClientConnection:
-    """Over a socket of our own, because then the library follows no redirect, which could take a login elsewhere."""
-    parts = urlsplit(ws_url)
-    secure = parts.scheme == "wss"
-    sock = socket.create_connection((parts.hostname or "", parts.port or (443 if secure else 80)), timeout=timeout_s)
-    return connect(
-        ws_url,
-        sock=sock,
-        ssl=context if secure else None,
-        proxy=None,
-        compression=None,
-        open_timeout=timeout_s,
-        ping_interval=None,
-        close_timeout=_CLOSE_S,
-        max_size=_MAX_FRAME,
-        max_queue=_QUEUE,
-        logger=_UNHEARD,
-    )
-
-
 def _ending(frame: Frame) -> SessionOver | None:
     if frame.kind == "closing":
         return SessionOver("the exchange is about to close it")
     if frame.kind != "error":
         return None
     said = f"{frame.code} {frame.msg}".strip()
-    return SessionOver(said) if frame.code in _TRANSIENT else LoginRefused(said)
+    # without a code of its own the exchange has not said no to anybody
+    passing = frame.code in _TRANSIENT or not is_own(frame.code)
+    return SessionOver(said) if passing else LoginRefused(said, frame.code)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from bulk_cancel.worker.okx.answers import Answer, Item
-from bulk_cancel.worker.okx.codes import TIMED_OUT, Scope, Verdict, lookup
+from bulk_cancel.worker.okx.codes import ENVELOPES, TIMED_OUT, Scope, Verdict, lookup
 from bulk_cancel.worker.okx.errors import (
     ClockSkew,
     ExchangeError,
@@ -18,8 +18,9 @@ from bulk_cancel.worker.okx.errors import (
 from bulk_cancel.worker.okx.orders import OrderRef
 
 # these send the reader to the items, they say nothing of one order
-_ENVELOPES = frozenset({"", "0", "1", "2"})
+_ENVELOPES = ENVELOPES | {""}
 _TRIGGERED = "51416"
+_FIRED = frozenset({"51412", "51416", "51291", "51293"})
 _MEANINGS: Final[Sequence[tuple[type[ExchangeError], Verdict, Scope]]] = (
     (NeverSent, Verdict.RETRY, Scope.ORDER),
     (Unavailable, Verdict.RETRY, Scope.EXCHANGE),
@@ -54,6 +55,11 @@ def judge(orders: Sequence[OrderRef], result: Answer | ExchangeError) -> tuple[J
         return (_of_envelope(result)._replace(whole=len(orders) > 1),) * len(orders)
     judged: dict[tuple[str, str] | None, Judgement] = {}
     return tuple(_of_item(item, result, judged, whole=len(orders) > 1) for item in _items_of(orders, result.items))
+
+
+def of_algo(judged: Judgement) -> Judgement:
+    """The same, said of an algo order: one that fired, or is no more, has nothing left to cancel. Its state tells."""
+    return judged._replace(verdict=Verdict.GONE, scope=Scope.ORDER) if judged.code in _FIRED else judged
 
 
 def exchange_ids(orders: Sequence[OrderRef], answer: Answer) -> Mapping[OrderRef, str]:
@@ -125,7 +131,9 @@ def _missing(answer: Answer) -> Judgement:
 def _of_code(code: str, msg: str) -> Judgement:
     triggered = code == "51412" and "triggered" in msg.lower()
     row = lookup(_TRIGGERED if triggered else code)
-    return Judgement(row.verdict, row.scope, row.slow, code, msg, silent=row.code in TIMED_OUT)
+    # said of an order by itself, it is no word on our address
+    scope = Scope.ACCOUNT if row.scope is Scope.WORKER else row.scope
+    return Judgement(row.verdict, scope, row.slow, code, msg, silent=row.code in TIMED_OUT)
 
 
 def _of_error(error: ExchangeError) -> Judgement:

@@ -5,7 +5,8 @@ import queue
 import socket
 import ssl
 import time
-from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from threading import Event, active_count
@@ -15,7 +16,6 @@ from structlog.testing import capture_logs
 from websockets.sync.server import ServerConnection
 
 from bulk_cancel.worker.okx.session import Patience
-from bulk_cancel.worker.simulator.book import Behaviour
 from bulk_cancel.worker.simulator.config import DEFAULT_KEY, Config
 from bulk_cancel.worker.simulator.messages import AccountChange
 from bulk_cancel.worker.simulator.process import Simulator
@@ -39,24 +39,15 @@ from tests.support.simulated import EndingSimulator
 UID = DEFAULT_KEY.uid
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[Simulator]:
-    """One simulator process for this module."""
-    with EndingSimulator(Config(seed=1)) as simulator:
-        yield simulator
-
-
-@pytest.fixture
-def exchange(running: Simulator) -> Simulator:
-    """The simulator without orders and faults."""
-    running.control.drop_channels()
-    running.control.hold_channels(0)
-    running.control.lose_pushes(0)
-    running.control.reset()
-    running.control.put_account(DEFAULT_KEY)
-    running.control.set_behaviour(Behaviour())
-    running.control.set_clock_offset(0)
-    return running
+def test_connections_to_one_host_keep_apart(exchange: Simulator) -> None:
+    """Three channels at once; the exchange would refuse more than three in a second."""
+    reader, patience = Reader(), replace(QUICK, apart_s=0.3)
+    began = time.monotonic()
+    with ExitStack() as stack:
+        for _ in range(3):
+            stack.enter_context(listening(exchange.ws_url, reader, patience=patience))
+        wait_until(lambda: exchange.control.summary().channels == 3)
+    assert time.monotonic() - began >= 0.6
 
 
 def test_a_change_is_told_within_100_ms(exchange: Simulator) -> None:
@@ -302,7 +293,7 @@ def test_a_redirect_is_not_followed() -> None:
         saying(elsewhere, redirect_to=other) as url,
         listening(url, reader) as channel,
     ):
-        wait_until(lambda: "redirect" in channel.problem)
+        wait_until(lambda: "HTTP 302" in channel.problem)
     assert not asked.is_set()
 
 
@@ -345,3 +336,24 @@ def test_over_tls_only_who_is_trusted_is_told(tmp_path: Path) -> None:
         with listening(url, stranger) as channel:
             wait_until(lambda: "CERTIFICATE_VERIFY_FAILED" in channel.problem)
     assert stranger.calls.empty()
+
+
+@pytest.mark.parametrize(
+    ("base_url", "words"),
+    [
+        ("https://eea.okx.com", "; if the account is of another region, its BASE_URL is https://openapi.okx.com (gl"),
+        ("http://127.0.0.1:1", ""),
+    ],
+)
+def test_a_key_that_no_channel_knows_may_be_of_another_region(base_url: str, words: str) -> None:
+    """Which ones there are is told; of a test exchange there are none."""
+
+    def refuse(connection: ServerConnection) -> None:
+        connection.recv(LATE_S)
+        connection.send('{"event":"error","code":"60032","msg":"API key doesn\'t exist"}')
+
+    elsewhere = replace(credentials(), base_url=base_url)
+    with saying(refuse) as url, listening(url, Reader(), elsewhere) as channel:
+        wait_until(lambda: bool(channel.problem))
+        assert channel.problem.startswith(f"60032 API key doesn't exist{words}")
+        assert ("region" in channel.problem) == bool(words)

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from bulk_cancel.worker.okx import client as client_module
+from bulk_cancel.worker.okx import clock as clock_module
 from bulk_cancel.worker.okx.client import CANCEL, AccountConfig, OkxClient
 from bulk_cancel.worker.okx.errors import (
     ExchangeError,
@@ -168,8 +168,8 @@ def test_what_grows_old_is_replaced_before_it_goes(client: OkxClient, monkeypatc
         monkeypatch.setattr(pool, "WARM_AHEAD_S", connection.IDLE_S + 1)
 
         def dial(*arguments: Any, **named: Any) -> DeadlineSocket:  # noqa: ANN401 (handed on as they are)
-            with client._pool._lock:
-                usable.append(sum(wire.is_usable() for wire in client._pool._idle[server.url]))
+            with client._calls.pool._lock:
+                usable.append(sum(wire.is_usable() for wire in client._calls.pool._idle[server.url]))
             return sockets.dial(*arguments, **named)
 
         monkeypatch.setattr(connection, "dial", dial)
@@ -214,8 +214,8 @@ def test_a_clock_that_cannot_be_true_is_not_taken_over(client: OkxClient) -> Non
     """Every call would be signed with it."""
     with Server(says(rows({"ts": "95617584000000"}))) as server:
         with pytest.raises(OutcomeUnknown, match="would be off by"):
-            client.measure_clock(server.url)
-        assert client.clock_offset_s(server.url) == 0.0
+            client.clock.measure(server.url)
+        assert client.clock.offset_s(server.url) == 0.0
 
 
 def test_threads_never_share_a_connection(client: OkxClient) -> None:
@@ -238,7 +238,7 @@ def test_close_resets_what_idles(client: OkxClient) -> None:
         cancel(client, server.url)
         client.close()
         assert server.ends.get(timeout=5) == "reset"
-        cancel(client, server.url)
+        assert client.order(credentials(server.url), ORDER)
         assert server.ends.get(timeout=5) == "reset"
 
 
@@ -254,13 +254,14 @@ def test_reading_calls(client: OkxClient) -> None:
 
 
 def test_unknown_order_is_empty(client: OkxClient) -> None:
-    """51603 is an answer: there is no such order; any other code raises."""
+    """51603 is an answer: there is no such order; any other code raises, and so does an answer without an order."""
     with Server(says(rows(code="51603"))) as server:
         assert client.order(credentials(server.url), ORDER) == {}
         with pytest.raises(Refused):
             client.orders_pending(credentials(server.url), filters={})
-    with Server(says(rows(code="51001"))) as server, pytest.raises(Refused):
-        client.order(credentials(server.url), ORDER)
+    for other in (rows(code="51001"), rows()):
+        with Server(says(other)) as server, pytest.raises(Refused):
+            client.order(credentials(server.url), ORDER)
 
 
 def test_the_switch_is_armed_and_taken_back(client: OkxClient) -> None:
@@ -301,9 +302,9 @@ def test_clock_is_measured_and_applied(client: OkxClient) -> None:
         sock.sendall(ahead if request.startswith(b"GET /api/v5/public/time") else ACCEPTED)
 
     with Server(clock_or_answer) as server:
-        assert client.clock_offset_s(server.url) == 0.0
-        assert client.measure_clock(server.url) == pytest.approx(100, abs=1)
-        assert client.clock_offset_s(server.url) == pytest.approx(100, abs=1)
+        assert client.clock.offset_s(server.url) == 0.0
+        assert client.clock.measure(server.url) == pytest.approx(100, abs=1)
+        assert client.clock.offset_s(server.url) == pytest.approx(100, abs=1)
         cancel(client, server.url)
     stamp = server.arrivals[-1].partition(b"OK-ACCESS-TIMESTAMP: ")[2].partition(b"\r\n")[0].decode()
     assert datetime.fromisoformat(stamp).timestamp() == pytest.approx(time.time() + 100, abs=2)
@@ -317,15 +318,31 @@ def test_the_clock_is_never_ahead_and_ignores_a_wrong_wall_clock(
     with Server(says(rows({"ts": "1700000000000"}))) as server:
         began = time.monotonic()
         monkeypatch.setattr(time, "time", lambda: 1_700_000_025.0)
-        first = client.clock_ms(server.url)
+        first = client.clock.time_ms(server.url)
         monkeypatch.setattr(time, "time", lambda: 1_700_009_000.0)
-        second = client.clock_ms(server.url)
+        second = client.clock.time_ms(server.url)
         passed_ms = (time.monotonic() - began) * 1000
         assert 1_700_000_000_000 <= first <= second <= 1_700_000_000_000 + passed_ms
         assert len(server.arrivals) == 1
-        monkeypatch.setattr(client_module, "CLOCK_FRESH_S", 0.0)
-        client.clock_ms(server.url)
+        monkeypatch.setattr(clock_module, "FRESH_S", 0.0)
+        client.clock.time_ms(server.url)
         assert len(server.arrivals) == 2
+
+
+def test_an_instant_on_the_exchanges_clock_is_known_within_a_round_trip(
+    client: OkxClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was told after it had been asked for and before the answer was read, in whole ms."""
+    with Server(says(rows({"ts": "1700000000000"}))) as server:
+        monkeypatch.setattr(time, "time", lambda: 1_700_000_000.0)
+        began = time.monotonic()
+        span = client.clock.span(server.url, began)
+        took_ms = (time.monotonic() - began) * 1000
+        assert span.earliest_ms <= 1_700_000_000_000
+        assert 1 <= span.latest_ms - span.earliest_ms <= 1 + took_ms
+        later = client.clock.span(server.url, began + 2)
+        assert [each - before for each, before in zip(later, span, strict=True)] == pytest.approx([2000, 2000])
+        assert len(server.arrivals) == 1
 
 
 def test_a_clock_that_is_not_told_is_not_guessed(client: OkxClient, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -336,10 +353,10 @@ def test_a_clock_that_is_not_told_is_not_guessed(client: OkxClient, monkeypatch:
         sock.sendall(told if len(server.arrivals) == 1 else http_answer(b"<html>"))
 
     with Server(once) as server:
-        client.clock_ms(server.url)
-        monkeypatch.setattr(client_module, "CLOCK_FRESH_S", 0.0)
+        client.clock.time_ms(server.url)
+        monkeypatch.setattr(clock_module, "FRESH_S", 0.0)
         with pytest.raises(OutcomeUnknown):
-            client.clock_ms(server.url)
+            client.clock.time_ms(server.url)
 
 
 def test_many_refused_at_once_measure_the_clock_once(client: OkxClient) -> None:
@@ -347,8 +364,8 @@ def test_many_refused_at_once_measure_the_clock_once(client: OkxClient) -> None:
     began = time.monotonic()
     with Server(says(rows({"ts": str(int((time.time() + 100) * 1000))}))) as server:
         with ThreadPoolExecutor(16) as threads:
-            list(threads.map(lambda _: client.correct_clock(server.url, signed_at=began), range(32)))
+            list(threads.map(lambda _: client.clock.correct(server.url, signed_at=began), range(32)))
         assert len(server.arrivals) == 1
-        assert client.clock_offset_s(server.url) == pytest.approx(100, abs=1)
-        client.correct_clock(server.url, signed_at=time.monotonic())
+        assert client.clock.offset_s(server.url) == pytest.approx(100, abs=1)
+        client.clock.correct(server.url, signed_at=time.monotonic())
         assert len(server.arrivals) == 2

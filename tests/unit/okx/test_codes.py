@@ -6,7 +6,7 @@ The expectation is written a second time here, by class instead of by code, so t
 import pytest
 
 from bulk_cancel.worker.okx import codes
-from bulk_cancel.worker.okx.codes import CODES, Scope, Verdict, lookup
+from bulk_cancel.worker.okx.codes import CODES, STOP_CODES, Scope, Verdict, lookup, lookup_stop
 
 EXPECTED = {
     (Verdict.ACCEPTED, Scope.ORDER, False): "0",
@@ -25,8 +25,9 @@ EXPECTED = {
     (Verdict.BUG, Scope.ORDER, False): "50000 50002 50006 50115 51003 51406 51407",
     (Verdict.CREDENTIALS, Scope.ACCOUNT, False): """
         50007 50008 50009 50010 50012 50027 50029 50030 50035 50038 50041 50051 50053 50059 50060 50067
-        50100 50101 50103 50104 50105 50106 50107 50108 50109 50110 50111 50113 50114 50119 50120 50121
+        50100 50101 50103 50104 50105 50106 50107 50108 50109 50111 50113 50114 50119 50120
         51009 51024""",
+    (Verdict.CREDENTIALS, Scope.WORKER, False): "50110 50121",
 }
 # whatever else is listed can never succeed for its order
 REJECTED = """
@@ -70,3 +71,22 @@ def test_unknown_code_has_a_row_too(code: str) -> None:
     """A code nobody listed concerns its order only."""
     row = lookup(code)
     assert (row.code, row.verdict, row.scope, row.slow) == (code, Verdict.UNKNOWN, Scope.ORDER, False)
+
+
+STOPS = {
+    Verdict.GONE: "51291 51293 59216 59267 70207 70409 70000 70001 70200 70400",
+    Verdict.PENDING: "51288 51342 59278 51056 51059",
+    Verdict.RETRY: "51289 51290 70208",
+    Verdict.REJECTED: "51001 51220",
+    Verdict.BUG: "51292 51345 50016 51000 70203 70408",
+    Verdict.UNAVAILABLE: "50030 50038 50041 59263 59285 70006",
+}
+
+
+@pytest.mark.parametrize(("verdict", "listed"), STOPS.items())
+def test_a_product_that_is_to_end_has_codes_of_its_own(verdict: Verdict, listed: str) -> None:
+    """For exactly these codes; all others mean what they mean of an order."""
+    assert {row.code for row in STOP_CODES.values() if row.verdict is verdict} == set(listed.split())
+    assert len(STOP_CODES) == sum(len(each.split()) for each in STOPS.values())
+    assert lookup_stop("51410") is lookup("51410")
+    assert lookup_stop("51405").verdict is Verdict.GONE

@@ -18,6 +18,7 @@ from bulk_cancel.worker.okx.errors import (
     Unavailable,
 )
 from bulk_cancel.worker.okx.wire.connection import Wire, failure
+from bulk_cancel.worker.okx.wire.sockets import DeadlineSocket
 
 
 def exceptions_in(module: object) -> list[type[Exception]]:
@@ -46,7 +47,7 @@ class _Breaking(Wire):
         super().__init__("http://127.0.0.1:9", context=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), timeout_s=1)
         self.error, self.writes = error, written
 
-    def _exchange(self, request: requests.PreparedRequest, write_by: float) -> tuple[int, bytes]:
+    def _write(self, request: requests.PreparedRequest, write_by: float) -> DeadlineSocket:
         del request, write_by
         self._written = self.writes
         raise self.error

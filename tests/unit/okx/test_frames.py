@@ -53,11 +53,52 @@ def test_all_orders_are_subscribed() -> None:
         ('{"arg":{"channel":"positions"},"data":[{"ordId":"1"}]}', Frame("other")),
         ('{"arg":"orders","data":[{"ordId":"1"}]}', Frame("other")),
         ('{"arg":{"channel":"orders"}}', Frame("other")),
+        ('{"arg":{"channel":"orders-algo"}}', Frame("other")),
+        ('{"arg":{"channel":["orders-algo"]},"data":[]}', Frame("other")),
+        ('{"arg":{"channel":"algo-advance"},"data":[7]}', Frame("orders")),
+        (
+            '{"arg":{"channel":"orders-algo","instType":"ANY"},"data":[{"algoId":"7","state":"effective","ordIdList":["1","2"]}]}',
+            Frame(
+                "orders",
+                rows=(
+                    {
+                        "algoId": "7",
+                        "state": "fired",
+                        "ordIdList": "1,2",
+                        "ordId": "7",
+                        "clOrdId": "",
+                        "placed": "1,2",
+                    },
+                ),
+            ),
+        ),
         ('{"arg":{"channel":"orders"},"data":null}', Frame("orders")),
         ('{"arg":{"channel":"orders"},"data":[7,[],{"ordId":"1"}]}', Frame("orders", rows=({"ordId": "1"},))),
         (
             '{"arg":{"channel":"orders"},"data":[{"ordId":12,"state":" live ","linkedAlgoOrd":{"a":1},"x":true}]}',
             Frame("orders", rows=({"ordId": "12", "state": "live"},)),
+        ),
+        (
+            (
+                '{"arg":{"channel":"orders","instType":"ANY","uid":"7"},"data":[{"instId":"BTC-USDT","ordId":"1","clOrdId":"",'
+                '"state":"filled","accFillSz":"0.5","cTime":"1700000000000","px":"3","linkedAlgoOrd":{"algoId":""}}]}'
+            ),
+            Frame(
+                "orders",
+                rows=(
+                    {
+                        "instId": "BTC-USDT",
+                        "ordId": "1",
+                        "state": "filled",
+                        "accFillSz": "0.5",
+                        "cTime": "1700000000000",
+                    },
+                ),
+            ),
+        ),
+        (
+            '{"arg":{"channel":"orders"},"data":[{"ordId":"1","sz":2},{"ordId":"2","state":"\\ud800"}]}',
+            Frame("orders", rows=({"ordId": "1"}, {"ordId": "2", "state": "?"})),
         ),
     ],
 )

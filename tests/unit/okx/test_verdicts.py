@@ -35,8 +35,9 @@ def verdicts(judgements: tuple[Judgement, ...]) -> list[Verdict]:
 
 
 def meant(row: Code, *, whole: bool = False) -> Judgement:
-    """What a row of the table says of an order."""
-    return Judgement(row.verdict, row.scope, row.slow, row.code, "why", silent=row.code in TIMED_OUT, whole=whole)
+    """What a row of the table says of an order; of our address, only the refusal of a whole call says anything."""
+    scope = Scope.ACCOUNT if row.scope is Scope.WORKER else row.scope
+    return Judgement(row.verdict, scope, row.slow, row.code, "why", silent=row.code in TIMED_OUT, whole=whole)
 
 
 def test_every_row_judges_its_item() -> None:

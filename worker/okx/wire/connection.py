@@ -7,6 +7,8 @@ thing that decides between `NeverSent` and `OutcomeUnknown`, whatever the except
 
 import ssl
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import requests
@@ -45,17 +47,28 @@ class Wire:
             NeverSent: no connection; TooLate: the monotonic instant `write_by` had passed, or was too near to connect.
             OutcomeUnknown: anything that went wrong from the first byte on.
         """
-        self._written = False
-        try:
-            return self._exchange(request, write_by)
-        except TooLate:
-            raise
-        except Exception as error:
-            self.close()
-            raise failure(error, written=self._written) from error
-        except BaseException:
-            self.close()
-            raise
+        sock = self.begin(request, write_by=write_by)
+        while (answer := self.take_in()) is None:
+            sock.wait()
+        return answer
+
+    def begin(self, request: requests.PreparedRequest, *, write_by: float) -> DeadlineSocket:
+        """The first half of a call, which waits for nothing if it is connected: the socket that its answer comes from.
+
+        Raises as `call` does; whoever waits on the socket calls `take_in` when there is something, or at its `ends_at`.
+        """
+        with self._judged():
+            return self._write(request, write_by)
+
+    def take_in(self) -> tuple[int, bytes] | None:
+        """What has come by now: HTTP status and body once the answer is whole, else None; raises as `call` does."""
+        with self._judged():
+            while not self._reader.done:
+                came = self._sock.receive(RECEIVED_AT_ONCE) if self._sock else b""
+                if came is None:
+                    return None
+                self._reader.feed(came)
+            return self._answered()
 
     def open(self, *, by: float) -> None:
         """Connect, unless connected, by the monotonic instant `by` and within CONNECT_S.
@@ -64,6 +77,11 @@ class Wire:
             OSError, UnicodeError: no connection.
         """
         self._connected(by)
+
+    @property
+    def retry_after(self) -> str:
+        """The header `Retry-After` of the last answer; "" without one."""
+        return self._reader.retry_after
 
     @property
     def is_open(self) -> bool:
@@ -84,15 +102,28 @@ class Wire:
         if sock:
             sock.close()
 
-    def _exchange(self, request: requests.PreparedRequest, write_by: float) -> tuple[int, bytes]:
-        """Write the request and read the whole answer."""
+    @contextmanager
+    def _judged(self) -> Iterator[None]:
+        """Whatever is raised inside is one of errors.py."""
+        try:
+            yield
+        except TooLate:
+            raise
+        except Exception as error:
+            self.close()
+            raise failure(error, written=self._written) from error
+        except BaseException:
+            self.close()
+            raise
+
+    def _write(self, request: requests.PreparedRequest, write_by: float) -> DeadlineSocket:
+        self._written = False
         sock, data = self._connected(write_by), request_bytes(request, self._host_header)
+        self._reader.expect()
         self._written = True
         sock.ends_at = time.monotonic() + self._timeout_s
         sock.sendall_by(data, by=write_by)
-        answer = self._read(sock)
-        self._used_at = time.monotonic()
-        return answer
+        return sock
 
     def _connected(self, by: float) -> DeadlineSocket:
         if self._sock is None:
@@ -106,12 +137,10 @@ class Wire:
             self._reader, self._used_at = AnswerReader(), time.monotonic()
         return self._sock
 
-    def _read(self, sock: DeadlineSocket) -> tuple[int, bytes]:
-        self._reader.expect()
-        while not self._reader.done:
-            self._reader.feed(sock.receive(RECEIVED_AT_ONCE))
+    def _answered(self) -> tuple[int, bytes]:
         if not self._reader.keeps_open:
             self.close()
+        self._used_at = time.monotonic()
         return self._reader.answer
 
 

@@ -1,6 +1,5 @@
 """Puts a request into bytes and takes its answer out of them: HTTP/1.1 without a socket."""
 
-import re
 from typing import Final
 
 import requests
@@ -9,8 +8,8 @@ from httptools import HttpParserError, HttpResponseParser
 MAX_ANSWER: Final = 1 << 20
 """Bytes of an answer, headers and all; the largest that is asked for has about 100 kB."""
 
-_BREAKS: Final = re.compile(rb"[\r\n\0]")
 _FRAMED_BY: Final = frozenset({b"content-length", b"transfer-encoding"})
+_RETRY_AFTER: Final = b"retry-after"
 _FINAL: Final = 200
 _SPACES: Final = 2  # of a request line
 
@@ -28,16 +27,18 @@ def request_bytes(request: requests.PreparedRequest, host: str) -> bytes:
     lines += [f"{name}: {value}" for name, value in request.headers.items()]
     if body:
         lines.append(f"Content-Length: {len(body)}")
-    head = [line.encode("latin-1") for line in lines]
-    if head[0].count(b" ") != _SPACES or any(map(_BREAKS.search, head)):
+    head = "\r\n".join(lines).encode("latin-1")
+    breaks = len(lines) - 1
+    if lines[0].count(" ") != _SPACES or not head.count(b"\r") == head.count(b"\n") == breaks or b"\0" in head:
         raise FramingError("a space in the path, or a line break in a header")
-    return b"\r\n".join([*head, b"", body])
+    return b"%b\r\n\r\n%b" % (head, body)
 
 
 class AnswerReader:
     """Reads the answers of one connection, one after the other; interim ones (1xx) are passed over.
 
-    `keeps_open`: the connection may be used again. The methods `on_…` are the parser's.
+    `keeps_open`: the connection may be used again. `retry_after`: the header, if there was one.
+    The methods `on_…` are the parser's.
     """
 
     def __init__(self) -> None:
@@ -47,6 +48,7 @@ class AnswerReader:
     def expect(self) -> None:
         """The next bytes are those of another answer."""
         self.done = self.keeps_open = False
+        self.retry_after = ""
         self._received = 0
         self._begin()
 
@@ -85,9 +87,12 @@ class AnswerReader:
             raise FramingError("more than one answer")
         self._begin()
 
-    def on_header(self, name: bytes, _value: bytes) -> None:
-        """Of the headers only those matter that tell where the answer ends."""
-        self._framed = self._framed or name.lower() in _FRAMED_BY
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Of the headers only those matter that tell where the answer ends, and when to come again."""
+        known = name.lower()
+        self._framed = self._framed or known in _FRAMED_BY
+        if known == _RETRY_AFTER:
+            self.retry_after = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
         """The status is known."""

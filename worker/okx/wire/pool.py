@@ -31,11 +31,25 @@ class Pool:
     @contextmanager
     def wire(self, base_url: str) -> Iterator[Wire]:
         """One connection, perhaps not opened yet."""
-        wire = self._take(base_url)
+        wire = self.take(base_url)
         try:
             yield wire
         finally:
-            self._give(base_url, wire, used=1)
+            self.give_back(base_url, wire)
+
+    def take(self, base_url: str) -> Wire:
+        """One connection, perhaps not opened yet, until it is given back."""
+        while wire := self._pop(base_url):
+            if wire.is_usable():
+                break
+            wire.close()
+        with self._lock:
+            self._used[base_url] += 1
+        return wire or self._make(base_url)
+
+    def give_back(self, base_url: str, wire: Wire) -> None:
+        """What was taken."""
+        self._give(base_url, wire, used=1)
 
     def warm(self, base_url: str, connections: int) -> int:
         """Open connections until so many are open, in use or idle (never more than `keep`); how many that took.
@@ -81,15 +95,6 @@ class Pool:
         for wire in dead:
             wire.close()
         return lasting, ageing
-
-    def _take(self, base_url: str) -> Wire:
-        while wire := self._pop(base_url):
-            if wire.is_usable():
-                break
-            wire.close()
-        with self._lock:
-            self._used[base_url] += 1
-        return wire or self._make(base_url)
 
     def _pop(self, base_url: str) -> Wire | None:
         with self._lock:

@@ -5,6 +5,7 @@ sockets give each operation only what is left until `ends_at`, and every way of 
 that nothing that was written keeps trying to arrive.
 """
 
+import select
 import socket
 import ssl
 import struct
@@ -57,10 +58,22 @@ class DeadlineSocket(socket.socket):
         self._limit()
         super().sendall(data, flags)
 
-    def receive(self, most: int) -> bytes:
-        """Some of what came, nothing at its end, or raise at `ends_at`."""
-        self._limit()
-        return self.recv(most)
+    def wait(self) -> None:
+        """Until there may be something to receive, or until `ends_at`."""
+        poll = select.poll()
+        poll.register(self, select.POLLIN)
+        poll.poll(max(0.0, self.ends_at - time.monotonic()) * 1000)
+
+    def receive(self, most: int) -> bytes | None:
+        """Some of what has come, nothing at its end; None if nothing has, TimeoutError if so from `ends_at` on."""
+        if self.gettimeout() != 0.0:
+            self.settimeout(0.0)
+        try:
+            return self.recv(most)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            if time.monotonic() >= self.ends_at:
+                raise TimeoutError("deadline passed") from None
+            return None
 
     def is_quiet(self) -> bool:
         """Whether the peer neither closed nor said anything unasked for (TLS tickets are taken in)."""

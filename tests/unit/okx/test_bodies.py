@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bulk_cancel.worker.okx.answers import Answer, Item, read_answer, read_rows
+from bulk_cancel.worker.okx.answers import Answer, Item
+from bulk_cancel.worker.okx.bodies import read_answer, read_rows, read_whole_rows
 from bulk_cancel.worker.okx.errors import (
     ClockSkew,
     ExchangeError,
@@ -132,6 +133,7 @@ UNREADABLE = [
         b"\xff\xfe",
         b"[" * 99999,
     ),
+    *(b'{"code":403,"message":"Forbidden"}', b'{"code":"AccessDenied"}', b'{"code":"1020"}', b'{"code":-1,"data":[]}'),
     *(b'{"code":null}', b'{"code":[]}', b'{"code":""}', b'{"code":' + b"9" * 5000 + b"}"),
 ]
 
@@ -156,6 +158,31 @@ def test_rows_are_plain_text() -> None:
     """Rows keep text and numbers, as text, and leave nested parts out."""
     said = body(code="0", data=[{"ordId": 1, "state": "live", "algo": {}, "reduceOnly": True}, {}])
     assert read_rows(200, said) == [{"ordId": "1", "state": "live"}, {}]
+
+
+@pytest.mark.parametrize("data", [None, "", 0, [None], [{"ordId": "1"}, "2"], "<html>", False])
+def test_rows_that_are_not_there_are_no_empty_page(data: object) -> None:
+    """An empty page ends a listing, so the exchange must have told one."""
+    for said in (body(code="0", data=data), body(code="0")):
+        with pytest.raises(OutcomeUnknown):
+            read_rows(200, said)
+    assert read_rows(200, body(code="0", data=[])) == []
+
+
+def test_lists_and_inner_objects_are_told_where_they_matter() -> None:
+    """As text; what is neither is empty."""
+    row = {
+        "algoId": "7",
+        "ordIdList": ["1", 2, None],
+        "linkedOrd": {"ordId": "3", "x": [1]},
+        "subAlgoIdList": [],
+        "a": None,
+    }
+    assert read_whole_rows(200, body(code="0", data=[row])) == [
+        {"algoId": "7", "ordIdList": "1,2,", "linkedOrd.ordId": "3", "linkedOrd.x": "", "subAlgoIdList": "", "a": ""}
+    ]
+    with pytest.raises(Refused):
+        read_whole_rows(200, body(code="51603", data=[]))
 
 
 def test_refused_rows_raise() -> None:
@@ -193,3 +220,15 @@ def test_a_page_of_somebody_in_between_says_nothing_of_the_key(status: int) -> N
             assert str(raised.value) == f"HTTP {status} {words}"
         with pytest.raises(OutcomeUnknown):
             read(status, b'{"code":"0","data":[]}')
+
+
+def test_the_usual_form_says_the_same_as_any_other() -> None:
+    """It is read in another way: a field that is null, or a number, makes it unusual."""
+    item = {"ordId": " 1 ", "clOrdId": "", "algoId": "", "sCode": "51008_1000", "sMsg": "é ", "ts": 1}
+    rows = [item, {**item, "algoId": "7"}]
+    usual = body(code="1", msg=" no ", data=rows, inTime="12", outTime="x")
+    nulls = [{**row, "algoClOrdId": None} for row in rows]
+    answer = read_answer(200, usual)
+    assert answer == read_answer(200, body(code="1", msg=" no ", data=nulls, inTime=12, outTime="x"))
+    assert answer.items == (Item("1", "", "51008", "é"), Item("7", "", "51008", "é"))
+    assert (answer.msg, answer.in_time_us, answer.out_time_us) == ("no", 12, None)

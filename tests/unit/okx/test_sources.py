@@ -1,0 +1,63 @@
+"""What do rows of algo orders mean for those who cancel them?"""
+
+import pytest
+
+from bulk_cancel.worker.okx.bodies import read_answer
+from bulk_cancel.worker.okx.codes import Scope, Verdict
+from bulk_cancel.worker.okx.orders import OrderRef
+from bulk_cancel.worker.okx.sources import ALGO_TYPES, BY_NAME, PARENTS, STOPS, as_order, protects
+from bulk_cancel.worker.okx.verdicts import judge, of_algo
+
+
+@pytest.mark.parametrize(
+    ("row", "protective"),
+    [
+        ({"ordType": "conditional", "reduceOnly": "true"}, True),
+        ({"ordType": "oco", "closeFraction": "1"}, True),
+        ({"ordType": "move_order_stop", "reduceOnly": "true"}, True),
+        ({"ordType": "conditional", "reduceOnly": "false", "closeFraction": ""}, False),
+        ({"ordType": "conditional"}, False),
+        ({"ordType": "trigger", "reduceOnly": "true"}, False),
+        ({"ordType": "limit", "reduceOnly": "true"}, False),
+    ],
+)
+def test_a_stop_protects_if_it_says_that_it_only_reduces(row: dict[str, str], *, protective: bool) -> None:
+    """All else counts as able to open a position."""
+    assert protects(row) is protective
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        ("live", "live"), ("pause", "live"), ("partially_effective", "live"), ("canceled", "canceled"),
+        ("effective", "fired"), ("order_failed", "fired"), ("partially_failed", "fired"), ("new word", "new word"),
+    ],
+)  # fmt: skip
+def test_an_algo_order_is_told_in_the_words_of_orders(state: str, told: str) -> None:
+    """A state without a row stays as it is: nothing is proved by it."""
+    row = as_order({"algoId": "7", "algoClOrdId": "c", "state": state, "instId": "A-B", "ordId": "child"})
+    assert (row["ordId"], row["clOrdId"], row["state"], row["instId"]) == ("7", "c", told, "A-B")
+    assert as_order({}) == {}
+
+
+def test_every_type_is_listed_once() -> None:
+    """What fires into another type is listed before it."""
+    listed = [ord_type for name in (*PARENTS, *STOPS) for ord_type in BY_NAME[name].query["ordType"].split(",")]
+    assert sorted(listed) == sorted(ALGO_TYPES)
+    assert PARENTS.index("trigger") < PARENTS.index("chase")
+
+
+@pytest.mark.parametrize(
+    ("code", "verdict"),
+    [
+        ("0", Verdict.ACCEPTED), ("51400", Verdict.GONE), ("51412", Verdict.GONE), ("51416", Verdict.GONE),
+        ("51291", Verdict.GONE), ("51293", Verdict.GONE), ("51410", Verdict.PENDING), ("51000", Verdict.REJECTED),
+        ("50011", Verdict.RETRY),
+    ],
+)  # fmt: skip
+def test_one_that_fired_has_nothing_left_to_cancel(code: str, verdict: Verdict) -> None:
+    """Its answer names it by its own id; the book tells what became of it."""
+    body = f'{{"code":"1","msg":"","data":[{{"algoId":"7","ordId":"9","sCode":"{code}","sMsg":"triggered"}}]}}'
+    (judged,) = map(of_algo, judge([OrderRef("A-B", "7")], read_answer(200, body.encode())))
+    assert (judged.verdict, judged.code) == (verdict, code)
+    assert judged.scope is (Scope.LANE if code == "50011" else Scope.ORDER)
