@@ -7,10 +7,10 @@ from itertools import groupby
 from typing import Final
 
 from bulk_cancel.worker.okx.answers import Answer
-from bulk_cancel.worker.okx.codes import Scope, Verdict
+from bulk_cancel.worker.okx.codes import RATE_CODES, Scope, Verdict
 from bulk_cancel.worker.okx.errors import DeadlinePassed, ExchangeError, NeverSent, Throttled
 from bulk_cancel.worker.okx.orders import OrderRef
-from bulk_cancel.worker.okx.verdicts import Judgement, exchange_ids, judge
+from bulk_cancel.worker.okx.verdicts import Judgement, exchange_ids, judge, of_algo
 from bulk_cancel.worker.sending.retry import EXCHANGE_BASE_S, EXCHANGE_CAP_S, Finish, Policy, Retry, decide, rest_for
 from bulk_cancel.worker.state.claims import Act, Call, Claim, Decided, Job, RestFor, Result, Slots
 from bulk_cancel.worker.state.scopes import account_scope, exchange_scope, lane_scope
@@ -18,8 +18,6 @@ from bulk_cancel.worker.state.statuses import Status
 
 _encode: Final = json.JSONEncoder(separators=(",", ":")).encode
 
-# refused for speed: they tell of the meter, whatever else the answer says
-RATE_CODES = frozenset({"50011", "50061", "50040"})
 _SERVED = frozenset({Verdict.ACCEPTED, Verdict.GONE, Verdict.PENDING})
 
 
@@ -38,7 +36,10 @@ class Concluder:
     def conclude(self, claim: Claim, call: Call, outcome: Answer | ExchangeError, elapsed_s: float) -> Result:
         """What to record of a call that took `elapsed_s` seconds from its first byte on."""
         orders = [job.ref for job in call.jobs]
-        groups = _alike(call.jobs, judge(orders, outcome), probe=bool(claim.probes))
+        judged_all = judge(orders, outcome)
+        if claim.user.of_algos:
+            judged_all = tuple(map(of_algo, judged_all))
+        groups = _alike(call.jobs, judged_all, probe=bool(claim.probes))
         judgements = [judged for judged, _ in groups]
         strike = _strike(claim, judgements)
         if isinstance(outcome, NeverSent):
@@ -59,7 +60,7 @@ class Concluder:
             answered=answered,
             rests=rests,
             refused=isinstance(outcome, Throttled) or any(judged.code in RATE_CODES for judged in judgements),
-            mended=_mended(claim, rests) if answered else (),
+            mended=_mended(claim, rests, judgements) if answered else (),
             strike=strike,
         )
 
@@ -175,10 +176,15 @@ def _slots(outcome: Answer | ExchangeError) -> Slots:
     return "keep" if isinstance(outcome, DeadlinePassed) else "settle"
 
 
-def _mended(claim: Claim, rests: Sequence[RestFor]) -> tuple[str, ...]:
-    """The probed scopes that the answer did not blame."""
+def _mended(claim: Claim, rests: Sequence[RestFor], judgements: Sequence[Judgement]) -> tuple[str, ...]:
+    """The probed scopes that the answer did not blame; who is not let in has probed the exchange's address alone."""
     blamed = {rest.scope for rest in rests}
-    return tuple(scope for scope in claim.probes if scope not in blamed)
+    told = {exchange_scope(claim.user.base_url)} if _barred(judgements) else set(claim.probes)
+    return tuple(scope for scope in claim.probes if scope in told - blamed)
+
+
+def _barred(judgements: Sequence[Judgement]) -> bool:
+    return any(judged.scope is Scope.WORKER for judged in judgements)
 
 
 def _silent(judgements: Sequence[Judgement]) -> bool:

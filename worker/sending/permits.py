@@ -10,7 +10,7 @@ class Permits:
     def __init__(self, count: int) -> None:
         self._count = count
         self.free = count
-        self.handful = max(1, count // 8)  # so that eight lanes at least are under way at the same time
+        self.handful = max(1, count // 4)  # so that four lanes at least are under way at the same time
 
     @property
     def in_flight(self) -> int:

@@ -14,6 +14,7 @@ import structlog
 from bulk_cancel.worker.state.claims import Done, Recorded
 from bulk_cancel.worker.state.lanes import Lanes
 from bulk_cancel.worker.state.scripts import TRANSIENT
+from bulk_cancel.worker.state.seldom import Seldom
 
 log = structlog.get_logger(__name__)
 
@@ -39,19 +40,20 @@ class Recorder:
         self._lock = Lock()
         self._waiting: list[Done] = []
         self._writing = False
+        self._waits = Seldom()
 
-    def add(self, done: Done) -> None:
+    def add(self, calls: Sequence[Done]) -> None:
         """Recorded when this returns, or left with the thread that records now."""
         with self._lock:
-            self._waiting.append(done)
+            self._waiting += calls
             if self._writing:
                 return
             self._writing = True
-        while calls := self._take():
+        while taken := self._take():
             try:
-                self._after(list(zip(calls, self._record(calls), strict=True)))
+                self._after(list(zip(taken, self._record(taken), strict=True)))
             except Exception:
-                log.exception("record_failed", calls=[done.call.id for done in calls])
+                log.exception("record_failed", calls=[done.call.id for done in taken])
 
     def _take(self) -> list[Done]:
         """The next ones that are recorded together; none ends this thread's turn."""
@@ -85,5 +87,6 @@ class Recorder:
             except TRANSIENT as error:
                 if time.monotonic() > gives_up or self._stopping.is_set():
                     raise
-                log.warning("record_waits", calls=len(calls), error=str(error))
+                kind = type(error).__name__
+                self._waits.say(log.warning, "record_waits", kind=kind, calls=len(calls), error=str(error))
                 self._stopping.wait(_AGAIN_S)

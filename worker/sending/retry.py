@@ -82,7 +82,7 @@ def decide(
 def rest_for(judgement: Judgement, policy: Policy) -> Rest | None:
     """Who else rests because of this; None when it concerns its order only."""
     scope = judgement.scope
-    if judgement.verdict in _ENDS or scope is Scope.ORDER:
+    if judgement.verdict in _ENDS or scope in (Scope.ORDER, Scope.WORKER):
         return None
     if judgement.verdict is Verdict.CREDENTIALS:
         return Rest(scope, _CREDENTIALS_S, _CREDENTIALS_S)

@@ -3,8 +3,9 @@
 import structlog
 
 from bulk_cancel.worker.config.gate import Gate
+from bulk_cancel.worker.config.users import ALGOS
 from bulk_cancel.worker.sending.reachability import Reachability
-from bulk_cancel.worker.state.ids import uid_of
+from bulk_cancel.worker.state.ids import holder_of, uid_of
 
 log = structlog.get_logger(__name__)
 
@@ -27,8 +28,8 @@ class WantingLanes:
 
     def add(self, lane: str) -> None:
         """Behind those that want a turn already."""
-        uid = uid_of(lane)
-        if uid not in self._gate.users:
+        uid = holder_of(lane)
+        if not self._gate.serves(uid):
             log.warning("lane_of_unknown_user", lane=lane, hint="every worker needs every account")
         elif not self._gate.is_open(uid):
             self._unready.setdefault(uid, set()).add(lane)
@@ -37,11 +38,12 @@ class WantingLanes:
 
     def opened(self, uid: str) -> None:
         """The gate is open for this user: its lanes stand in line from now on."""
-        self._lanes |= dict.fromkeys(self._unready.pop(uid, ()))
+        for each in (uid, uid + ALGOS):
+            self._lanes |= dict.fromkeys(self._unready.pop(each, ()))
 
     def drop_lost(self) -> None:
-        """Lanes of which the address was lost since they were added leave."""
-        if self._reachability.lost():
+        """Lanes of which the address, or the way in, was lost since they were added leave."""
+        if self._reachability.lost() or self._gate.barred:
             self._lanes = {lane: None for lane in self._lanes if self._is_reached(lane)}
 
     def pop(self) -> str:
@@ -55,4 +57,5 @@ class WantingLanes:
         self._lanes.clear()
 
     def _is_reached(self, lane: str) -> bool:
-        return self._reachability.reaches(self._gate.users[uid_of(lane)].base_url)
+        uid = uid_of(lane)
+        return self._gate.is_open(uid) and self._reachability.reaches(self._gate.users[uid].base_url)

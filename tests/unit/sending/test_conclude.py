@@ -54,6 +54,16 @@ def answer(*codes: str, code: str = "0") -> Answer:
     return Answer(200, code, "", tuple(Item(str(n), "", each, "said") for n, each in enumerate(codes, 1)))
 
 
+@pytest.mark.parametrize("code", ["50110", "50121"])
+def test_an_address_that_is_not_let_in_concerns_its_worker_alone(code: str) -> None:
+    """Nobody rests, the orders go back at once, and only the exchange's address was probed."""
+    probes = ("exchange:http://x", "account:a1")
+    result = conclude(NotAuthorised("no", code=code), call(2), probes=probes)
+    assert (result.rests, result.mended) == ((), ("exchange:http://x",))
+    (both,) = result.decided
+    assert (both.act, both.delay_s, both.counts, len(both.jobs)) == ("retry", 0.0, False, 2)
+
+
 def test_an_accepted_order_ends() -> None:
     """And its slot settles."""
     result = conclude(answer("0"))

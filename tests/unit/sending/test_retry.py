@@ -117,7 +117,8 @@ def test_every_row_is_decided() -> None:
         judgement = Judgement(row.verdict, row.scope, row.slow, row.code, "")
         decision = decided(judgement)
         free = isinstance(decision, Retry) and not decision.counts
-        assert free == (rest_for(judgement, POLICY) is not None), row
+        rests = rest_for(judgement, POLICY) is not None or row.scope is Scope.WORKER  # it stays away by itself
+        assert free == rests, row
 
 
 @settings(max_examples=50)

@@ -1,7 +1,7 @@
 """Does the sender keep its permits, whatever comes of a claim, a call or a record?"""
 
 from collections.abc import Callable, Iterator, Sequence
-from threading import Event, Semaphore
+from threading import Event, Semaphore, Thread
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -11,7 +11,7 @@ from redis.exceptions import ResponseError
 from bulk_cancel.worker.config.gate import Gate
 from bulk_cancel.worker.config.users import User
 from bulk_cancel.worker.okx.answers import Answer, Item
-from bulk_cancel.worker.okx.errors import NeverSent, TooLate
+from bulk_cancel.worker.okx.errors import ExchangeError, NeverSent, TooLate
 from bulk_cancel.worker.okx.limits import Limits
 from bulk_cancel.worker.okx.orders import OrderRef
 from bulk_cancel.worker.sending.caller import Caller
@@ -70,14 +70,27 @@ class FakeClient:
         self.orders: list[str] = []
         self.error: Exception | None = None
 
-    def cancel(self, _account: object, order: OrderRef, *, write_by: float) -> Answer:  # noqa: ARG002
-        """Accepted, as soon as answers are let through, or the error that is set."""
-        self.orders.append(order.ordId or "")
+    def begin_cancel(
+        self,
+        _account: object,
+        orders: Sequence[OrderRef],
+        *,
+        batch: bool,
+        write_by: float,  # noqa: ARG002
+        then: Callable[[Answer | ExchangeError], None],
+    ) -> None:
+        """Accepted, as soon as answers are let through, or the error that is set; another one is raised at once."""
+        assert (len(orders), batch) == (1, False)
+        ident = orders[0].ordId or ""
+        self.orders.append(ident)
         self.asked.release()
-        assert self.may_answer.wait(SOON_S)
-        if self.error:
+        if self.error and not isinstance(self.error, ExchangeError):
             raise self.error
-        return Answer(200, "0", "", (Item(order.ordId or "", "", "0", ""),))
+        Thread(target=self._answer, args=(ident, then), daemon=True).start()
+
+    def _answer(self, ident: str, then: Callable[[Answer | ExchangeError], None]) -> None:
+        assert self.may_answer.wait(SOON_S)
+        then(self.error if isinstance(self.error, ExchangeError) else Answer(200, "0", "", (Item(ident, "", "0", ""),)))
 
 
 def job(lane: str, number: int) -> Job:
@@ -115,6 +128,7 @@ def make(client: FakeClient) -> Iterator[Callable[..., Sender]]:
         gate: Gate | None = None,
         freed: Callable[[], None] = lambda: None,
         reachability: Reachability | None = None,
+        idle: Event | None = None,
     ) -> Sender:
         concluder = Concluder(Policy(), "w", lambda: 0.5)
         reachability = reachability or Reachability()
@@ -125,6 +139,7 @@ def make(client: FakeClient) -> Iterator[Callable[..., Sender]]:
             reachability,
             concurrency=concurrency,
             freed=freed,
+            idle=idle,
         )
         made.append(sender)
         if gate:
@@ -145,10 +160,10 @@ def test_a_lane_is_drained_without_another_message(make: Callable[..., Sender]) 
 
 
 def test_room_is_for_lanes_that_do_not_wait_already(make: Callable[..., Sender], client: FakeClient) -> None:
-    """Eight permits of 64 are worth a claim; whoever frees some is told when they are there."""
+    """Sixteen permits of 64 are worth a claim; whoever frees some is told when they are there."""
     lanes, freed = FakeLanes(BTC=64), Event()
     sender: Sender = make(lanes, concurrency=64, freed=freed.set)
-    assert sender.room() == 8
+    assert sender.room() == 4
     client.may_answer.clear()
     sender.drain([LANE])
     assert sender.room() == 0
@@ -180,6 +195,25 @@ def test_no_room_before_any_user_is_known(make: Callable[..., Sender]) -> None:
     assert sender.room() > 0
 
 
+def test_it_is_idle_while_no_call_is_in_flight(make: Callable[..., Sender], client: FakeClient) -> None:
+    """From the beginning, not from a claim on, and again when the last call of several is recorded."""
+    lanes, idle = FakeLanes(BTC=3, ETH=0), Event()
+    sender = make(lanes, idle=idle)
+    assert idle.is_set()
+    was_idle: list[bool] = []
+    lanes.on_claim = lanes.on_record = lambda: was_idle.append(idle.is_set())
+    client.may_answer.clear()
+    sender.drain([LANE])
+    assert all_of(client.asked, 3)
+    assert not idle.is_set()
+    client.may_answer.set()
+    assert all_of(lanes.done, 3)
+    assert idle.wait(SOON_S)
+    sender.drain(["u1/ETH-USDT"])  # has nothing
+    assert idle.wait(SOON_S)
+    assert not any(was_idle)
+
+
 def test_never_more_calls_in_flight_than_permits(make: Callable[..., Sender], client: FakeClient) -> None:
     """Hung calls hold permits, not the caller: drain returns."""
     lanes = FakeLanes(BTC=100)
@@ -201,7 +235,7 @@ def test_freed_permits_are_handed_on_by_the_handful(make: Callable[..., Sender])
     sender.drain([LANE])
     sender.drain(["u1/ETH-USDT"])
     assert all_of(lanes.done, 800)
-    assert len(lanes.claimed) <= 800 / 8 + 4  # the two drains, and each lane's last claim, may be for fewer
+    assert len(lanes.claimed) <= 800 / 16 + 4  # the two drains, and each lane's last claim, may be for fewer
 
 
 def test_lanes_out_of_reach_are_left_to_others(make: Callable[..., Sender], client: FakeClient) -> None:

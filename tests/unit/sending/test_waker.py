@@ -26,14 +26,16 @@ class FullBoard:
 
     def __init__(self, lanes: Sequence[str]) -> None:
         self.lanes = list(lanes)
+        self.books = True
         self.sweeping = Event()
         self.swept = Event()
         self.asked = Event()
         self.over = Event()
         self.heard = Event()
 
-    def wake(self, room: int) -> Due:
+    def wake(self, room: int, *, books: bool) -> Due:
         """What is due now; `over` once nothing is left."""
+        self.books = books
         taken, self.lanes = self.lanes[:room], self.lanes[room:]
         if not self.lanes and not taken:
             self.over.set()
@@ -67,9 +69,14 @@ class FakeSender:
 
     def __init__(self) -> None:
         self.few = False
+        self.may = True
         self.others_wait = False
         self.free = 100
         self.drained: list[str] = []
+
+    def may_send(self) -> bool:
+        """For anybody."""
+        return self.may
 
     def room(self) -> int:
         """Now."""
@@ -100,7 +107,14 @@ def start(sender: FakeSender) -> Iterator[Callable[[FullBoard], Waker]]:
 
     def started(board: FullBoard) -> Waker:
         waker = Waker(
-            cast("Board", board), cast("Sender", sender), "w", facts=dict, look=lambda _: None, mass=lambda _: None
+            cast("Board", board),
+            cast("Sender", sender),
+            "w",
+            facts=dict,
+            look=lambda _: None,
+            mass=lambda _: None,
+            end=lambda: None,
+            survey=lambda _: None,
         )
         wakers.append(waker)
         waker.start()
@@ -161,6 +175,22 @@ def test_a_few_free_permits_are_for_the_first_lane(sender: FakeSender, start: Ca
     start(board)
     assert board.asked.wait(SOON_S)
     assert (sender.drained, board.lanes) == (["a"], ["b"])
+
+
+def test_who_may_send_for_nobody_leaves_bell_and_books_to_others(
+    sender: FakeSender, start: Callable[[FullBoard], Waker]
+) -> None:
+    """It is not let in by the exchange, or has no connection: whoever is and has must hear of what is due."""
+    sender.may, sender.free = False, 0
+    board = FullBoard([])
+    waker = start(board)
+    assert board.asked.wait(SOON_S)
+    board.heard.clear()
+    assert not board.books
+    assert not waker._bell.listening.is_set()
+    sender.may, sender.free = True, 1
+    waker.wake_for_room()
+    assert board.heard.wait(SOON_S)
 
 
 def test_who_has_no_room_leaves_the_bell_to_others(sender: FakeSender, start: Callable[[FullBoard], Waker]) -> None:

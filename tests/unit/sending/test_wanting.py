@@ -5,6 +5,7 @@ from bulk_cancel.worker.config.users import User
 from bulk_cancel.worker.okx.limits import Limits
 from bulk_cancel.worker.sending.reachability import Reachability
 from bulk_cancel.worker.sending.wanting import WantingLanes
+from tests.support.lane_rig import credentials
 
 GATE = Gate({uid: User(uid, (), f"http://{uid}", Limits(60, 300), 0) for uid in ("u1", "u2", "u3")})
 GATE.open("u1")
@@ -48,6 +49,23 @@ def test_lanes_out_of_reach_are_not_counted_as_waiting_here() -> None:
     assert len(queue) == 2
     queue.drop_lost()
     assert left(queue) == ["u2/B"]
+
+
+def test_lanes_of_whom_the_exchange_does_not_let_in_are_left_to_others() -> None:
+    """Until it does; then they stand in line again."""
+    gate = Gate({uid: User(uid, (credentials(uid),), "http://x", Limits(60, 300), 0) for uid in ("u1", "u2")})
+    gate.open("u1")
+    gate.open("u2")
+    queue = WantingLanes(gate, Reachability())
+    for lane in ("u1/A", "u2/B"):
+        queue.add(lane)
+    gate.bar("u1", "50110")
+    queue.drop_lost()
+    queue.add("u1/C")
+    assert left(queue) == ["u2/B"]
+    gate.let_in("u1")
+    queue.opened("u1")
+    assert left(queue) == ["u1/C"]
 
 
 def test_when_the_worker_stops_nobody_waits() -> None:
