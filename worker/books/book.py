@@ -2,18 +2,21 @@
 
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from threading import Event
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import structlog
 from redis.exceptions import RedisError
 
 from bulk_cancel.worker.config.users import User
+from bulk_cancel.worker.okx.answers import Answer
 from bulk_cancel.worker.okx.client import OkxClient, Row
 from bulk_cancel.worker.okx.credentials import Credentials
 from bulk_cancel.worker.okx.errors import DeadlinePassed, ExchangeError, NeverSent, NotAuthorised, OutcomeUnknown
 from bulk_cancel.worker.okx.orders import OrderRef
+from bulk_cancel.worker.okx.sources import BY_NAME, SourceList, as_order
+from bulk_cancel.worker.okx.stops import Stop
 from bulk_cancel.worker.state.ids import lane_of
 from bulk_cancel.worker.state.scripts import Scripts
 from bulk_cancel.worker.state.window import WRITE_WITHIN_S, Timing
@@ -21,6 +24,13 @@ from bulk_cancel.worker.state.window import WRITE_WITHIN_S, Timing
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
+
+ALGO_READS: Final = 20
+"""Readings in a window of single algo orders, and of their history."""
+
+
+GRID_READS: Final = 20
+"""Readings in a window of single grid bots."""
 
 
 class ReadingStopped(Exception):  # noqa: N818 (says what happened)
@@ -47,35 +57,101 @@ class Book:
         after an ordId, not at a place in a list that shifts. Only an empty page, which is given, too, is the last: a
         short one may be all that the exchange gives at once. OutcomeUnknown if a page repeats an order.
         """
-        seen: set[str] = set()
-        after = None
-        while True:
-            page = self._page(user, filters or {}, after)
-            ids = {row.get("ordId", "") for row in page}
-            if "" in ids or len(ids) < len(page) or ids & seen:
-                raise OutcomeUnknown("orders-pending repeats an order, or names none")
-            seen |= ids
-            yield page
-            if not page:
-                return
-            after = page[-1]["ordId"]
+        return _pages(lambda after: self._page(user, filters or {}, after), "ordId")
 
-    def ended_orders(self, user: User, inst_type: str, after: str) -> list[Row]:
-        """One page of ended orders of an instType, newest first, older than the ordId `after`."""
+    def algo_orders(self, user: User, lists: Iterable[str], filters: Mapping[str, str]) -> Iterator[list[Row]]:
+        """The same of algo orders: those of each list, in the words of orders (`as_order`).
+
+        The exchange's `filters` are instType and instId. A list that the account may not have, or that the exchange
+        does not know any more, is an empty one.
+        """
+        for listed in (BY_NAME[name] for name in lists):
+            try:
+                for page in self._source_pages(user, listed, filters):
+                    yield [as_order(row) for row in page]
+            except ExchangeError as error:
+                if not listed.is_unavailable(error.code):
+                    raise
+                yield []
+
+    def ended_orders(self, user: User, of: Mapping[str, str], after: str) -> list[Row]:
+        """One page of ended orders, newest first, older than the ordId `after`; `of` is one of `HISTORIES`.
+
+        Of algo orders: of one of `ALGO_HISTORIES`.
+        """
+        if user.of_algos:
+            found = self._ask_owner(
+                user,
+                "algo_history",
+                ALGO_READS,
+                lambda account, by: self._client.ended_algos(account, of=of, after=after, write_by=by),
+            )
+            return [as_order(row) for row in found]
         return self.ask(
             user,
             f"{user.uid}:history",
             user.reading.history,
-            lambda account, by: self._client.orders_history(account, inst_type=inst_type, after=after, write_by=by),
+            lambda account, by: self._client.orders_history(
+                account, inst_type=of["instType"], after=after, write_by=by
+            ),
         )
+
+    def sources(self, user: User, listed: SourceList) -> Iterator[Row]:
+        """Every row of a list of what can place orders; complete as `open_orders` is, and with the same errors."""
+        return (row for page in self._source_pages(user, listed, {}) for row in page)
+
+    def stop(self, user: User, stop: Stop, named: Sequence[tuple[str, str]]) -> Answer:
+        """Asks to end products, each named by id and instrument; the answer is no end, the lists tell that."""
+        return self._ask_owner(
+            user, stop.meter, stop.limit, lambda account, by: self._client.stop(account, stop, named, write_by=by)
+        )
+
+    def stop_all(self, user: User, stop: Stop, narrowed: Mapping[str, str]) -> Answer:
+        """Asks to end all products of a list, or those of the spread that `narrowed` names by its `sprdId`."""
+        return self._ask_owner(
+            user,
+            stop.meter,
+            stop.limit,
+            lambda account, by: self._client.stop_all(account, stop, narrowed, write_by=by),
+        )
+
+    def grid(self, user: User, listed: SourceList, algo_id: str) -> Row:
+        """One grid bot as it stands, also after its end; empty when the exchange tells of none."""
+        return self._ask_owner(
+            user,
+            "grid_details",
+            GRID_READS,
+            lambda account, by: self._client.grid(account, listed, algo_id, write_by=by),
+        )
+
+    def _source_pages(self, user: User, listed: SourceList, filters: Mapping[str, str]) -> Iterator[list[Row]]:
+        if not listed.after:
+            return iter([self._sources(user, listed, filters, None)])
+        return _pages(lambda after: self._sources(user, listed, filters, after), listed.ident)
 
     def order(self, user: User, ref: OrderRef) -> Row:
         """One order as it stands; empty when the exchange knows none (any more)."""
+        if user.of_algos:
+            found = self._ask_owner(
+                user,
+                "algo_order",
+                ALGO_READS,
+                lambda account, by: self._client.algo(account, ref, write_by=by),
+            )
+            return as_order(found)
         return self.ask(
             user,
             f"{lane_of(user.uid, ref.instId)}:order",
             user.reading.order,
             lambda account, by: self._client.order(account, ref, write_by=by),
+        )
+
+    def _sources(self, user: User, listed: SourceList, filters: Mapping[str, str], after: str | None) -> list[Row]:
+        return self._ask_owner(
+            user,
+            listed.meter,
+            listed.limit,
+            lambda account, by: self._client.sources(account, listed, filters=filters, after=after or "", write_by=by),
         )
 
     def _page(self, user: User, filters: Mapping[str, str], after: str | None) -> list[Row]:
@@ -85,6 +161,10 @@ class Book:
             user.reading.pending,
             lambda account, by: self._client.orders_pending(account, filters=filters, after=after, write_by=by),
         )
+
+    def _ask_owner(self, user: User, meter: str, limit: int, call: Callable[[Credentials, float], T]) -> T:
+        """A call that no setting limits, under a meter of the owner of all that the user has."""
+        return self.ask(user, f"{user.owner}:{meter}", user.reading.part_of(limit), call)
 
     def ask(self, user: User, meter: str, limit: int, call: Callable[[Credentials, float], T]) -> T:
         """One call that weighs one slot of the meter; `call` gets the account and the monotonic instant to write by."""
@@ -132,6 +212,22 @@ class Book:
             self._scripts.run("slot_settle", argument)
         except RedisError as error:
             log.warning("slot_not_settled", meter=meter, error=str(error))
+
+
+def _pages(read: Callable[[str | None], list[Row]], ident: str) -> Iterator[list[Row]]:
+    """Each page begins after the last id, named by the field `ident`, of the page before; the last one is empty."""
+    seen: set[str] = set()
+    after = None
+    while True:
+        page = read(after)
+        ids = {row.get(ident, "") for row in page}
+        if "" in ids or len(ids) < len(page) or ids & seen:
+            raise OutcomeUnknown(f"a list repeats an {ident}, or names none")
+        seen |= ids
+        yield page
+        if not page:
+            return
+        after = page[-1][ident]
 
 
 def _slot_after(error: ExchangeError) -> str:

@@ -4,9 +4,8 @@ Two accounts of one User ID must share lanes, or both would be too fast. So noth
 exchange has told the uid of each of its accounts and no setting contradicts it.
 """
 
-import hashlib
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,13 +13,15 @@ import structlog
 from redis.exceptions import RedisError
 
 from bulk_cancel.worker.config.gate import Gate
-from bulk_cancel.worker.config.users import User
+from bulk_cancel.worker.config.users import User, fingerprint
 from bulk_cancel.worker.okx.client import AccountConfig, OkxClient
 from bulk_cancel.worker.okx.credentials import Credentials
 from bulk_cancel.worker.okx.errors import ClockSkew, ExchangeError, NotAuthorised
+from bulk_cancel.worker.okx.regions import same_exchange
 from bulk_cancel.worker.state.keys import Keys
 from bulk_cancel.worker.state.lease import take_lease
 from bulk_cancel.worker.state.loop import Loop
+from bulk_cancel.worker.state.owners import Owners, OwnersHere
 from bulk_cancel.worker.state.scripts import Scripts
 
 log = structlog.get_logger(__name__)
@@ -35,6 +36,9 @@ REGISTERED_S: Final = 30
 """How long a user stays registered for its UID setting after its last worker ended: longer than any slot."""
 
 KEEP_S: Final = 10.0
+KEEP_SHARDS_S: Final = 3.0
+"""With several Redis: one that forgot what it owns is told again before it grants slots, as a rule after 9 s."""
+
 PAUSE_S: Final = 0.2
 PAUSE_CAP_S: Final = 10.0
 
@@ -81,7 +85,10 @@ def _clashes(
 
 
 class Identity(Loop):
-    """Asks until every account's uid is known; opens the gate for each user that may be sent for."""
+    """Asks until every account's uid is known; opens the gate for each user that may be sent for.
+
+    `owners` of a runner with several Redis: each User ID is registered for one of them alone, before anything is sent.
+    """
 
     def __init__(
         self,
@@ -89,8 +96,10 @@ class Identity(Loop):
         keys: Keys,
         client: OkxClient,
         gate: Gate,
+        owners: Owners | OwnersHere | None = None,
     ) -> None:
         super().__init__("identity", pause_s=PAUSE_S)
+        self._owners = owners
         self._redis = scripts.redis
         self._scripts = scripts
         self._keys = keys
@@ -106,14 +115,32 @@ class Identity(Loop):
         self.pause_s = min(PAUSE_CAP_S, self.pause_s * 1.5)
         news = [self._learn(account) for account in self._unknown()]
         self._settle()
+        for account in self._barred():
+            self._try_again(account)
         if self._gate.all_open:
-            self.pause_s = KEEP_S
+            self.pause_s = KEEP_S if self._owners is None else KEEP_SHARDS_S
         elif any(news):
             self.pause_s = PAUSE_S
 
     def _unknown(self) -> list[Credentials]:
         every = (account for user in self._users.values() for account in user.accounts)
         return [account for account in every if account.name not in self._told]
+
+    def _barred(self) -> list[Credentials]:
+        """Accounts that the exchange did not let in from here, though other workers know whose they are."""
+        every = (account for user in self._users.values() for account in user.accounts)
+        return [account for account in every if account.name in self._gate.barred.keys() & self._told.keys()]
+
+    def _try_again(self, account: Credentials) -> None:
+        """Each worker for itself: what another one is told says nothing of this one's address."""
+        if not take_lease(self._scripts, "asking", fingerprint(account), for_s=ASK_EVERY_S, longest_s=REFUSED_S):
+            return
+        try:
+            self._config(account)
+        except ExchangeError as error:
+            log.info("account_still_barred_here", account=account.name, why=str(error))
+        else:
+            self._gate.let_in(account.name)
 
     def _learn(self, account: Credentials) -> bool:
         try:
@@ -136,22 +163,25 @@ class Identity(Loop):
         if not take_lease(self._scripts, "asking", field, for_s=ASK_EVERY_S, longest_s=REFUSED_S):
             return None
         uid = self._ask(account, field)
-        self._redis.hset(key, field, uid)
+        self._scripts.run("note", {"note": "identity", "fields": {field: uid}, "alone": False})
         return uid
 
     def _ask(self, account: Credentials, field: str) -> str:
         try:
-            return self._config(account).uid
+            uid = self._config(account).uid
         except NotAuthorised:
-            self._redis.set(self._keys.of("asking", field), "1", ex=REFUSED_S)  # the lease, for longer
+            if account.name not in self._gate.barred:  # another worker may be let in, and asks as soon as it may
+                take_lease(self._scripts, "asking", field, for_s=REFUSED_S, renew=True)
             raise
+        self._gate.let_in(account.name)
+        return uid
 
     def _config(self, account: Credentials) -> AccountConfig:
         asked_at = time.monotonic()
         try:
             return self._client.account_config(account)
         except ClockSkew:
-            self._client.correct_clock(account.base_url, signed_at=asked_at)
+            self._client.clock.correct(account.base_url, signed_at=asked_at)
             return self._client.account_config(account)
 
     def _settle(self) -> None:
@@ -166,9 +196,11 @@ class Identity(Loop):
     def _registered(self, user: User) -> bool:
         """Whether every worker of every runner on this Redis serves this User ID under the same UID setting."""
         account = user.accounts[0]
-        key = self._keys.of("user", f"{account.base_url}|{self._told[account.name]}")
+        names = [f"{address}|{self._told[account.name]}" for address in same_exchange(account.base_url)]
         try:
-            served_as = self._register(key, user.uid)
+            if not all(self._is_ours(named, user) for named in names):
+                return False
+            served_as = self._register(names, user.uid)
         except RedisError as error:
             self._problem(account.name, f"Redis: {error}")
             return False
@@ -178,21 +210,33 @@ class Identity(Loop):
             self._problem(account.name, _ELSEWHERE.format(self._told[account.name], served_as))
         return served_as == user.uid
 
-    def _register(self, key: str, uid: str) -> str:
-        """The setting under which this User ID is served; read first, for a full Redis takes no key, not even this."""
-        if self._redis.get(key) == uid and self._redis.expire(key, REGISTERED_S):
-            return uid
-        if self._redis.set(key, uid, nx=True, ex=REGISTERED_S):
-            return uid
-        return str(self._redis.get(key))
+    def _is_ours(self, named: str, user: User) -> bool:
+        """Whether the User ID is registered for our Redis and no other one of the runner.
+
+        What others have now is no longer sent for. That somebody does not answer closes nothing: others stay kept out.
+        """
+        refused = self._owners.register(named, user.uid) if self._owners else None
+        if refused is None:
+            return True
+        self._problem(user.accounts[0].name, refused.why)
+        if refused.elsewhere:
+            self._gate.close(user.uid)
+        return False
+
+    def _register(self, names: Sequence[str], uid: str) -> str:
+        """The setting under which this User ID is served, whatever others call it; ours unless it is another one.
+
+        All names are looked at before any is registered: who is refused must not keep a name from who is served.
+        """
+        known = self._redis.mget([self._keys.of("user", named) for named in names])
+        others = [str(other) for other in known if other not in {None, uid}]
+        for named in names if not others else ():
+            served_as = str(self._scripts.run("register", {"user": named, "uid": uid, "kept_s": REGISTERED_S})["uid"])
+            if served_as != uid:
+                return served_as
+        return others[0] if others else uid
 
     def _problem(self, account: str, text: str) -> None:
         if self.problems.get(account) != text:
             self.problems[account] = text
             log.error("account_not_ready", account=account, reason=text)
-
-
-def fingerprint(account: Credentials) -> str:
-    """Names a key at an address without showing it: what was learnt of another key says nothing of this one."""
-    text = f"{account.base_url}|{account.demo}|{account.api_key}"
-    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -12,6 +12,7 @@ from bulk_cancel.worker.config.account import Account
 from bulk_cancel.worker.config.gate import Gate
 from bulk_cancel.worker.config.users import User, users_of
 from bulk_cancel.worker.okx.client import OkxClient
+from bulk_cancel.worker.state.owners import OwnersHere
 from bulk_cancel.worker.state.store import Store
 from bulk_cancel.worker.state.window import Timing
 
@@ -31,7 +32,8 @@ class Reader:
         self._accounts = store.settings.accounts
         self._gate = Gate(users)
         self._asking = False
-        self._identity = Identity(store.scripts, store.keys, client, self._gate)
+        owners = OwnersHere(store) if store.settings.one_of else None
+        self._identity = Identity(store.scripts, store.keys, client, self._gate, owners)
 
     def stop(self, timeout_s: float) -> None:
         """No further question; waits for the answer to the last one."""
@@ -70,7 +72,7 @@ class Reader:
 
     def now_ms(self, user: User) -> float:
         """The exchange's clock, unix ms, as it was told within the last 30 s; ExchangeError when it is not told."""
-        return self.client.clock_ms(user.base_url)
+        return self.client.clock.time_ms(user.base_url)
 
 
 @contextmanager

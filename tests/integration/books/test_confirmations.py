@@ -5,9 +5,18 @@ from typing import cast
 import pytest
 from redis import Redis
 
+from bulk_cancel.tasks.asking import answered
+from bulk_cancel.tasks.mass import parse_cancel_all
 from bulk_cancel.worker.books.confirm.confirmations import Look
-from bulk_cancel.worker.books.confirm.proof import SEND_AGAIN_AFTER_S, Finding, seen_as, seen_open
+from bulk_cancel.worker.books.confirm.proof import FIRED, SEND_AGAIN_AFTER_S, Finding, seen_as, seen_open
+from bulk_cancel.worker.books.mass.by_operator import call_off
+from bulk_cancel.worker.config.users import algos_of
+from bulk_cancel.worker.okx.orders import OrderRef
+from bulk_cancel.worker.okx.sources import as_order
+from bulk_cancel.worker.operators.decisions import Asked
 from bulk_cancel.worker.state.claims import Claim, Decided
+from bulk_cancel.worker.state.outcomes import Outcomes
+from bulk_cancel.worker.state.statuses import Again
 from tests.support.lane_rig import TIMING, LaneRig, believed, finished, orders, retried
 
 CLAIM_S = TIMING.claim_us / 1e6
@@ -48,6 +57,30 @@ class TestLook:
         assert rig.board.wake(9).users == ()
         rig.advance(0.1)
         assert rig.board.wake(9).users == ("u1",)
+
+    def test_what_is_heard_is_left_to_the_channel_for_a_second(self, rig: LaneRig) -> None:
+        """Each job by itself: one look must not read for those that were answered just now."""
+        rig.redis.set(rig.keys.of("heard", "u1"), "1")
+        rig.submit("b", orders(2))
+        claim = rig.claim(permits=2)
+        rig.record(claim, claim.calls[0], decided=(believed(claim.calls[0].jobs[0]),))
+        rig.advance(0.9)
+        assert (rig.board.wake(9).users, rig.confirmations.begin(rig.user)) == ((), None)
+        rig.record(claim, claim.calls[1], decided=(believed(claim.calls[1].jobs[0]),))
+        rig.advance(0.1)
+        assert rig.board.wake(9).users == ("u1",)
+        first = look(rig)
+        assert [job.id for job in first.jobs] == [claim.calls[0].jobs[0].id]
+        assert rig.confirmations.end(first, again_in_s=0.15) == 2
+
+    def test_a_look_goes_on_when_the_channel_has_told_it_all(self, rig: LaneRig) -> None:
+        """Its lease is renewed, though no job is old enough now."""
+        accepted(rig)
+        first, lease = look(rig), rig.keys.of("looking", "u1")
+        rig.redis.set(rig.keys.of("heard", "u1"), "1")
+        rig.redis.pexpire(lease, 2_000)
+        rig.confirmations.renew(first)
+        assert int(rig.redis.pttl(lease)) > 2_000
 
     def test_the_bell_rings_for_the_first_of_them(self, rig: LaneRig) -> None:
         """Or a waker would sleep over it."""
@@ -138,6 +171,15 @@ class TestLook:
 class TestFindings:
     """What the book told."""
 
+    def test_a_partly_filled_order_that_goes_again_is_none_until_it_ends(self, rig: LaneRig) -> None:
+        """As is one that was never known."""
+        accepted(rig)
+        gone = Finding(look(rig).jobs[0], "end", "gone", filled="0.5", known=True)
+        rig.confirmations.write([gone])
+        assert rig.batches.state("b").partly_filled == 1
+        assert rig.decisions.retry("b", Asked("ann"), statuses=[Again.GONE]).opened == 1
+        assert rig.batches.state("b").partly_filled == 0
+
     @pytest.mark.parametrize(
         ("row", "status", "filled"),
         [
@@ -157,6 +199,7 @@ class TestFindings:
         assert (ended.status, ended.sCode, ended.accFillSz) == (status, "0", filled or None)
         ((_, told),) = cast("list[tuple[str, dict[str, str]]]", rig.redis.xrange(rig.keys.of("outcomes")))
         assert (told["status"], told["accFillSz"]) == (status, filled)
+        assert rig.batches.state("b").partly_filled == ended.partly_filled
         assert ended.accepted_at is not None
         assert ended.finished_at is not None
         assert rig.batches.state("b").complete
@@ -176,7 +219,7 @@ class TestFindings:
         accepted(rig)
         rig.submit("c", orders(1, first=9))
         rig.advance(1)
-        assert rig.confirmations.write([seen_open(look(rig).jobs[0])]).again == 1
+        assert rig.confirmations.write([seen_open(look(rig).jobs[0], OPEN)]).again == 1
         assert rig.places()["ready"] == ["o1", "o9"]
         assert "still live" in str(rig.row("b").log[-1]["sMsg"])
         claim = rig.claim()
@@ -191,7 +234,7 @@ class TestFindings:
             rig.advance(8.5)
             begun = look(rig)
             assert begun.jobs[0].again == cancels - 1
-            assert rig.confirmations.write([seen_open(begun.jobs[0])]).again == 1
+            assert rig.confirmations.write([seen_open(begun.jobs[0], OPEN)]).again == 1
             rig.confirmations.end(begun, again_in_s=0.2)
             assert (rig.row("b").status, rig.row("b").attempts) == ("queued", cancels)
         rig.advance(20)
@@ -204,7 +247,7 @@ class TestFindings:
         claim = rig.claim()
         rig.record(claim, decided=(believed(claim.calls[0].jobs[0]),))
         rig.advance(6)
-        rig.confirmations.write([seen_open(look(rig).jobs[0])])
+        rig.confirmations.write([seen_open(look(rig).jobs[0], OPEN)])
         (ended,) = rig.claim().exhausted
         assert ended.message == rig.row("b").sMsg == "deadline passed before it could be sent again"
 
@@ -214,7 +257,7 @@ class TestFindings:
         claim = rig.claim()
         rig.record(claim, decided=(believed(claim.calls[0].jobs[0], "exhausted", "50004"),))
         rig.advance(3)
-        written = rig.confirmations.write([seen_open(look(rig).jobs[0])])
+        written = rig.confirmations.write([seen_open(look(rig).jobs[0], OPEN)])
         assert [ended.job for ended in written.exhausted] == ["u1/BTC-USDT/o1"]
         assert (rig.row("b").status, rig.row("b").attempts) == ("exhausted", 1)
 
@@ -292,6 +335,179 @@ class TestFindings:
         assert (rig.row("b").status, rig.row("c").status) == ("accepted", "queued")
 
 
+class TestKnown:
+    """Whether the exchange ever knew an order that is gone: else its id may be a wrong one."""
+
+    def looked(self, rig: LaneRig, *rows: dict[str, str]) -> None:
+        """One look after another finds the order so."""
+        for row in rows:
+            begun = look(rig)
+            findings = [seen_open(job, row) if row else seen_as(job, row) for job in begun.jobs]
+            rig.confirmations.write(findings)
+            rig.confirmations.end(begun, again_in_s=0)
+            rig.advance(2)
+
+    def known(self, rig: LaneRig) -> tuple[bool | None, int, str]:
+        """In its row, how many of its batch were not, and in the stream."""
+        assert rig.row("b").status == "gone"
+        ((_, told),) = cast("list[tuple[str, dict[str, str]]]", rig.redis.xrange(rig.keys.of("outcomes")))
+        return rig.row("b").known, rig.batches.state("b").never_known, told["known"]
+
+    def test_an_order_that_was_unknown_from_the_first(self, rig: LaneRig) -> None:
+        """Nothing to cancel, it was said, and nobody lists it."""
+        accepted(rig, status="gone")
+        self.looked(rig, {}, {})
+        assert self.known(rig) == (False, 1, "0")
+        assert rig.decisions.retry("b", Asked("ann"), statuses=[Again.GONE]).opened == 1
+        assert rig.batches.state("b").never_known == 0
+        assert "known" not in str(rig.redis.hget(rig.keys.of("rows", "b"), "u1/BTC-USDT/o1"))
+
+    def test_one_whose_cancel_was_taken(self, rig: LaneRig) -> None:
+        """The exchange has forgotten it since."""
+        accepted(rig)
+        self.looked(rig, {}, {})
+        assert self.known(rig) == (True, 0, "1")
+
+    def test_one_that_was_listed(self, rig: LaneRig) -> None:
+        """Although there was nothing to cancel, as was said of it twice."""
+        accepted(rig, status="gone")
+        rig.advance(1)
+        self.looked(rig, OPEN)
+        claim = rig.claim()
+        rig.record(claim, decided=(believed(claim.calls[0].jobs[0], "gone"),))
+        self.looked(rig, {}, {})
+        assert self.known(rig) == (True, 0, "1")
+
+    def test_one_that_a_mass_cancel_found(self, rig: LaneRig) -> None:
+        """It was listed, or it would not be in it."""
+        rig.masses.take(parse_cancel_all({"account": "a1", "batch_id": "b"}))
+        listing = rig.masses.begin("b", lease_s=7)
+        assert listing
+        rig.masses.admit(listing, [{"instId": "BTC-USDT", "ordId": "1"}])
+        claim = rig.claim()
+        rig.record(claim, decided=(finished(claim.calls[0].jobs[0], "gone", "51400"),))
+        assert self.known(rig) == (True, 0, "1")
+
+    def test_others_say_nothing_of_it(self, rig: LaneRig) -> None:
+        """How they ended says it."""
+        accepted(rig)
+        rig.confirmations.write([seen_as(look(rig).jobs[0], CANCELED)])
+        assert (rig.row("b").known, rig.batches.state("b").never_known) == (None, 0)
+
+
+class TestChildren:
+    """What an algo order has placed that fired before its cancel came."""
+
+    LANE = "u1:algo/BTC-USDT"
+
+    def fired(self, rig: LaneRig) -> None:
+        """The cancel of algo order 7 is answered, and the exchange tells what it has placed."""
+        claim = rig.claim(lane=self.LANE)
+        rig.record(claim, decided=(believed(claim.calls[0].jobs[0], "gone", "51400"),))
+        self.told_twice(rig)
+
+    def told_twice(self, rig: LaneRig) -> None:
+        """A worker may die in between, and another one is told the same."""
+        found = rig.confirmations.begin(algos_of(rig.user))
+        assert found
+        row = as_order({"algoId": "7", "state": "effective", "ordIdList": "1,2", "subAlgoIdList": "8"})
+        findings = [seen_as(found.jobs[0], row)]
+        rig.confirmations._children.follow(findings)
+        rig.confirmations.write(findings)
+        rig.confirmations.end(found, again_in_s=0)
+
+    def test_a_mass_cancel_has_found_them(self, rig: LaneRig) -> None:
+        """They wait in their lanes when the fired one ends; one that has ended in between is left alone."""
+        rig.masses.take(parse_cancel_all({"account": "a1", "batch_id": "b", "with": ["algos"], "until_flat_s": 1}))
+        listing = rig.masses.begin("b", lease_s=7)
+        assert listing
+        rig.masses.admit(listing, [{"instId": "BTC-USDT", "ordId": "1"}])
+        rig.masses.admit(listing, [{"instId": "BTC-USDT", "ordId": "7"}], holder="u1:algo")
+        rig.end_proved()
+        self.fired(rig)
+        rows = {row.ordId or f"algo {row.algoId}": row for row in rig.batches.rows("b")}
+        assert {name: row.status for name, row in rows.items()} == {
+            "1": "canceled", "algo 7": "gone", "2": "queued", "algo 8": "queued"
+        }  # fmt: skip
+        assert (rows["algo 7"].known, rows["algo 7"].sMsg) == (True, f"{FIRED}: ordId 1, ordId 2, algoId 8")
+        state = rig.batches.state("b")
+        assert (state.size, state.waiting, state.sealed) == (4, 2, False)
+        assert [job.id for call in rig.claim(9).calls for job in call.jobs] == ["u1/BTC-USDT/o2"]
+        assert [job.id for call in rig.claim(9, self.LANE).calls for job in call.jobs] == ["u1:algo/BTC-USDT/o8"]
+
+    def test_a_push_may_tell_of_them_before_the_answer_comes(self, rig: LaneRig) -> None:
+        """They are cancelled at once; the answer ends the fired one, and its row names them."""
+        rig.masses.take(parse_cancel_all({"account": "a1", "batch_id": "b", "with": ["algos"], "until_flat_s": 1}))
+        listing = rig.masses.begin("b", lease_s=7)
+        assert listing
+        rig.masses.admit(listing, [{"instId": "BTC-USDT", "ordId": ident} for ident in "78"], holder="u1:algo")
+        claim = rig.claim(lane=self.LANE)
+        rows = [
+            {"instId": "BTC-USDT", "algoId": ident, "state": "effective", "ordIdList": f"{ident}1"} for ident in "78"
+        ]
+        rig.confirmations.pushed("u1:algo", [*map(as_order, rows), as_order({**rows[0], "algoId": "9"})])
+        found = {row.ordId or row.algoId: row.status for row in rig.batches.rows("b")}
+        assert found == {"7": "sending", "8": "gone", "71": "queued", "81": "queued"}
+        rig.record(claim, decided=(believed(claim.calls[0].jobs[0], "gone", "51400"),))
+        ended = {row.algoId: (row.status, row.children, row.known) for row in rig.batches.rows("b") if row.algoId}
+        assert ended == {
+            ident: ("gone", ({"instId": "BTC-USDT", "ordId": f"{ident}1"},), True) for ident in "78"
+        }  # fmt: skip
+
+    def test_one_that_two_of_them_name_is_found_once(self, rig: LaneRig) -> None:
+        """Counted twice its end would leave the mass cancel waiting for ever; there may be thousands, too."""
+        rig.masses.take(parse_cancel_all({"account": "a1", "batch_id": "b", "with": ["algos"], "until_flat_s": 1}))
+        listing = rig.masses.begin("b", lease_s=7)
+        assert listing
+        rig.masses.admit(listing, [{"instId": "BTC-USDT", "ordId": ident} for ident in "78"], holder="u1:algo")
+        shared = {"instId": "BTC-USDT", "state": "effective", "ordIdList": ",".join(map(str, range(100, 9100)))}
+        rig.confirmations.pushed("u1:algo", [as_order({**shared, "algoId": ident}) for ident in "78"])
+        state = rig.batches.state("b")
+        assert (state.size, state.waiting, len([*rig.batches.rows("b")])) == (9002, 9000, 9002)
+
+    def test_an_order_that_a_page_names_twice_is_found_once(self, rig: LaneRig) -> None:
+        """The same holds of a listing."""
+        rig.masses.take(parse_cancel_all({"account": "a1", "batch_id": "b"}))
+        listing = rig.masses.begin("b", lease_s=7)
+        assert listing
+        rig.masses.admit(listing, [{"instId": "BTC-USDT", "ordId": "1"}] * 2)
+        assert (rig.batches.state("b").size, rig.batches.state("b").waiting) == (1, 1)
+
+    def test_one_that_a_push_told_of_is_known(self, rig: LaneRig) -> None:
+        """Its id is no wrong one, though no cancel of it was taken."""
+        rig.submit("b", [{"instId": "BTC-USDT", "algoId": "7"}])
+        claim = rig.claim(lane=self.LANE)
+        row = {"instId": "BTC-USDT", "algoId": "7", "state": "effective", "ordIdList": "71"}
+        rig.confirmations.pushed("u1:algo", [as_order(row)])
+        rig.record(claim, decided=(believed(claim.calls[0].jobs[0], "gone", "51400"),))
+        assert (rig.row("b").status, rig.row("b").known, rig.batches.state("b").never_known) == ("gone", True, 0)
+
+    @pytest.mark.parametrize("over", [False, True])
+    def test_who_handed_it_in_is_told_of_them(self, rig: LaneRig, over: bool) -> None:  # noqa: FBT001 (a case)
+        """By the batch and by the stream, as rows that may be handed in; an ended mass cancel takes no more."""
+        if over:
+            rig.masses.take(parse_cancel_all({"account": "a1", "batch_id": "m"}))
+            listing = rig.masses.begin("m", lease_s=7)
+            assert listing
+            rig.masses.admit(listing, [{"instId": "BTC-USDT", "ordId": "7"}], holder="u1:algo")
+            call_off(rig.scripts, "m", by="ann", reason="")
+        rig.submit("b", [{"instId": "BTC-USDT", "algoId": "7"}])
+        self.fired(rig)
+        children = (
+            {"instId": "BTC-USDT", "ordId": "1"},
+            {"instId": "BTC-USDT", "ordId": "2"},
+            {"instId": "BTC-USDT", "algoId": "8"},
+        )
+        assert (rig.row("b").status, rig.row("b").children) == ("gone", children)
+        outcome = answered(Outcomes(rig.redis, rig.keys).ask_since("0"))[-1]
+        assert (outcome.algoId, outcome.children) == ("7", children)
+        assert rig.claim().calls == ()
+        assert not over or rig.batches.state("m").size == 1
+        rig.decisions.retry("b", Asked("ann"), statuses=[Again.GONE])
+        assert (rig.row("b").status, rig.row("b").children) == ("queued", ())
+        assert rig.submit("again", children).new == 3
+
+
 class TestPushes:
     """What the exchange tells by itself."""
 
@@ -341,17 +557,20 @@ class TestPushes:
         rig.record(claim, decided=(believed(claim.calls[0].jobs[0], ord_id="77"),))
         assert rig.row("b").status == status
 
-    def test_the_last_answer_says_whose_order_it_is(self, rig: LaneRig) -> None:
-        """What an earlier attempt was told of a client id does not count any more."""
+    def test_the_first_answer_says_whose_order_it_is(self, rig: LaneRig) -> None:
+        """It is named by its ordId from then on, so another order of the client id is none of this job's."""
         rig.submit("b", [{"instId": "BTC-USDT", "clOrdId": "mine"}])
         claim = rig.claim()
         rig.record(claim, decided=(believed(claim.calls[0].jobs[0], ord_id="77"),))
         rig.advance(SEND_AGAIN_AFTER_S)
-        assert rig.confirmations.write([seen_open(look(rig).jobs[0])]).again == 1
+        assert rig.confirmations.write([seen_open(look(rig).jobs[0], OPEN)]).again == 1
         claim = rig.claim()
+        assert claim.calls[0].jobs[0].ref == OrderRef("BTC-USDT", "77")
         rig.record(claim, decided=(believed(claim.calls[0].jobs[0], "gone", "51400"),))
-        told(rig, {"ordId": "77", "clOrdId": "mine"})
+        told(rig, {"ordId": "99", "clOrdId": "mine"})
         assert rig.row("b").status == "accepted"
+        told(rig, {"ordId": "77", "clOrdId": "mine"})
+        assert rig.row("b").status == "canceled"
 
     @pytest.mark.parametrize("max_attempts", [1, 3])
     @pytest.mark.parametrize("state", ["canceled", "filled"])

@@ -1,52 +1,16 @@
 """Does a look at a book conclude no more than the book told? On a real Redis, with a book of the test's own."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from threading import Event
-from typing import TYPE_CHECKING, cast
-
 import pytest
 
 from bulk_cancel.worker.books.confirm import confirmer as module
-from bulk_cancel.worker.books.confirm.confirmer import Confirmer
 from bulk_cancel.worker.config.gate import Gate
-from bulk_cancel.worker.config.users import User
 from bulk_cancel.worker.okx.client import Row
-from bulk_cancel.worker.okx.errors import OutcomeUnknown, Refused
+from bulk_cancel.worker.okx.errors import Refused
 from bulk_cancel.worker.okx.orders import OrderRef
+from tests.support.book_rig import CANCELED, OPEN, FakeBook, confirmer, look
 from tests.support.lane_rig import LaneRig, believed, orders
 
-if TYPE_CHECKING:
-    from bulk_cancel.worker.books.book import Book
-
-CANCELED = {"state": "canceled", "accFillSz": "0"}
-
-
-class FakeBook:
-    """What is open, and what became of orders, is the test's to say."""
-
-    def __init__(self, order: Callable[[OrderRef], Row] = lambda _: {}) -> None:
-        self.down = False
-        self.open: list[Row] = []
-        self.history: Mapping[str, Sequence[Row]] = {}
-        self.calls: list[str] = []
-        self._order = order
-
-    def open_orders(self, _user: User) -> Iterator[list[Row]]:
-        """One page, unless the exchange is down."""
-        self.calls.append("pending")
-        if self.down:
-            raise OutcomeUnknown("no answer")
-        yield self.open
-
-    def ended_orders(self, _user: User, inst_type: str, after: str) -> Sequence[Row]:
-        """A page of what ended."""
-        self.calls.append(inst_type)
-        return [row for row in self.history.get(inst_type, ()) if int(row["ordId"]) < int(after)][:100]
-
-    def order(self, _user: User, ref: OrderRef) -> Row:
-        """One order."""
-        self.calls.append("order")
-        return self._order(ref)
+CLIENT: list[dict[str, object]] = [{"instId": "BTC-USDT", "clOrdId": "x1"}]
 
 
 def answered(rig: LaneRig, rows: list[dict[str, object]], status: str = "accepted", batch: str = "b") -> None:
@@ -58,23 +22,6 @@ def answered(rig: LaneRig, rows: list[dict[str, object]], status: str = "accepte
             rig.record(claim, call, decided=tuple(believed(job, status) for job in call.jobs))
         if not claim.calls:
             rig.advance(2.1)
-
-
-def confirmer(
-    rig: LaneRig, book: FakeBook, *, users: Mapping[str, User] | None = None, deadline_s: float = 300
-) -> Confirmer:
-    """Reads this book, for the rig's user unless told otherwise."""
-    gate = Gate({"u1": rig.user} if users is None else users)
-    return Confirmer(rig.confirmations, cast("Book", book), gate, Event(), deadline_s=deadline_s)
-
-
-def look(rig: LaneRig, book: FakeBook, looks: Confirmer | None = None) -> Confirmer:
-    """One look, to its end."""
-    looks = looks or confirmer(rig, book)
-    looks._gate.open("u1")
-    looks.look("u1")
-    looks._pool.shutdown()
-    return looks
 
 
 def test_a_book_is_not_read_before_it_is_known_to_be_the_users(rig: LaneRig) -> None:
@@ -89,13 +36,15 @@ def test_a_book_is_not_read_before_it_is_known_to_be_the_users(rig: LaneRig) -> 
 
 
 def test_an_old_order_of_the_same_client_id_proves_nothing(rig: LaneRig) -> None:
-    """Its successor may be on its way in: it is looked for once more, two seconds later."""
-    answered(rig, [{"instId": "BTC-USDT", "clOrdId": "x1"}], "gone")
+    """The one that is meant may not be seen yet: it is looked for once more, two seconds later."""
+    answered(rig, CLIENT, "gone")
     look(rig, FakeBook(lambda _: CANCELED))
     assert rig.row("b").status == "accepted"
+    meant = OPEN | {"ordId": "7", "cTime": rig.placed(0.1)}
     rig.advance(2)
-    look(rig, FakeBook(lambda _: {"state": "live"}))
+    look(rig, FakeBook(lambda _: meant))
     assert rig.row("b").status == "queued"
+    assert [job.ref.ordId for job in rig.claim().calls[0].jobs] == ["7"]
 
 
 def test_what_the_exchange_refuses_to_tell_of_one_order_hides_no_other(rig: LaneRig) -> None:
@@ -121,6 +70,35 @@ def test_a_history_without_our_orders_is_left_soon(rig: LaneRig) -> None:
     look(rig, book)
     assert book.calls.count("SPOT") == book.calls.count("MARGIN") == module.BARREN_PAGES
     assert rig.batches.state("b").counts == {"canceled": module.ASKED_PER_LOOK}
+
+
+def test_lists_that_told_of_algo_orders_are_asked_first(rig: LaneRig) -> None:
+    """Of which of twelve lists they are in, their ids say nothing; those that fired name what they have placed."""
+    book = FakeBook()
+    fired = {"state": "fired", "placed": "77", "ordId": "9"}
+    book.history = {
+        "twap canceled": [CANCELED | {"ordId": str(number)} for number in range(8, 0, -1)],
+        "oco effective": [fired | {"ordId": str(number)} for number in (19, 18, 17)],
+    }
+    looks = confirmer(rig, book)
+    looks._gate.open("u1")
+    for first in (1, 5):
+        ids = [*range(first, first + 4), *((17, 18, 19) if first == 5 else ())]
+        rig.submit(f"b{first}", [{"instId": "BTC-USDT", "algoId": str(ident)} for ident in ids])
+        claim = rig.claim(len(ids), "u1:algo/BTC-USDT")
+        for call in claim.calls:
+            rig.record(claim, call, decided=tuple(map(believed, call.jobs)))
+        rig.advance(1)
+        book.calls.clear()
+        looks._begin("u1:algo")
+        assert rig.batches.state(f"b{first}").waiting == 0
+        if first == 1:
+            assert book.calls[-1] == "twap canceled"
+        else:
+            assert (book.calls[0], book.calls[-1]) == ("twap canceled", "oco effective")
+    assert [row.children for row in rig.batches.rows("b5") if row.children] == [
+        ({"instId": "BTC-USDT", "ordId": "77"},)
+    ] * 3
 
 
 def test_margin_orders_have_a_history_of_their_own(rig: LaneRig) -> None:

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
 from queue import Empty
 from threading import active_count
@@ -13,30 +13,16 @@ import pytest
 from redis import Redis
 
 from bulk_cancel.worker.books.confirm.witness import LEASE_S, NO_ADDRESS, ROUND_S
-from bulk_cancel.worker.config.settings import DEFAULT_WS_URL, Settings
-from bulk_cancel.worker.config.users import users_of
-from bulk_cancel.worker.simulator.config import Config
+from bulk_cancel.worker.config.settings import Settings
+from bulk_cancel.worker.config.users import algos_of, users_of
+from bulk_cancel.worker.okx.frames import SUBSCRIBE_ALGOS
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
+from bulk_cancel.worker.simulator.messages import PlaceAlgos
 from bulk_cancel.worker.simulator.process import Simulator
 from bulk_cancel.worker.state.scripts import Scripts
 from tests.support.channel_rig import credentials, wait_until
 from tests.support.checkout import ROOT
 from tests.support.witness_rig import KEYS, UID, user, worker
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Simulator]:
-    """One simulator process for this module."""
-    with Simulator(Config(seed=1)) as simulator:
-        yield simulator
-
-
-@pytest.fixture
-def exchange(running: Simulator) -> Simulator:
-    """The simulator without orders and channels."""
-    running.control.drop_channels()
-    running.control.reset()
-    return running
 
 
 def test_one_of_two_listens_and_the_other_follows(redis_url: str, exchange: Simulator) -> None:
@@ -92,6 +78,32 @@ def test_a_killed_worker_is_replaced_when_its_lease_lapses(redis_url: str, excha
             heir.sees("gap")
             assert time.monotonic() - killed < LEASE_S + 1
             heir.sees(exchange.control.place(UID, "BTC-USDT")[0])
+
+
+def test_a_channel_that_is_wanted_now_and_then(redis_url: str, exchange: Simulator) -> None:
+    """That of algo orders: opened when somebody wants it, closed when nobody does any more, and told whole."""
+    of = user(exchange.ws_url)
+    owner, wanted = algos_of(of), set[str]()
+    told: list[tuple[str, Mapping[str, str]]] = []
+    options = {"users": {owner.uid: owner}, "wanted": lambda: wanted, "subscribe": SUBSCRIBE_ALGOS, "round_s": 0.05}
+    with worker(redis_url, of, "one", **options) as made:
+        made.witness._saw = lambda uid, rows: told.extend((uid, row) for row in rows)
+        wait_until(made.witness.is_alive)
+        assert not made.redis.exists(KEYS.of("witness", owner.uid))
+        wanted.add(owner.uid)
+        assert made.seen.get(timeout=5) == (owner.uid, "gap")
+        fired, twap = (
+            exchange.control.place_algos(PlaceAlgos(UID, "BTC-USDT", kind))[0] for kind in ("trigger", "twap")
+        )
+        exchange.control.fire_algos([fired])
+        wait_until(lambda: len(told) == 3)
+        assert [(uid, row["ordId"], row["state"]) for uid, row in told] == [
+            (owner.uid, fired, "live"), (owner.uid, twap, "live"), (owner.uid, fired, "fired")
+        ]  # fmt: skip
+        assert told[1][1]["ordType"] == "twap"
+        assert [order.state for order in exchange.control.orders(ordId=told[2][1]["placed"])] == ["live"]
+        wanted.clear()
+        wait_until(lambda: not made.channels)
 
 
 def test_a_channel_outlives_an_absence_of_redis(exchange: Simulator) -> None:
@@ -196,7 +208,10 @@ def test_the_verb_gives_a_channel_to_one_worker(redis_url: str) -> None:
     scripts = Scripts(Redis.from_url(redis_url, decode_responses=True, protocol=2), KEYS.prefix)
 
     def attend(name: str, lease_ms: int, *uids: str) -> tuple[list[str], int]:
-        answer = scripts.run("channel_lease", {"worker": name, "uids": uids, "lease_ms": lease_ms})
+        answer = scripts.run(
+            "channel_lease",
+            {"worker": name, "uids": uids, "lease_ms": lease_ms, "heard": [], "alone": [], "kind": "witness"},
+        )
         return answer["held"], answer["next_ms"]
 
     for _ in range(2):
@@ -211,6 +226,107 @@ def test_the_verb_gives_a_channel_to_one_worker(redis_url: str) -> None:
     assert attend("two", 60_000, "u1") == (["u1"], -1)
 
 
+class Shared:
+    """Forty users' channels, and what the verb answers to workers that take turns."""
+
+    def __init__(self, redis_url: str) -> None:
+        self.redis = Redis.from_url(redis_url, decode_responses=True, protocol=2)
+        self._scripts = Scripts(self.redis, KEYS.prefix)
+        self.users = [f"u{number}" for number in range(40)]
+        self.held: dict[str, list[str]] = {}
+        self.free: list[str] = []
+
+    def attend(self, name: str, *, deaf: bool = False, alone: Sequence[str] = (), uids: Sequence[str] = ()) -> int:
+        """One round, in which all that it has is heard; how many it lost."""
+        had = self.held.get(name, [])
+        told = {"worker": name, "uids": uids or self.users, "lease_ms": 60_000, "heard": [] if deaf else had}
+        answer = self._scripts.run("channel_lease", {**told, "alone": alone, "kind": "witness"})
+        self.held[name], self.free = answer["held"], answer["free"]
+        return len(set(had) - set(self.held[name]))
+
+    def rounds(self, count: int, *names: str) -> list[int]:
+        """So many of each, in turn; how many channels each has then, and nobody has one of another's."""
+        for _ in range(count):
+            for name in names:
+                assert self.attend(name) <= 5
+        had = [uid for name in names for uid in self.held[name]]
+        assert len(had) == len(set(had))
+        return [len(self.held[name]) for name in names]
+
+    def dies(self, name: str) -> None:
+        """Its leases lapse."""
+        self.redis.delete(*(KEYS.of("witness", uid) for uid in self.held.pop(name)))
+        self.redis.hdel(KEYS.of("listeners", "witness"), name)
+
+
+@pytest.fixture
+def shared(redis_url: str) -> Iterator[Shared]:
+    """Nobody listens."""
+    made = Shared(redis_url)
+    yield made
+    made.redis.close()
+
+
+def test_workers_share_the_channels(shared: Shared) -> None:
+    """However late one comes, in small steps; then nothing moves any more. Of one that dies the others take all."""
+    assert shared.rounds(2, "one") == [20]
+    assert shared.rounds(4, "one", "two") == [20, 20]
+    assert sorted(shared.rounds(9, "one", "two", "three")) == [12, 14, 14]
+    before = {name: [*uids] for name, uids in shared.held.items()}
+    shared.rounds(5, "one", "two", "three")
+    assert shared.held == before
+    shared.dies("two")
+    assert shared.rounds(3, "one", "three") == [20, 20]
+
+
+def test_what_nobody_else_takes_is_taken_beyond_the_share(shared: Shared) -> None:
+    """Another worker may not be let in to all: it has the few that it lists, and gets no others."""
+    few = shared.users[:2]
+    shared.attend("few", uids=few)
+    for _ in range(4):
+        shared.attend("one")
+    assert len(shared.held["one"]) == 20
+    assert len(shared.free) == 18
+    for _ in range(2):
+        shared.attend("one", alone=shared.free)
+    assert (len(shared.held["one"]), shared.free) == (38, [])
+    for _ in range(3):
+        shared.attend("few", uids=few)
+        assert shared.attend("one") == 0
+
+
+def test_one_that_hears_nothing_is_given_no_more(shared: Shared) -> None:
+    """What it was given is heard less than before; the rest stays where it is heard."""
+    shared.rounds(4, "one")
+    for _ in range(9):
+        shared.attend("deaf", deaf=True)
+        shared.attend("one")
+    assert 0 < len(shared.held["deaf"]) <= 15
+    assert len(shared.held["one"]) == 40 - len(shared.held["deaf"])
+
+
+def test_only_its_holder_says_that_a_channel_is_heard(redis_url: str) -> None:
+    """As long as it has the lease; not any more once it says nothing of it, or gives it back."""
+    redis = Redis.from_url(redis_url, decode_responses=True, protocol=2)
+    scripts = Scripts(redis, KEYS.prefix)
+
+    def heard(name: str, *uids: str, lease_ms: int = 60_000) -> bool:
+        scripts.run(
+            "channel_lease",
+            {"worker": name, "uids": ["u1"], "lease_ms": lease_ms, "heard": uids, "alone": [], "kind": "witness"},
+        )
+        return redis.get(KEYS.of("heard", "u1")) is not None
+
+    assert [heard("one"), heard("one", "u1"), heard("two"), heard("two", lease_ms=0)] == [False, True, True, True]
+    assert 50_000 < int(redis.pttl(KEYS.of("heard", "u1"))) <= 60_000
+    assert [heard("one"), heard("two", "u1"), heard("one", "u1"), heard("one", lease_ms=0)] == [
+        False,
+        False,
+        True,
+        False,
+    ]
+
+
 def test_a_user_s_channel_is_never_that_of_another_exchange() -> None:
     """A changed base URL alone means no channel."""
     account = {"api_key": "k", "api_secret": "s", "passphrase": "p", "uid": UID}
@@ -218,6 +334,6 @@ def test_a_user_s_channel_is_never_that_of_another_exchange() -> None:
     def ws_url(**fields: str) -> str | None:
         return users_of(Settings(accounts={"a": account}, **fields))[UID].ws_url  # type: ignore[arg-type]
 
-    assert ws_url() == DEFAULT_WS_URL
+    assert ws_url() == "wss://ws.okx.com:8443/ws/v5/private"
     assert ws_url(okx_base_url="http://127.0.0.1:1") is None
     assert ws_url(okx_base_url="http://127.0.0.1:1", okx_ws_url="ws://127.0.0.1:2/x") == "ws://127.0.0.1:2/x"

@@ -1,7 +1,7 @@
 """Are accounts that the settings keep apart, or join, found out before anything is sent?"""
 
-from bulk_cancel.worker.books.identity import conflicts, fingerprint
-from bulk_cancel.worker.config.users import User
+from bulk_cancel.worker.books.identity import conflicts
+from bulk_cancel.worker.config.users import User, fingerprint
 from bulk_cancel.worker.okx.limits import Limits
 from tests.support.lane_rig import credentials
 

@@ -5,9 +5,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bulk_cancel.worker.books.mass.report import MassReport, report_json
+from bulk_cancel.worker.books.able import Able, Survey
+from bulk_cancel.worker.books.mass.report import MassReport, make_report, report_json
 from bulk_cancel.worker.books.mass.scope import UNREADABLE, Scope
+from bulk_cancel.worker.books.mass.state import Mass
 from bulk_cancel.worker.cli.screen.mass import _facts
+from tests.support.snapshots import batch
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 DONE = MassReport(
@@ -15,6 +18,7 @@ DONE = MassReport(
     outcomes={"canceled": 4, "filled": 1}, waiting=0, partly_filled=0, not_off=[], still_open=None, not_affected={},
     started_at=AT,
     flat_at=None, ended_at=AT, deadline_at=AT, listings=1, calls=1, trouble="", reason="", requested_by="",
+    survey=Survey(),
 )  # fmt: skip
 FLAT = replace(DONE, state="flat", until_flat_s=3)
 
@@ -29,6 +33,13 @@ def test_all_off_the_book_is_a_success() -> None:
 def test_what_is_not_known_to_be_off_the_book_is_none(outcome: str) -> None:
     """Accepted is not confirmed, withdrawn was never sent."""
     assert not replace(DONE, outcomes={"canceled": 4, outcome: 1}).succeeded
+
+
+def test_partly_filled_ones_count_though_no_row_was_read() -> None:
+    """The rows of a mass cancel of which nothing is left are not needed for its report."""
+    mass = Mass("m", "desk1", "u1", Scope(), 0.0, urgent=True, state="done", started_at=AT, deadline_at=AT)
+    state = replace(batch("m"), partly_filled=2)
+    assert make_report(mass, state, ()).partly_filled == 2
 
 
 def test_a_flat_scope_is_proven_by_its_listings() -> None:
@@ -69,3 +80,24 @@ def test_what_could_not_be_named_is_left_open() -> None:
     """And what still waits may be."""
     assert not replace(DONE, not_affected={UNREADABLE: 1}).succeeded
     assert not replace(DONE, waiting=1).succeeded
+
+
+@pytest.mark.parametrize(
+    "survey", [None, Survey((Able("trigger", 37, {"BTC-USDT": 37}),)), Survey(unknown={"rfq": "why"})]
+)
+def test_what_can_still_place_orders_makes_it_incomplete(survey: Survey | None) -> None:
+    """And so does not knowing; that the orders are off the book stays so."""
+    report = replace(FLAT, survey=survey)
+    assert (report.over, report.cancelled, report.complete, report.succeeded) == (True, True, False, False)
+    assert report_json(report)["complete"] is False
+    facts = [(name, str(value)) for name, value in _facts(report)]
+    assert ("complete", "NO") in facts
+    left = "37 trigger orders (BTC-USDT 37): they can still place orders"
+    assert (("not affected", left) in facts) is bool(survey and survey.able)
+
+
+def test_it_is_not_over_before_the_survey() -> None:
+    """Only then is it known what is left."""
+    report = replace(FLAT, survey=None, surveying=True)
+    assert not report.over
+    assert "complete" not in dict(_facts(report))

@@ -16,6 +16,8 @@ log = structlog.get_logger(__name__)
 
 _QUEUED: Final = 100_000
 _PAUSE_S: Final = 1.0
+GATHERED_S: Final = 0.03
+"""A push waits so long for others: what is told of many orders at once costs half as much, in Redis as well."""
 
 
 class Pushes(Loop):
@@ -47,9 +49,10 @@ class Pushes(Loop):
             self._queue.put_nowait(None)
 
     def round(self) -> float:
-        """Waits for pushes, and writes down all that are there by then."""
+        """Waits for a push, and writes down all that are there a moment later."""
         together: dict[str, list[Row]] = defaultdict(list)
         pushed = self._queue.get()
+        self._stopping.wait(GATHERED_S)
         while pushed is not None:
             together[pushed[0]].extend(pushed[1])
             pushed = None if self._queue.empty() else self._queue.get()

@@ -2,14 +2,18 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import cast
+from typing import Final, Self, cast
 
 from bulk_cancel.tasks.receipts import MassReceipt
+from bulk_cancel.worker.books.able import Survey
 from bulk_cancel.worker.books.mass.flat import State
+from bulk_cancel.worker.books.mass.products import Products
 from bulk_cancel.worker.books.mass.scope import Scope
 from bulk_cancel.worker.state.times import time_of
+
+NOT_LISTED: Final = "not listed completely for 15 s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +22,10 @@ class Mass:
 
     `matching` and `left_out` (reason → orders) are of the last complete listing, `listings` how many were complete,
     `calls` what they cost. `flat_at`: since when the scope is empty. `trouble`: why the latest listing
-    was not complete.
+    was not complete. `hold`: it goes on until an operator lets go; `flat`: its scope has been empty for as long as
+    was asked, and is as far as is known. `survey`: what can still place orders, once somebody looked after it was
+    over, or flat on hold. `products`: the bots, spread orders, RFQs and quotes that it ends. `listed`: false of one on
+    hold that was flat, and was not listed completely of late.
     """
 
     batch_id: str
@@ -38,6 +45,12 @@ class Mass:
     flat_wall_us: int | None = None
     ended_at: datetime | None = None
     trouble: str = ""
+    survey: Survey | None = None
+    hold: bool = False
+    flat: bool = False
+    earliest_us: int | None = None
+    products: Products = field(default_factory=Products)
+    listed: bool = True
 
     @property
     def flat_at(self) -> datetime | None:
@@ -45,9 +58,25 @@ class Mass:
         return time_of(self.flat_wall_us) if self.flat_wall_us else None
 
     @property
+    def earliest_done_at(self) -> datetime | None:
+        """When the exchange's limits allow the last order that listings found to be sent; None before the first one."""
+        return time_of(self.earliest_us) if self.earliest_us else None
+
+    @property
     def ended(self) -> bool:
         """Nothing is listed any more."""
         return self.state != "running"
+
+    @property
+    def on_hold(self) -> bool:
+        """Whatever comes is cancelled, until an operator lets go."""
+        return self.hold and not self.ended
+
+    @property
+    def unlisted(self) -> Self:
+        """One on hold that nobody lists any more: whether it is flat is not known."""
+        told = self.trouble or NOT_LISTED
+        return replace(self, listed=False, flat=False, flat_since_us=None, flat_wall_us=None, trouble=told)
 
     @property
     def receipt(self) -> MassReceipt:
@@ -58,6 +87,7 @@ class Mass:
             uid=self.uid,
             scope=self.scope.asked,
             until_flat_s=self.until_flat_s,
+            hold=self.hold,
             urgent=self.urgent,
             state=self.state,
             started_at=self.started_at,
@@ -73,7 +103,7 @@ def read_mass(batch_id: str, raw: Mapping[str, str]) -> Mass:
         batch_id=batch_id,
         account=raw["account"],
         uid=raw["uid"],
-        scope=Scope(**json.loads(raw["scope"])),
+        scope=Scope.read(json.loads(raw["scope"])),
         until_flat_s=int(raw["until_flat_us"]) / 1e6,
         urgent=raw["urgent"] == "1",
         state=cast("State", raw["state"]),
@@ -87,4 +117,9 @@ def read_mass(batch_id: str, raw: Mapping[str, str]) -> Mass:
         flat_wall_us=int(raw.get("flat_wall") or 0) or None,
         ended_at=time_of(int(raw["ended"])) if "ended" in raw else None,
         trouble=raw.get("trouble", ""),
+        survey=Survey.of(raw["survey"]) if "survey" in raw else None,
+        hold=raw.get("hold") == "1",
+        flat=raw.get("flat") == "1",
+        earliest_us=int(raw.get("earliest") or 0) or None,
+        products=Products.read(raw.get("products", "")),
     )
