@@ -14,6 +14,9 @@ from bulk_cancel.worker.state.store import Store
 from bulk_cancel.worker.state.times import time_of
 
 PAGE: Final = 500
+BEGINNINGS: Final = frozenset({"submitted", "cancel_all"})
+"""The events with which a batch begins."""
+
 _COUNTS: Final = frozenset({"withdrawn", "sent", "ended", "opened", "joined", "remembered"})
 
 Raw = tuple[str, dict[str, str]]
@@ -75,26 +78,27 @@ class Audit:
 
     def newest(self, count: int) -> list[Decision]:
         """The last `count` decisions, the oldest of them first."""
-        return list(islice(self.backwards(), count))[::-1]
+        pages = self._pages(newest_first=True, first=min(PAGE, count + 1))  # one is told when the next one is seen
+        return list(islice(_as_one(map(_decision, pages)), count))[::-1]
 
     def backwards(self) -> Iterator[Decision]:
         """Every decision that is kept, the newest first, page by page."""
         return _as_one(map(_decision, self._pages(newest_first=True)))
 
-    def _pages(self, *, newest_first: bool) -> Iterator[dict[str, str]]:
-        """The entries as they are in the stream, `PAGE` at a time."""
-        after = ""
+    def _pages(self, *, newest_first: bool, first: int | None = None) -> Iterator[dict[str, str]]:
+        """The entries as they are in the stream, `PAGE` at a time, and `first` before these."""
+        after, size = "", first or PAGE
         while True:
-            page = self._page(f"({after}" if after else "", newest_first=newest_first)
+            page = self._page(f"({after}" if after else "", size, newest_first=newest_first)
             yield from (fields for _, fields in page)
-            if len(page) < PAGE:
+            if len(page) < size:
                 return
-            after = page[-1][0]
+            after, size = page[-1][0], PAGE
 
-    def _page(self, bound: str, *, newest_first: bool) -> list[Raw]:
+    def _page(self, bound: str, size: int, *, newest_first: bool) -> list[Raw]:
         if newest_first:
-            return cast("list[Raw]", self._redis.xrevrange(self._key, max=bound or "+", count=PAGE))
-        return cast("list[Raw]", self._redis.xrange(self._key, min=bound or "-", count=PAGE))
+            return cast("list[Raw]", self._redis.xrevrange(self._key, max=bound or "+", count=size))
+        return cast("list[Raw]", self._redis.xrange(self._key, min=bound or "-", count=size))
 
 
 def _decision(raw: Mapping[str, str]) -> Decision:

@@ -7,8 +7,8 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from bulk_cancel.tasks.queues import QUEUES
-from bulk_cancel.worker.config.faults import PREFIX
 from bulk_cancel.worker.config.settings import Settings, redacted
+from bulk_cancel.worker.config.shards import broker_setting
 from bulk_cancel.worker.operators.point import Point, brief
 from bulk_cancel.worker.state.connection import UnfitRedisError, check_redis, check_rights, connect_broker
 from bulk_cancel.worker.state.keys import Keys
@@ -25,7 +25,7 @@ def broker_points(settings: Settings) -> list[Point]:
         with connect_broker(settings) as broker:
             return _asked(broker, settings, where)
     except RedisError as error:
-        mend = f"start it, or correct {PREFIX}BROKER_URL"
+        mend = f"start it, or correct {broker_setting(settings)}"
         return [Point("broker", "FAIL", f"no answer from {where}: {brief(error)}", mend)]
 
 
@@ -47,7 +47,7 @@ def _asked(broker: Redis, settings: Settings, where: str) -> list[Point]:
         for key, kind in wrong.items()
     ]
     lengths = {queue: _length(broker, lists, wrong) for queue, lists in _queues().items()}
-    return [*found, queue_point(lengths, where)]
+    return found if found and not any(lengths.values()) else [*found, queue_point(lengths, where)]
 
 
 def _queues() -> dict[str, list[str]]:
@@ -63,6 +63,7 @@ def queue_point(lengths: Mapping[str, int], where: str) -> Point:
     stray = lengths[STRAY]
     if stray:
         mend = 'a producer forgot queue="cancel" (or "urgent"); have it say so, and move or delete the list'
-        return Point("broker", "warn", f"{stray:,} messages lie in the queue {STRAY!r}, which nobody reads", mend)
+        what = "message lies" if stray == 1 else "messages lie"
+        return Point("broker", "warn", f"{stray:,} {what} in the queue {STRAY!r}, which nobody reads", mend)
     waiting = ", ".join(f"{count:,} in {queue}" for queue, count in lengths.items() if count)
     return Point("broker", "ok", f"{where} answers; " + (f"waiting: {waiting}" if waiting else "its queues are empty"))

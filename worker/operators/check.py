@@ -1,7 +1,7 @@
 """The points of `check`: whether all that a runner needs is in order, and how to mend what is not.
 
-Nothing is changed: Redis is read, and a key of `check` itself written and deleted; the exchange is asked for its time
-and for each account's own configuration.
+Nothing is changed: Redis is read, a key of `check` itself written and deleted, and slots of reading calls are taken;
+the exchange is asked for its time, each account's own configuration, and what can place orders besides programs.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -9,14 +9,21 @@ from typing import Any, Final
 
 from redis.exceptions import RedisError
 
+from bulk_cancel.tasks.errors import UnreadableFormatError
 from bulk_cancel.worker.books.identity import conflicts
 from bulk_cancel.worker.config.faults import PREFIX
 from bulk_cancel.worker.config.settings import Settings, redacted
+from bulk_cancel.worker.config.shards import redis_setting
 from bulk_cancel.worker.config.users import User, users_of
 from bulk_cancel.worker.okx.client import AccountConfig, OkxClient
+from bulk_cancel.worker.okx.codes import Scope, lookup
 from bulk_cancel.worker.okx.credentials import Credentials
 from bulk_cancel.worker.okx.errors import ExchangeError, NotAuthorised
+from bulk_cancel.worker.okx.regions import UNKNOWN_KEY, other_regions
+from bulk_cancel.worker.operators.able_check import able_points
 from bulk_cancel.worker.operators.broker_check import broker_points
+from bulk_cancel.worker.operators.formats import format_points
+from bulk_cancel.worker.operators.moving import moving_points
 from bulk_cancel.worker.operators.other_dbs import other_dbs
 from bulk_cancel.worker.operators.point import Point, brief
 from bulk_cancel.worker.operators.pressing import conditions
@@ -38,8 +45,12 @@ def run_checks(store: Store, client: OkxClient) -> Iterator[Point]:
     yield from _asked("rights", lambda: _rights(store))
     yield from _asked("windows", lambda: other_dbs(store))
     yield from broker_points(settings)
-    yield from _exchange(settings, client)
+    told: dict[str, str] = {}
+    yield from _exchange(settings, client, told)
+    yield from _asked("can trade", lambda: list(able_points(store, client, told)))
     yield from _asked("workers", lambda: _workers(store))
+    yield from _asked("shards", lambda: moving_points(store))
+    yield from _asked("formats", lambda: format_points(store))
     yield from _asked("lanes", lambda: [_lanes(store)])
     yield from conditions(store)
 
@@ -65,6 +76,8 @@ def _asked(name: str, ask: Callable[[], list[Point]]) -> list[Point]:
         return ask()
     except RedisError as error:
         return [Point(name, "warn", f"not asked: {brief(error)}", "mend Redis first")]
+    except UnreadableFormatError as error:
+        return [Point(name, "warn", f"not asked: {error}", "see formats")]
 
 
 def _redis(store: Store) -> list[Point]:
@@ -72,7 +85,7 @@ def _redis(store: Store) -> list[Point]:
     try:
         info: Mapping[str, Any] = store.redis.info()
     except RedisError as error:
-        mend = f"start Redis there, or correct {PREFIX}REDIS_URL (address, user, password)"
+        mend = f"start Redis there, or correct {redis_setting(store.settings)} (address, user, password)"
         away = Point("redis", "FAIL", f"no answer from {where}: {brief(error)}", mend)
         return [away, *(Point(name, "warn", "not asked: Redis is away", "") for name in ("persistence", "memory"))]
     return [_version(info, where), *redis_points(info)]
@@ -129,7 +142,8 @@ def _mib(size: int) -> str:
     return f"{size / 2**20:,.0f} MiB"
 
 
-def _exchange(settings: Settings, client: OkxClient) -> Iterator[Point]:
+def _exchange(settings: Settings, client: OkxClient, told: dict[str, str]) -> Iterator[Point]:
+    """Fills `told`: the User ID of each account that the exchange lets in."""
     users = users_of(settings)
     if not users:
         mend = f"workers need {PREFIX}ACCOUNTS__<NAME>__API_KEY and so on; producers do not"
@@ -139,16 +153,33 @@ def _exchange(settings: Settings, client: OkxClient) -> Iterator[Point]:
         point = _clock(client, address)
         yield point
         away |= {address} if point.level == "FAIL" else set()
-    yield from _accounts(client, users, away)
+    yield from _accounts(client, users, away, told)
 
 
 def _clock(client: OkxClient, address: str) -> Point:
     try:
-        offset_s = client.measure_clock(address)
+        offset_s = client.clock.measure(address)
     except ExchangeError as error:
-        mend = f"correct {PREFIX}OKX_BASE_URL (or the account's BASE_URL), or open the way there"
-        return Point("exchange", "FAIL", f"{address}: {error.told}", mend)
+        return away_point(address, error)
     return clock_point(address, offset_s)
+
+
+def away_point(address: str, error: ExchangeError) -> Point:
+    """Pure: nobody there tells the time."""
+    mend = f"correct {PREFIX}OKX_BASE_URL (or the account's BASE_URL)"
+    if error.redirects:
+        return Point("exchange", "FAIL", f"{address}: {_redirected(error)}", mend + _other_regions(address))
+    return Point("exchange", "FAIL", f"{address}: {error.told}", f"{mend}, or open the way there")
+
+
+def _redirected(error: ExchangeError) -> str:
+    """What is signed goes only where the settings say."""
+    return f"{error.told}: a redirect, which is not followed"
+
+
+def _other_regions(base_url: str) -> str:
+    others = other_regions(base_url)
+    return f"; the other regions are {others}" if others else ""
 
 
 def clock_point(address: str, offset_s: float) -> Point:
@@ -159,8 +190,7 @@ def clock_point(address: str, offset_s: float) -> Point:
     return Point("exchange", "ok", text)
 
 
-def _accounts(client: OkxClient, users: Mapping[str, User], away: set[str]) -> Iterator[Point]:
-    told: dict[str, str] = {}
+def _accounts(client: OkxClient, users: Mapping[str, User], away: set[str], told: dict[str, str]) -> Iterator[Point]:
     for account in (account for user in users.values() for account in user.accounts):
         name = f"account {account.name}"
         if account.base_url in away:
@@ -169,7 +199,7 @@ def _accounts(client: OkxClient, users: Mapping[str, User], away: set[str]) -> I
         try:
             config = client.account_config(account)
         except ExchangeError as error:
-            yield _refusal(account, error)
+            yield refusal_point(account, error)
             continue
         told[account.name] = config.uid
         yield account_point(name, config)
@@ -177,13 +207,22 @@ def _accounts(client: OkxClient, users: Mapping[str, User], away: set[str]) -> I
         yield Point("uid", "FAIL", conflict.text, "until then nothing is sent for these accounts")
 
 
-def _refusal(account: Credentials, error: ExchangeError) -> Point:
-    name, text = f"account {account.name}", error.told
+def refusal_point(account: Credentials, error: ExchangeError) -> Point:
+    """Pure: why the exchange does not tell whose key it is. Other regions are named; no key is tried there."""
+    name, field = f"account {account.name}", f"{PREFIX}ACCOUNTS__{account.name.upper()}__"
+    regions = _other_regions(account.base_url)
+    if error.redirects:
+        return Point(name, "FAIL", _redirected(error), f"correct {field}BASE_URL{regions}")
+    if error.code in UNKNOWN_KEY and regions:
+        mend = f"correct {field}API_KEY, or set {field}BASE_URL to the account's own region{regions}"
+        return Point(name, "FAIL", error.told, mend)
+    if lookup(error.code).scope is Scope.WORKER:
+        mend = "workers elsewhere are not concerned; else add this machine's address to the key's list at the exchange"
+        return Point(name, "warn", f"not from this machine: {error.told}", mend)
     if isinstance(error, NotAuthorised):
-        field = f"{PREFIX}ACCOUNTS__{account.name.upper()}__"
         mend = f"correct {field}API_KEY, {field}API_SECRET, {field}PASSPHRASE, its DEMO or its BASE_URL (region)"
-        return Point(name, "FAIL", text, f"{mend}; or the key's IP list at the exchange")
-    return Point(name, "warn", f"not asked: {text}", "try again")
+        return Point(name, "FAIL", error.told, f"{mend}; or the key's IP list at the exchange")
+    return Point(name, "warn", f"not asked: {error.told}", "try again")
 
 
 def account_point(name: str, config: AccountConfig) -> Point:
@@ -191,6 +230,9 @@ def account_point(name: str, config: AccountConfig) -> Point:
     if "trade" not in config.permissions:
         has = ", ".join(config.permissions) or "none"
         return Point(name, "FAIL", f"the key may not trade (permissions: {has})", "give the key the Trade permission")
+    if "withdraw" in config.permissions:
+        mend = "take the Withdraw permission from the key: nothing here needs it, and whoever steals it could"
+        return Point(name, "warn", f"the key works for User ID {config.uid}, but may withdraw funds", mend)
     bound = f"bound to {len(config.ip)} addresses" if config.ip else "not bound to an address"
     return Point(name, "ok", f"the key works for User ID {config.uid}, may trade, {bound}")
 

@@ -8,16 +8,18 @@ import json
 import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
 from redis.exceptions import ResponseError
 
-from bulk_cancel.tasks.errors import BulkCancelError, RedisFullError
-from bulk_cancel.worker.books.mass.masses import call_off
+from bulk_cancel.tasks.asking import Asking, answered
+from bulk_cancel.tasks.errors import RedisFullError, UnknownBatchError, UnsealedBatchError
+from bulk_cancel.tasks.outcomes import Retried, Withdrawn
+from bulk_cancel.worker.books.mass.by_operator import ask_call_off
+from bulk_cancel.worker.operators.matching import Filter, Match
 from bulk_cancel.worker.operators.targets import Target, Targets
-from bulk_cancel.worker.state.batches import BatchState, UnknownBatchError
 from bulk_cancel.worker.state.chunks import chunks
 from bulk_cancel.worker.state.ids import JobId
 from bulk_cancel.worker.state.redis_errors import is_full
@@ -33,50 +35,12 @@ RETRIED: Final = tuple(map(Again, DEAD))
 """What goes again unless an operator says otherwise: not what an operator withdrew."""
 
 
-class UnsealedBatchError(BulkCancelError):
-    """Not all orders of the batch were handed in yet."""
-
-    def __init__(self, state: BatchState) -> None:
-        if state.mass:
-            super().__init__(f"mass cancel {state.batch_id!r} still runs, and lets its orders go again by itself")
-            return
-        super().__init__(
-            f"batch {state.batch_id!r} is not handed in completely ({state.size:,} orders were announced): submit the "
-            "same batch again first, then retry"
-        )
-
-
 @dataclass(frozen=True, slots=True)
 class Asked:
     """Who decides, and why; both are kept with the decision."""
 
     by: str
     reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Withdrawn:
-    """Orders `withdrawn` by this call, `sent` already (too late), and `ended` before; the batch `state` afterwards."""
-
-    withdrawn: int
-    sent: int
-    ended: int
-    state: BatchState
-
-
-@dataclass(frozen=True, slots=True)
-class Retried:
-    """Orders that wait again: `opened` anew, `joined` another batch's effort; `remembered`: off the book already."""
-
-    opened: int
-    joined: int
-    remembered: int
-    state: BatchState
-
-    @property
-    def changed(self) -> int:
-        """Orders whose row changed."""
-        return self.opened + self.joined + self.remembered
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,15 +88,21 @@ class Decisions:
         self._retention_s = store.settings.retention_s
 
     def withdraw(self, batch_id: str, asked: Asked) -> Withdrawn:
-        """Takes the batch back from every order that was not sent."""
-        if self._batches.state(batch_id).mass:
-            call_off(self._scripts, batch_id, by=asked.by, reason=asked.reason)
-        rows = self._rows(batch_id)
+        """Takes the batch back from every order that was not sent; a mass cancel finds nothing more."""
+        return answered(self.ask_withdraw(batch_id, asked))
+
+    def ask_withdraw(self, batch_id: str, asked: Asked) -> Asking[Withdrawn]:
+        """As `withdraw`, over either client."""
+        if (yield from self._batches.ask_state(batch_id)).mass:
+            yield from ask_call_off(self._scripts, batch_id, by=asked.by, reason=asked.reason)
+        rows = yield from self._batches.ask_raw(batch_id)
         waiting = [job for job, row in rows.items() if not row_ended(row)]
-        replies = self._in_steps("withdraw", asked, waiting, batch=batch_id)
-        count = _sums(replies)
-        ended = len(rows) - len(waiting) + count["ended"]
-        return Withdrawn(count["withdrawn"], count["sent"], ended, self._batches.state(batch_id))
+        done = yield from self._withdraw(batch_id, asked, waiting)
+        return replace(done, ended=len(rows) - len(waiting) + done.ended)
+
+    def withdraw_matching(self, match: Match, asked: Asked, wanted: Filter) -> Withdrawn:
+        """Takes the batch back from those of the orders that were not sent; a mass cancel goes on."""
+        return answered(self._withdraw(match.state.batch_id, asked, [*match.rows], wanted))
 
     def retry(
         self,
@@ -146,50 +116,79 @@ class Decisions:
 
         Raises UnsealedBatchError, and RedisFullError when Redis has no room for more work.
         """
-        state = self._batches.state(batch_id)
+        return answered(self.ask_retry(batch_id, asked, statuses=statuses, deadline_s=deadline_s))
+
+    def ask_retry(
+        self, batch_id: str, asked: Asked, *, statuses: Sequence[Again] = RETRIED, deadline_s: int | None = None
+    ) -> Asking[Retried]:
+        """As `retry`, over either client."""
+        state = yield from self._batches.ask_state(batch_id)
         if not state.sealed:
             raise UnsealedBatchError(state)
-        again = _ended_as(self._rows(batch_id), statuses)
-        seconds = deadline_s or self._deadline_of(batch_id)
-        try:
-            replies = self._in_steps("retry", asked, again, batch=batch_id, statuses=list(statuses), deadline_s=seconds)
-        except ResponseError as error:
-            raise _told(error, batch_id) from error
-        if any(reply["status"] == "unknown" for reply in replies):
-            raise UnknownBatchError(batch_id)
-        count = _sums(replies)
-        return Retried(count["opened"], count["joined"], count["remembered"], self._batches.state(batch_id))
+        again = _ended_as((yield from self._batches.ask_raw(batch_id)), statuses)
+        fields = {"statuses": list(statuses), "deadline_s": deadline_s, "filter": ""}
+        return (yield from self._retry(batch_id, asked, again, **fields))
+
+    def retry_matching(
+        self, match: Match, asked: Asked, wanted: Filter, *, statuses: Sequence[Again], deadline_s: int | None = None
+    ) -> Retried:
+        """Lets those of the orders go again that still stand as they did; raises as `retry` does."""
+        chosen_by = json.dumps(wanted.asked | {"status": statuses})
+        fields = {"statuses": list(statuses), "deadline_s": deadline_s, "filter": chosen_by}
+        return answered(self._retry(match.state.batch_id, asked, [*match.rows], **fields))
 
     def pause(self, name: str, asked: Asked) -> Paused:
         """Nothing more is sent for the account's User ID, or in the lane (a name with `/`), until it is resumed."""
         target = self._targets.find(name)
         facts = json.dumps({"accounts": target.accounts})
-        said = self._decide("pause", asked, scope=target.scope, account=target.account, facts=facts)
+        said = answered(self._decide("pause", asked, scope=target.scope, account=target.account, facts=facts))
         return Paused(target, said["changed"], said["by"], said["reason"], time_of(said["since"]))
 
     def resume(self, name: str, asked: Asked) -> Resumed:
         """Ends a pause, and whatever else of the account's credentials or of the lane rests: it is tried at once."""
         target = self._targets.find(name)
-        said = self._decide("resume", asked, scopes=target.rests, account=target.account)
+        said = answered(self._decide("resume", asked, scopes=target.rests, account=target.account))
         ended = (Rested(e["scope"], e["by"], e["reason"], time_of(e["since"])) for e in said["ended"])
         return Resumed(target, tuple(ended))
 
-    def _rows(self, batch_id: str) -> dict[str, str]:
-        return dict(self._redis.hscan_iter(self._keys.of("rows", batch_id), count=1000))
+    def _withdraw(
+        self, batch_id: str, asked: Asked, jobs: Sequence[str], wanted: Filter | None = None
+    ) -> Asking[Withdrawn]:
+        chosen_by = json.dumps(wanted.asked) if wanted else ""
+        replies = yield from self._in_steps("withdraw", asked, jobs, batch=batch_id, filter=chosen_by)
+        count, state = _sums(replies), (yield from self._batches.ask_state(batch_id))
+        return Withdrawn(count["withdrawn"], count["sent"], count["ended"], state)
 
-    def _deadline_of(self, batch_id: str) -> int:
-        return int(str(self._redis.hget(self._keys.of("batch", batch_id), "deadline_s") or self._deadline_s))
+    def _retry(self, batch_id: str, asked: Asked, jobs: Sequence[str], **fields: object) -> Asking[Retried]:
+        """`fields` of the verb: deadline_s (None: as long as the batch had), statuses, filter."""
+        fields["deadline_s"] = fields["deadline_s"] or (yield from self._deadline_of(batch_id))
+        try:
+            replies = yield from self._in_steps("retry", asked, jobs, batch=batch_id, **fields)
+        except ResponseError as error:
+            raise _told(error, batch_id) from error
+        said = {reply["status"] for reply in replies}
+        if "unknown" in said:
+            raise UnknownBatchError(batch_id)
+        state = yield from self._batches.ask_state(batch_id)
+        if "unsealed" in said:
+            raise UnsealedBatchError(state)
+        count = _sums(replies)
+        return Retried(count["opened"], count["joined"], count["remembered"], state)
 
-    def _in_steps(self, verb: str, asked: Asked, jobs: Sequence[str], **fields: object) -> list[dict[str, Any]]:
-        decision = uuid.uuid4().hex
-        return [
-            self._decide(verb, asked, decision=decision, step=step, jobs=[_with_lane(job) for job in chunk], **fields)
-            for step, chunk in enumerate(chunks(jobs, CHUNK))
-        ]
+    def _deadline_of(self, batch_id: str) -> Asking[int]:
+        known = yield self._redis.hget(self._keys.of("batch", batch_id), "deadline_s")
+        return int(known or self._deadline_s)
 
-    def _decide(self, verb: str, asked: Asked, **fields: object) -> dict[str, Any]:
+    def _in_steps(self, verb: str, asked: Asked, jobs: Sequence[str], **fields: object) -> Asking[list[dict[str, Any]]]:
+        fields["decision"], replies = uuid.uuid4().hex, []
+        for step, chunk in enumerate(chunks(jobs, CHUNK)):
+            with_lanes = [_with_lane(job) for job in chunk]
+            replies.append((yield from self._decide(verb, asked, step=step, jobs=with_lanes, **fields)))
+        return replies
+
+    def _decide(self, verb: str, asked: Asked, **fields: object) -> Asking[dict[str, Any]]:
         own = {"decision": uuid.uuid4().hex, "step": 0, "by": asked.by, "reason": asked.reason}
-        return self._scripts.run(verb, {**own, "retention_s": self._retention_s, **fields})
+        return self._scripts.ask(verb, {**own, "retention_s": self._retention_s, **fields})
 
 
 def _ended_as(rows: Mapping[str, str], statuses: Sequence[Again]) -> list[str]:

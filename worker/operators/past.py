@@ -2,15 +2,38 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from enum import StrEnum
 from itertools import islice
 from typing import Final
 
-from bulk_cancel.worker.operators.audit import Audit
+from bulk_cancel.worker.operators.audit import BEGINNINGS, Audit
 from bulk_cancel.worker.state.batches import BatchState
 from bulk_cancel.worker.state.store import Store
 
 _PART: Final = 100
-_BEGIN: Final = frozenset({"submitted", "cancel_all"})
+
+
+class Kind(StrEnum):
+    """How a batch stands as a whole, or an outcome that some of its orders have."""
+
+    OPEN = "open"
+    COMPLETE = "complete"
+    ACCEPTED = "accepted"
+    CANCELED = "canceled"
+    FILLED = "filled"
+    GONE = "gone"
+    REJECTED = "rejected"
+    EXHAUSTED = "exhausted"
+    WITHDRAWN = "withdrawn"
+
+    def fits(self, state: BatchState) -> bool:
+        """Whether the batch is of this kind."""
+        match self:
+            case Kind.OPEN:
+                return not state.complete
+            case Kind.COMPLETE:
+                return state.complete
+        return state.counts.get(self.value, 0) > 0
 
 
 def past_batches(store: Store, *, since: datetime | None = None, until: datetime | None = None) -> Iterator[BatchState]:
@@ -37,6 +60,6 @@ def _submitted(store: Store, since: datetime | None, until: datetime | None) -> 
         if since is not None and decision.at < since:
             return
         late = until is not None and decision.at > until
-        if decision.event in _BEGIN and decision.batch_id not in seen and not late:
+        if decision.event in BEGINNINGS and decision.batch_id not in seen and not late:
             seen.add(decision.batch_id)
             yield decision.batch_id

@@ -4,8 +4,8 @@ One reading is not one instant: lanes are read in parts, so figures of a busy ru
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -13,11 +13,13 @@ from bulk_cancel.worker.alerts.conditions import Urgent, may_be_live, oldest_urg
 from bulk_cancel.worker.books.mass.masses import Masses
 from bulk_cancel.worker.books.mass.state import Mass
 from bulk_cancel.worker.config.settings import Settings
+from bulk_cancel.worker.config.users import ALGOS
 from bulk_cancel.worker.okx.limits import Limits
 from bulk_cancel.worker.state.batches import BatchState
 from bulk_cancel.worker.state.chunks import chunks
-from bulk_cancel.worker.state.fleet import Worker, read_workers
-from bulk_cancel.worker.state.ids import uid_of
+from bulk_cancel.worker.state.fleet import Worker, read_marks, read_workers
+from bulk_cancel.worker.state.formats import Marks, readable
+from bulk_cancel.worker.state.ids import holder_of, uid_of
 from bulk_cancel.worker.state.rests import Clock, Rest, read_clock, read_rests
 from bulk_cancel.worker.state.scopes import lane_scope, user_scope
 from bulk_cancel.worker.state.store import Store
@@ -50,11 +52,6 @@ class Lane:
         return uid_of(self.name)
 
     @property
-    def meter(self) -> str:
-        """The instrument, or the family of options."""
-        return self.name.partition("/")[2]
-
-    @property
     def waiting(self) -> int:
         """Jobs without an outcome."""
         return self.queued + self.sending + self.retrying
@@ -72,10 +69,25 @@ class Snapshot:
     batches_waiting: int
     refused: int
     may_be_live: int = 0
+    given_up: Sequence[str] = ()
+    """The accounts of the latest of these orders, one each; an empty text where that is forgotten."""
     oldest_urgent: Urgent | None = None
     switches: Sequence[Switch] = ()
     masses: Sequence[Mass] = ()
     """Mass cancels that still list."""
+    formats: Marks = field(default_factory=dict)
+    """The marked formats of what stands in Redis."""
+    accounts: Mapping[str, str] = field(default_factory=dict)
+    """User IDs of the accounts that are known."""
+    shards: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Of a runner with several the shard of each row, by the name of the rows' field; else nothing."""
+    away: Sequence[str] = ()
+    """Why others of its shards are not in it, a line each."""
+
+    def placed(self, name: str) -> list[tuple[str, Any]]:
+        """The rows of that field, each with its shard: an empty text if there is no other."""
+        rows = getattr(self, name)
+        return list(zip(self.shards.get(name, [""] * len(rows)), rows, strict=True))
 
     @property
     def alive(self) -> int:
@@ -93,14 +105,29 @@ class Snapshot:
         return sum((Counter(lane.outcomes) for lane in self.lanes), Counter[str]())
 
 
-def read_snapshot(store: Store) -> Snapshot:
-    """The runner as it stands; raises redis-py's errors."""
+def busy_lanes(store: Store) -> set[str]:
+    """Every lane with an order that waits or is being sent; raises redis-py's errors."""
+    with store.redis.pipeline(transaction=False) as pipe:
+        for board in ("urgent", "board"):
+            pipe.zrange(store.keys.of(board), 0, -1)
+        return {str(lane) for lanes in pipe.execute() for lane in lanes}
+
+
+def read_snapshot(store: Store, only: Collection[str] | None = None) -> Snapshot:
+    """The runner as it stands, with all of its lanes or `only` these.
+
+    Raises UnreadableFormatError, or redis-py's errors.
+    """
     redis, keys = store.redis, store.keys
+    marks = readable(store.scripts.formats, read_marks(redis, keys))
     clock = read_clock(redis, keys)
-    names: list[str] = [lane for lane, _ in redis.zscan_iter(keys.of("lanes"), count=1000)]
+    every = (str(lane) for lane, _ in redis.zscan_iter(keys.of("lanes"), count=1000))
+    names = list(every if only is None else only)
     accounts = store.directory.all()
     rests = {rest.scope: rest for rest in read_rests(store, clock, accounts, names)}
     limits = {info.uid: info.limits for info in accounts.values()}
+    limits |= {info.uid + ALGOS: Limits(info.algo_limit, 0) for info in accounts.values()}
+    live, latest = may_be_live(redis, keys, retention_s=store.settings.retention_s)
     blackout = _blackout(clock)
     lanes = [lane for chunk in chunks(names, _CHUNK) for lane in _lanes(store, clock, chunk, limits, rests)]
     return Snapshot(
@@ -111,17 +138,21 @@ def read_snapshot(store: Store) -> Snapshot:
         batches=store.batches.recent(BATCHES_SHOWN),
         batches_waiting=int(redis.zcard(keys.of("deadlines"))),
         refused=store.refusals.count(),
-        may_be_live=may_be_live(redis, keys, retention_s=store.settings.retention_s)[0],
+        may_be_live=live,
+        given_up=[order.account for order in latest],
         oldest_urgent=oldest_urgent(redis, keys),
         switches=read_switches(redis, keys, [info.uid for info in accounts.values()]),
         masses=Masses(store).running(),
+        formats=marks,
+        accounts={name: info.uid for name, info in accounts.items()},
     )
 
 
 def _blackout(clock: Clock) -> Rest | None:
     if clock.blocked_until <= clock.now:
         return None
-    return Rest("redis", "Redis restarted and may have forgotten slots", clock.at(clock.blocked_until), probing=False)
+    why = clock.blocked_for or "Redis restarted and may have forgotten slots"
+    return Rest("redis", why, clock.at(clock.blocked_until), probing=False)
 
 
 def _lanes(
@@ -140,7 +171,7 @@ def _lanes(
             pipe.hgetall(store.keys.of("lane", name))
         read = iter(pipe.execute())
     for name, *figures, raw in zip(names, read, read, read, read, read, read, strict=True):
-        limit = limits.get(uid_of(name), _own_limits(store.settings))
+        limit = limits.get(holder_of(name), _own_limits(store.settings))
         own = rests.get(user_scope(uid_of(name))) or rests.get(lane_scope(name))
         rest = own or _held(raw, clock, rests) or _unserved(name, limits, clock)
         yield _lane(name, figures, raw, limit, rest)

@@ -5,7 +5,7 @@ from functools import cached_property
 
 from redis import Redis
 
-from bulk_cancel.worker.operators.audit import Audit, Decision
+from bulk_cancel.worker.operators.audit import BEGINNINGS, Audit, Decision
 from bulk_cancel.worker.state.batches import Batches, BatchState, UnknownBatchError
 from bulk_cancel.worker.state.ids import JobId
 from bulk_cancel.worker.state.keys import Keys
@@ -53,7 +53,7 @@ def _decisions(audit: Audit, state: BatchState, reach: _Reach) -> Iterator[Decis
     submitted = False
     for decision in audit.read():
         if decision.batch_id == state.batch_id:
-            submitted = submitted or decision.event in ("submitted", "cancel_all")
+            submitted = submitted or decision.event in BEGINNINGS
             yield from _with_completion(decision)
         elif decision.scope and not _later(decision, state) and decision.scope in reach.scopes:
             yield from _meanwhile(decision, state, standing)
@@ -93,7 +93,7 @@ def _completed(state: BatchState) -> Iterator[Decision]:
 def _listed(redis: Redis, keys: Keys, state: BatchState) -> Iterator[Decision]:
     """How a mass cancel ended, unless an operator ended it."""
     told, ended = redis.hmget(keys.of("mass", state.batch_id), ["state", "ended"])
-    if ended and told != "withdrawn":
+    if ended and told not in {"withdrawn", "released"}:
         yield Decision(time_of(int(ended)), "listed", batch_id=state.batch_id, facts={"state": told})
 
 

@@ -18,6 +18,7 @@ class UnknownLaneError(BulkCancelError, LookupError):
         some = ", ".join(known[:LANES_NAMED]) + (" …" if len(known) > LANES_NAMED else "")
         hint = f"known lanes: {some}" if known else "no lane has had an order yet"
         super().__init__(f"unknown lane {lane!r}; {hint}")
+        self.known = known
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,11 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from bulk_cancel.tasks.errors import RedisFullError, UnknownAccountError
-from bulk_cancel.worker.operators.decisions import Asked, UnsealedBatchError
+from bulk_cancel.tasks.asking import Asking
+from bulk_cancel.tasks.errors import RedisFullError, UnknownAccountError, UnsealedBatchError
+from bulk_cancel.tasks.mass import parse_cancel_all
+from bulk_cancel.worker.operators.decisions import Asked
+from bulk_cancel.worker.operators.matching import Filter, Matching
 from bulk_cancel.worker.operators.targets import UnknownLaneError
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
 from bulk_cancel.worker.state.batches import UnknownBatchError
@@ -23,17 +26,17 @@ CLAIM_S = TIMING.claim_us / 1e6
 @pytest.fixture
 def replies_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every verb of a decision is run twice, as when its first reply was lost; both answers must be the same."""
-    run = Scripts.run
+    ask = Scripts.ask
 
-    def twice(self: Scripts, verb: str, argument: dict[str, object]) -> dict[str, Any]:
-        first = run(self, verb, argument)
+    def twice(self: Scripts, verb: str, argument: dict[str, object]) -> Asking[dict[str, Any]]:
+        first = yield from ask(self, verb, argument)
         if verb not in ("withdraw", "retry", "pause", "resume"):
             return first
-        again = run(self, verb, argument)
+        again = yield from ask(self, verb, argument)
         assert again == first
         return again
 
-    monkeypatch.setattr(Scripts, "run", twice)
+    monkeypatch.setattr(Scripts, "ask", twice)
 
 
 def end(rig: LaneRig, status: str, code: str = "51000", permits: int = 60) -> None:
@@ -65,6 +68,24 @@ class TestWithdraw:
         rig.record(flying)
         assert rig.row("b", 2).status == "accepted"
         assert (rig.row("b", 3).status, rig.row("b", 3).sMsg) == ("withdrawn", "withdrawn by risk-1: by hand")
+
+    def test_what_fits_a_filter_was_never_sent(self, rig: LaneRig) -> None:
+        """One that waits for its next attempt is not counted; a mass cancel goes on without the others."""
+        mass = {"account": "a1", "batch_id": "m"}
+        rig.masses.take(parse_cancel_all(mass))
+        listing = rig.masses.begin("m", lease_s=7)
+        assert listing is not None
+        page = [{"instId": "BTC-USDT", "ordId": str(n)} for n in range(1, 4)]
+        rig.masses.admit(listing, page)
+        tried = rig.claim()
+        rig.record(tried, decided=(retried(tried.calls[0].jobs[0], 30.0),))
+        wanted = Filter(inst_ids=("BTC-USDT",))
+        (match,) = Matching(rig.store).unsent(wanted)
+        assert [row.ordId for row in match.rows.values()] == ["2", "3"]
+        assert rig.decisions.withdraw_matching(match, ASKED, wanted).withdrawn == 2
+        rig.masses.admit(listing, page)
+        assert rig.batches.state("m").counts == {"withdrawn": 2}
+        assert not rig.masses.state("m").ended
 
     def test_a_batch_taken_back_whole_is_complete(self, rig: LaneRig) -> None:
         """Its lane has no work, and the outcome stream tells of every job."""
@@ -121,6 +142,8 @@ class TestWithdraw:
             rig.submit(name, asked)
         assert [rig.decisions.withdraw(name, ASKED).withdrawn for name in "ab"] == [0, 1]
         rig.record(claim)
+        assert rig.claim().calls == ()  # the book is asked first
+        rig.name_order("77")
         again = rig.claim()
         assert again.calls[0].jobs[0].batches == ("c",)
         rig.record(again)
@@ -144,6 +167,8 @@ class TestWithdraw:
         rig.submit("b", asked)
         rig.record(claim, slots="release", decided=(returned(claim.calls[0].jobs[0]),), answered=False)
         rig.decisions.withdraw("a", ASKED)
+        assert rig.claim().calls == ()  # the book is asked first
+        rig.name_order("77")
         assert rig.claim().calls[0].jobs[0].generation == 2
         assert rig.row("b").status == "sending"
 
@@ -257,6 +282,8 @@ class TestRetry:
         claim = rig.claim()
         assert rig.decisions.retry("b", ASKED).joined == 1
         rig.record(claim)
+        assert rig.claim().calls == ()  # the book is asked first
+        rig.name_order("77")
         again = rig.claim()
         assert again.calls[0].jobs[0].generation == 3
         rig.record(again)
@@ -267,7 +294,7 @@ class TestRetry:
         rig.submit("b", orders(1))
         end(rig, "rejected")
         rig.submit("c", orders(1))
-        end(rig, "canceled")
+        rig.end_proved()
         done = rig.decisions.retry("b", ASKED)
         assert (done.opened, done.remembered, done.state.complete) == (0, 1, True)
         assert dict(done.state.counts) == {"canceled": 1}
@@ -511,16 +538,16 @@ class TestLarge:
         """20,000 orders are withdrawn, then go again, in steps of some ten milliseconds."""
         rig.submit("b", orders(20_000))
         took: list[float] = []
-        run = Scripts.run
+        ask = Scripts.ask
 
-        def timed(self: Scripts, verb: str, argument: dict[str, object]) -> dict[str, Any]:
+        def timed(self: Scripts, verb: str, argument: dict[str, object]) -> Asking[dict[str, Any]]:
             began = time.perf_counter()
             try:
-                return run(self, verb, argument)
+                return (yield from ask(self, verb, argument))
             finally:
                 took.append(time.perf_counter() - began)
 
-        monkeypatch.setattr(Scripts, "run", timed)
+        monkeypatch.setattr(Scripts, "ask", timed)
         assert rig.decisions.withdraw("b", ASKED).withdrawn == 20_000
         assert rig.decisions.retry("b", ASKED, statuses=[Again.WITHDRAWN]).opened == 20_000
         assert len(took) == 160

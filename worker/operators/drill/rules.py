@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from bulk_cancel.tasks.errors import BulkCancelError
+from bulk_cancel.worker.books.able import Survey
 from bulk_cancel.worker.books.mass.report import MassReport
 from bulk_cancel.worker.books.reader import Reader
 from bulk_cancel.worker.config.settings import Settings
@@ -58,6 +59,8 @@ class Drill:
     steps: list[Step] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     report: MassReport | None = None
+    survey: Survey | None = None
+    """What else can place orders on the account: a mass cancel of orders would leave it."""
 
     @property
     def passed(self) -> bool:

@@ -12,9 +12,11 @@ from typing import Final
 from redis.exceptions import RedisError
 
 from bulk_cancel.tasks.mass import parse_cancel_all
-from bulk_cancel.worker.books.mass.masses import Masses, call_off
+from bulk_cancel.worker.books.mass.by_operator import call_off
+from bulk_cancel.worker.books.mass.masses import Masses
 from bulk_cancel.worker.books.mass.report import MassReport, make_report
 from bulk_cancel.worker.books.reader import Reader
+from bulk_cancel.worker.books.survey import survey
 from bulk_cancel.worker.okx.answers import Item
 from bulk_cancel.worker.okx.errors import ExchangeError
 from bulk_cancel.worker.okx.instruments import type_of
@@ -70,6 +72,8 @@ class Drilling:
         report, rows = self._cancel()
         self._judge(report, rows)
         self._verify(placed)
+        self._drill.survey = survey(self._reader.book, self._user)
+        self._step("looked at what else can place orders")
 
     def _order(self) -> dict[str, str]:
         """The fields that all orders share; NotADrillError if no far-off price can be found."""
@@ -124,11 +128,11 @@ class Drilling:
         masses.take(parse_cancel_all({**asked, "until_flat_s": plan.until_flat_s}))
         ends = time.monotonic() + plan.timeout_s
         while time.monotonic() < ends:
-            if masses.state(plan.tag).ended and batches.state(plan.tag).complete:
+            if not masses.awaits_survey(masses.state(plan.tag), batches.state(plan.tag)):
                 break
             time.sleep(FRAME_S)
-        rows = batches.rows(plan.tag)
-        return make_report(masses.state(plan.tag), batches.state(plan.tag), rows), rows
+        mass, state, rows = masses.state(plan.tag), batches.state(plan.tag), batches.rows(plan.tag)
+        return make_report(mass, state, rows, surveying=masses.awaits_survey(mass, state)), rows
 
     def _judge(self, report: MassReport, rows: Sequence[Row]) -> None:
         plan = self._plan
@@ -145,7 +149,7 @@ class Drilling:
                 self._step(name, time_of(at_us))
         if report.flat_at:
             self._step("scope empty from here on", report.flat_at)
-        if not report.complete:
+        if not report.over:
             self._fault(f"not over after {plan.timeout_s:g} s: {report.trouble or 'are workers running?'}")
         elif report.state != "flat":
             self._fault(f"the mass cancel ended {report.state}, not flat")
