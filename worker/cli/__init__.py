@@ -43,7 +43,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _run(arguments: Sequence[str], interrupted: Callable[[], bool]) -> int:
     try:
-        status = _call(arguments)
+        status = _call(arguments, interrupted)
         sys.stdout.flush()
     except (
         BrokenPipeError,
@@ -56,12 +56,11 @@ def _run(arguments: Sequence[str], interrupted: Callable[[], bool]) -> int:
     except Exception as error:  # noqa: BLE001 (a person is told in plain words, whatever it was)
         if interrupted():
             return Exit.INTERRUPTED
-        _tell(_lines(error), as_json="--json" in arguments)
-        return Exit.BAD
+        return _told(_lines(error), Exit.BAD, arguments)
     return status
 
 
-def _call(arguments: Sequence[str]) -> int:
+def _call(arguments: Sequence[str], interrupted: Callable[[], bool]) -> int:
     with needing("cli"):
         import typer
 
@@ -69,8 +68,10 @@ def _call(arguments: Sequence[str]) -> int:
 
         try:
             status = make_app(arguments)(list(arguments) or ["--help"], prog_name=NAME, standalone_mode=False)
-        except typer.Abort:
-            raise KeyboardInterrupt from None
+        except typer.Abort:  # a question was answered with no, or with Ctrl-C
+            if interrupted():
+                raise KeyboardInterrupt from None
+            return _told(["nothing was done"], Exit.DEAD, arguments)
     return status if isinstance(status, int) else Exit.OK
 
 
@@ -84,9 +85,11 @@ def _lines(error: Exception) -> list[str]:
     return lines_of(error, redis_url())
 
 
-def _tell(lines: Sequence[str], *, as_json: bool) -> None:
-    sys.stderr.write(_document(lines) if as_json else joined(lines))
+def _told(lines: Sequence[str], status: Exit, arguments: Sequence[str]) -> Exit:
+    """Tells them on stderr; returns the status."""
+    sys.stderr.write(_document(lines, status) if "--json" in arguments else joined(lines))
+    return status
 
 
-def _document(lines: Sequence[str]) -> str:
-    return json.dumps({"schema": "error/1", "error": list(lines), "exit": int(Exit.BAD)}) + "\n"
+def _document(lines: Sequence[str], status: Exit) -> str:
+    return json.dumps({"schema": "error/1", "error": list(lines), "exit": int(status)}) + "\n"

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Collection, Mapping
 from importlib import import_module
+from inspect import getdoc
 from typing import Annotated, Final, NamedTuple
 
 import typer
@@ -57,7 +58,13 @@ COMMANDS: Final[Mapping[str, Command]] = {
         "decide.retry",
         "Let orders of a batch go again that ended rejected or exhausted; withdrawn or gone ones if --status says so.",
     ),
-    "withdraw": Command("decide.withdraw", "Take a batch back, as far as it was not sent."),
+    "withdraw": Command(
+        "decide.withdraw", "Take a batch back, as far as it was not sent; or the orders of any batch that fit a filter."
+    ),
+    "release": Command(
+        "release.release",
+        "End the hold of mass cancels: what they found is cancelled, and what comes from now on is left alone.",
+    ),
     "pause": Command(
         "decide.pause",
         "Send nothing more for an account, or in a lane, until it is resumed; what is in flight finishes.",
@@ -65,6 +72,10 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "resume": Command(
         "decide.resume",
         "Send again for an account, or in a lane, at once: ends a pause, and a rest for whatever other reason.",
+    ),
+    "disown": Command(
+        "disown.disown",
+        "Give the User ID of a moved account up on one shard (BULK_CANCEL_SHARD), so that another one may have it.",
     ),
     "audit": Command(
         "audit.audit",
@@ -76,6 +87,14 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "check": Command(
         "check.check",
         "Redis, broker, exchange, accounts, workers, and what people must act on: what is wrong and how to mend it.",
+    ),
+    "formats": Command(
+        "formats.formats",
+        "The formats of what stands in Redis, and which each worker reads; raise them when an upgrade is done.",
+    ),
+    "gateway": Command(
+        "gateway.gateway",
+        "The HTTP door and the page, until Ctrl-C: requests, events and metrics; see GATEWAY_TOKENS_FILE.",
     ),
     "sandbox": Command(
         "sandbox.sandbox", "Redis, the simulated exchange and a worker, until Ctrl-C: prints what to type next."
@@ -99,10 +118,16 @@ def make_app(arguments: Collection[str]) -> typer.Typer:
     app.callback()(_group)
     for name, command in COMMANDS.items():
         if name in named:
-            app.command(name)(command.load())
+            function = command.load()
+            app.command(name, help=_paragraphs(function))(function)
         else:
             app.command(name, help=command.summary)(_listed)
     return app
+
+
+def _paragraphs(function: Callable[..., int]) -> str:
+    """Its docstring without the ends of lines that editors need: a terminal has a width of its own."""
+    return "\n\n".join(" ".join(each.split()) for each in (getdoc(function) or "").split("\n\n"))
 
 
 def _being_completed() -> list[str]:
@@ -113,20 +138,16 @@ def _being_completed() -> list[str]:
 
 def _version(asked: bool) -> None:  # noqa: FBT001 (typer calls it so)
     if asked:
-        from importlib.metadata import version  # noqa: PLC0415 (takes longer than everything else that help needs)
+        from bulk_cancel.worker.config.version import release  # noqa: PLC0415 (takes longer than all that help needs)
 
-        sys.stdout.write(f"bulk-cancel {version('bulk-cancel')}\n")
+        sys.stdout.write(f"bulk-cancel {release()}\n")
         raise typer.Exit
-
-
-def _env_file(path: str) -> None:
-    choose_env_file(path)
 
 
 def _group(
     *,
     env_file: Annotated[
-        str, typer.Option(metavar="FILE", callback=_env_file, help="Settings from this file instead of .env.")
+        str, typer.Option(metavar="FILE", callback=choose_env_file, help="Settings from this file instead of .env.")
     ] = "",
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")

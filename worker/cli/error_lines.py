@@ -7,6 +7,7 @@ from redis.exceptions import AuthenticationError, BusyLoadingError, NoPermission
 from bulk_cancel.tasks.errors import BulkCancelError, SettingsError
 from bulk_cancel.worker.config.faults import PREFIX
 from bulk_cancel.worker.config.settings import load_settings
+from bulk_cancel.worker.config.shards import one_shard
 from bulk_cancel.worker.config.urls import redacted
 
 
@@ -23,7 +24,7 @@ def lines_of(error: Exception, redis_url: str) -> list[str]:
 
 
 def _redis_line(error: RedisError, redis_url: str) -> str:
-    where, name = redacted(redis_url), f"{PREFIX}REDIS_URL"
+    where, name = redacted(redis_url) if redis_url else "one of the runner's shards", f"{PREFIX}REDIS_URL"
     if isinstance(error, AuthenticationError | NoPermissionError):
         return f"Redis at {where} does not let us in: {error}; correct user and password in {name}"
     if isinstance(error, ResponseError | BusyLoadingError):
@@ -46,6 +47,6 @@ def _without_password(line: str, redis_url: str) -> str:
 def redis_url() -> str:
     """Where Redis should be, for error messages; empty when the settings cannot say."""
     try:
-        return load_settings().redis_url.get_secret_value()
+        return one_shard(load_settings()).redis_url.get_secret_value()
     except SettingsError:
         return ""

@@ -1,15 +1,21 @@
 """How a command ends: its exit status, errors that a command finds itself, and how lines look on stderr.
 
-Exit status: 0 all orders off the book (or nothing dead so far), 1 some rejected or exhausted, 2 bad usage, input or
-configuration, or something that we need is away, 3 waiting timed out, 130 interrupted. With `--json` an error is one
+Exit status: 0 all orders off the book (or nothing dead so far), 1 some rejected or exhausted, or one of several Redis
+away while others answered, or a question answered with no, 2 bad usage, input or configuration, or something that we
+need is away, 3 waiting timed out, 130 interrupted, 141 whoever read stdout went away. With `--json` an error is one
 object on stderr, `{"schema": "error/1", "error": [line, …], "exit": 2}`; stdout holds results only.
 """
 
 import os
+import re
 from collections.abc import Sequence
 from enum import IntEnum
+from typing import Final
 
 from bulk_cancel.tasks.errors import BulkCancelError
+
+_PREFACE: Final = re.compile(r"(?<=': )(?:Value error, |Input (?=should))")
+"""How whatever reads a value begins, before it comes to what is wrong."""
 
 
 class Exit(IntEnum):
@@ -32,7 +38,7 @@ class CommandError(BulkCancelError):
 
 def usage_lines(message: str, command: str) -> list[str]:
     """What is told of a command line that makes no sense."""
-    return [message, f"try: {command} --help"]
+    return [_PREFACE.sub("", message, count=1), f"try: {command} --help"]
 
 
 def exit_of(*, dead: int, complete: bool = True) -> Exit:

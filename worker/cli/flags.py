@@ -11,7 +11,9 @@ from bulk_cancel.worker.cli.errors import CommandError
 _FLAGS: Final = {
     "account": "--account",
     "batch_id": "--batch-id",
+    "clOrdId_prefix": "--cl-ord-id-prefix",
     "deadline_s": "--deadline",
+    "hold": "--hold",
     "instFamily": "--inst-family",
     "instId": "--inst-id",
     "instType": "--inst-type",
@@ -22,6 +24,9 @@ _FLAGS: Final = {
     "side": "--side",
     "tag": "--tag",
     "until_flat_s": "--until-flat",
+    "with": "--with",
+    "protective": "--protective",
+    "bots": "--bots",
 }
 _FIRST: Final = re.compile(rf"({'|'.join(_FLAGS)})(?=[:.\[])")
 _LABEL: Final = re.compile(r"""labels(?:\.(\w+)|\[['"](.*?)['"]\])(?:\['\[key\]'\])?:""")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bulk_cancel.worker.operators.past import past_batches
-from tests.support.cli_desk import GOOD, Desk
+from tests.support.cli_desk import GOOD, Desk, set_environment
 
 
 @pytest.fixture
@@ -15,21 +15,17 @@ def desk(
     redis_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[Desk]:
     """Two accounts; b1 of desk1 is canceled and rejected, b2 of desk2 waits, b3 of desk1 waits."""
-    monkeypatch.setenv("BULK_CANCEL_REDIS_URL", redis_url)
-    for name in ("DESK1", "DESK2"):
-        for field in ("API_KEY", "API_SECRET", "PASSPHRASE"):
-            monkeypatch.setenv(f"BULK_CANCEL_ACCOUNTS__{name}__{field}", "secret")
+    set_environment(monkeypatch, {"DESK1": {}, "DESK2": {}}, REDIS_URL=redis_url)
     monkeypatch.chdir(tmp_path)
     Path("good.csv").write_text(GOOD)
     Path("other.csv").write_text("instId,ordId\nSOL-USDT,9\n")
-    made = Desk(capsys)
-    made("submit", "good.csv", "--account", "desk1", "--batch-id", "b1", "--reason", "limit")
-    made.finish("BTC-USDT", "canceled")
-    made.finish("ETH-USDT", "rejected", "51000")
-    made("submit", "good.csv", "--account", "desk2", "--batch-id", "b2")
-    made("submit", "other.csv", "--account", "desk1", "--batch-id", "b3")
-    yield made
-    made.store.redis.close()
+    with Desk(capsys) as made:
+        made("submit", "good.csv", "--account", "desk1", "--batch-id", "b1", "--reason", "limit")
+        made.finish("BTC-USDT", "canceled")
+        made.finish("ETH-USDT", "rejected", "51000")
+        made("submit", "good.csv", "--account", "desk2", "--batch-id", "b2")
+        made("submit", "other.csv", "--account", "desk1", "--batch-id", "b3")
+        yield made
 
 
 def found(desk: Desk, *arguments: str) -> list[str]:
@@ -47,7 +43,6 @@ def found(desk: Desk, *arguments: str) -> list[str]:
         (("--account", "desk1"), ["b3", "b1"]),
         (("--account", "DESK2"), ["b2"]),
         (("--account", "desk1", "--account", "desk2"), ["b3", "b2", "b1"]),
-        (("--account", "desk3"), []),
         (("--status", "open"), ["b3", "b2"]),
         (("--status", "complete"), ["b1"]),
         (("--status", "rejected", "--status", "filled"), ["b1"]),
@@ -61,6 +56,20 @@ def found(desk: Desk, *arguments: str) -> list[str]:
 def test_filters(desk: Desk, arguments: tuple[str, ...], ids: list[str]) -> None:
     """The newest first."""
     assert found(desk, *arguments) == ids
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--account", "desk1", "--account", "desk3"), None),
+        (("--account", "desk3"), "unknown account 'desk3'; known accounts: desk1, desk2"),
+        (("--since", "1m", "--until", "5m"), "--until is before --since: no batch fits"),
+    ],
+)
+def test_what_can_fit_no_batch_is_refused(desk: Desk, arguments: tuple[str, ...], said: str | None) -> None:
+    """As `retry` does; where something is found, nobody wonders."""
+    status, _, err = desk("batches", *arguments)
+    assert (status, err) == ((2, f"bulk-cancel: {said}\n") if said else (0, ""))
 
 
 def test_people_see_what_became_of_them(desk: Desk) -> None:

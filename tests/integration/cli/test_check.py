@@ -1,8 +1,7 @@
 """Does `check` name each condition that somebody must act on, with what to do, and does `status` show it?"""
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
+import time
 from typing import Any
 
 import pytest
@@ -10,9 +9,7 @@ from redis import Redis
 
 from bulk_cancel.tasks.messages import parse_cancel_orders
 from bulk_cancel.worker.alerts.alerts import Condition
-from bulk_cancel.worker.simulator.config import DEFAULT_KEY
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
-from bulk_cancel.worker.simulator.process import Simulator
 from bulk_cancel.worker.state.scopes import account_scope
 from tests.support.cli_desk import Desk
 
@@ -20,22 +17,9 @@ ROWS = [{"instId": "BTC-USDT", "ordId": "1"}]
 
 
 @pytest.fixture
-def desk(
-    exchange: Simulator,
-    redis_url: str,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> Iterator[Desk]:
+def desk(exchange_desk: Desk) -> Desk:
     """A desk at the simulated exchange, all of whose points are ok or warnings."""
-    account = {"API_KEY": DEFAULT_KEY.key, "API_SECRET": DEFAULT_KEY.secret, "PASSPHRASE": DEFAULT_KEY.passphrase}
-    told = {f"ACCOUNTS__DESK1__{name}": value for name, value in account.items()}
-    for name, value in {"REDIS_URL": redis_url, "OKX_BASE_URL": exchange.url, **told}.items():
-        monkeypatch.setenv(f"BULK_CANCEL_{name}", value)
-    monkeypatch.chdir(tmp_path)
-    made = Desk(capsys)
-    yield made
-    made.store.redis.close()
+    return exchange_desk
 
 
 def checked(desk: Desk, status: int) -> dict[str, dict[str, str]]:
@@ -53,7 +37,7 @@ def submit(desk: Desk, *, urgent: bool = False) -> None:
     desk.store.admission.admit(parse_cancel_orders(**asked))
 
 
-def test_all_five_are_named_when_none_holds(desk: Desk) -> None:
+def test_all_are_named_when_none_holds(desk: Desk) -> None:
     """Each is ok, and the exit status 0."""
     assert checked(desk, 0) == {}
     _, out, _ = desk("check")
@@ -72,6 +56,25 @@ def test_an_order_that_may_be_live(desk: Desk) -> None:
     assert "1 order may be live" in desk("status")[1]
 
 
+def test_an_order_that_may_be_live_of_a_batch_that_is_forgotten(desk: Desk) -> None:
+    """There is no batch to name, and none to retry."""
+    submit(desk)
+    desk.store.redis.delete(desk.store.keys.of("job", "desk1/BTC-USDT/o1"))
+    desk.store.redis.zadd(desk.store.keys.of("may_be_live"), {"desk1/BTC-USDT/o1": time.time_ns() // 1000})
+    (point,) = checked(desk, 1).values()
+    assert point["text"] == "1 whose cancel was given up: desk1/BTC-USDT/o1"
+    assert point["mend"] == "cancel them at the exchange, or hand them in again"
+
+
+def test_a_hold_that_nobody_lists(desk: Desk) -> None:
+    """That it was flat a moment before its workers died says nothing."""
+    desk.hold_flat("h")
+    assert checked(desk, 0) == {}
+    desk.store.redis.delete(desk.store.keys.of("held", "h"))  # as its time to live does
+    (point,) = checked(desk, 1).values()
+    assert (point["name"], point["text"]) == ("mass_cancel_not_flat", "h of desk1: on hold, not flat")
+
+
 def test_a_paused_account(desk: Desk) -> None:
     """By the exchange, or by an operator."""
     key = desk.store.keys.of("rest", account_scope("desk1"))
@@ -79,10 +82,14 @@ def test_a_paused_account(desk: Desk) -> None:
     desk.store.redis.hset(key, mapping={"until": 9_000_000_000_000_000, "since": 1_772_100_000_000_000, "reason": why})
     (point,) = checked(desk, 1).values()
     assert (point["name"], point["text"]) == ("account_paused", "desk1: 50111 Invalid OK-ACCESS-KEY")
+    assert point["mend"] == "mend the credentials that the exchange refuses"
     desk.store.redis.delete(key)
     assert desk("pause", "desk1", "--reason", "audit", "--by", "amy")[0] == 0
     (point,) = checked(desk, 1).values()
     assert (point["name"], point["text"]) == ("account_paused", "desk1: paused by amy: audit")
+    assert point["mend"] == "bulk-cancel resume ACCOUNT when it may go on"
+    assert desk("resume", "desk1", "--by", "amy")[0] == desk("pause", "desk1", "--by", "amy")[0] == 0
+    assert [point["text"] for point in checked(desk, 1).values()] == ["desk1: paused by amy"]
     assert desk("resume", "desk1", "--by", "amy")[0] == 0
     assert checked(desk, 0) == {}
 
@@ -147,6 +154,36 @@ def test_a_queue_key_of_another_type(desk: Desk, redis_client: Redis) -> None:
     assert points[0][0] == "FAIL"
     assert "'cancel' is a string, not a list" in points[0][1]
     assert "1 in urgent" in points[1][1]
+
+
+def test_a_queue_key_of_another_type_is_no_empty_queue(desk: Desk, redis_client: Redis) -> None:
+    """One line says of it what it is; no other says that all is well."""
+    redis_client.set("cancel", "x")
+    _, out, _ = desk("check", "--json")
+    assert [point["level"] for point in json.loads(out)["points"] if point["name"] == "broker"] == ["FAIL"]
+
+
+def test_messages_that_nobody_reads(desk: Desk, redis_client: Redis) -> None:
+    """The list is named with their number; it is a condition to act on."""
+    message = json.dumps({"body": "", "headers": {"task": "tasks.cancel_orders"}, "properties": {}})
+    redis_client.lpush("celery", message)
+    (point,) = checked(desk, 1).values()
+    assert (point["name"], point["text"]) == ("unread_messages", "1 message in 'celery': nobody reads them")
+    assert "1 message lies in the queue 'celery'" in desk("check")[1]
+    redis_client.lpush("celery", message)
+    (point,) = checked(desk, 1).values()
+    assert point["text"] == "2 messages in 'celery': nobody reads them"
+
+
+@pytest.mark.parametrize("own_broker", [False, True])
+def test_a_broker_that_does_not_let_us_in(desk: Desk, monkeypatch: pytest.MonkeyPatch, *, own_broker: bool) -> None:
+    """The setting is named that has its URL: that of the state, where the broker has none."""
+    url = desk.store.settings.redis_url.get_secret_value()
+    name = "BULK_CANCEL_BROKER_URL" if own_broker else "BULK_CANCEL_REDIS_URL"
+    monkeypatch.setenv(name, url.replace("//", "//nobody:wrong@"))
+    status, out, _ = desk("check", "--json")
+    (point,) = [point for point in json.loads(out)["points"] if point["name"] == "broker"]
+    assert (status, point["level"], point["mend"]) == (2, "FAIL", f"start it, or correct {name}")
 
 
 def test_an_evicting_broker(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,17 +13,18 @@ import pytest
 from redis import Redis
 
 from bulk_cancel.worker.alerts.alerts import Condition
+from bulk_cancel.worker.books.mass.masses import Masses
 from bulk_cancel.worker.simulator.config import DEFAULT_KEY
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
 from bulk_cancel.worker.simulator.messages import AccountChange
 from bulk_cancel.worker.simulator.process import Simulator
 from bulk_cancel.worker.state.following import follow_outcomes
-from tests.support.cli_desk import GOOD, Desk
+from tests.support.cli_desk import GOOD, Desk, set_environment
 
 BAD = "instId,ordId\nBTC-USDT,1\nBTC-USDT,1.2E+15\nnope,2\n"
 FIELDS = [
     "batch_id", "account", "instId", "ordId", "clOrdId", "status", "sCode", "sMsg", "attempts",
-    "enqueued_at", "first_sent_at", "accepted_at", "finished_at", "accFillSz",
+    "enqueued_at", "first_sent_at", "accepted_at", "finished_at", "accFillSz", "known", "algoId", "children",
 ]  # fmt: skip
 Check = Callable[[], dict[str, dict[str, str]]]
 
@@ -31,9 +32,7 @@ Check = Callable[[], dict[str, dict[str, str]]]
 @pytest.fixture
 def _environment_of_a_desk(redis_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The settings of a desk; the exchange's address is nobody's."""
-    account = {f"ACCOUNTS__DESK1__{name}": "secret" for name in ("API_KEY", "API_SECRET", "PASSPHRASE")}
-    for name, value in {"REDIS_URL": redis_url, "OKX_BASE_URL": "http://127.0.0.1:1", **account}.items():
-        monkeypatch.setenv(f"BULK_CANCEL_{name}", value)
+    set_environment(monkeypatch, {"DESK1": {}}, REDIS_URL=redis_url, OKX_BASE_URL="http://127.0.0.1:1")
     monkeypatch.chdir(tmp_path)
 
 
@@ -42,9 +41,8 @@ def desk(_environment_of_a_desk: None, capsys: pytest.CaptureFixture[str]) -> It
     """A desk whose files lie in the working directory."""
     Path("good.csv").write_text(GOOD)
     Path("bad.csv").write_text(BAD)
-    made = Desk(capsys)
-    yield made
-    made.store.redis.close()
+    with Desk(capsys) as made:
+        yield made
 
 
 class TestSubmit:
@@ -75,6 +73,18 @@ class TestSubmit:
         assert "bad.csv:4: instId: should be" in err
         assert "2 bad rows of 6: nothing was enqueued" in err
         assert desk.store.redis.zcard(desk.store.keys.of("lanes")) == 0
+
+    def test_stdin_is_named_once(self, desk: Desk) -> None:
+        """The second time nothing is left of it, which is no empty file."""
+        assert desk("submit", "-", "-", "--account", "desk1") == (
+            2, "", "bulk-cancel: -: stdin can be read once; name it once\n",
+        )  # fmt: skip
+
+    def test_a_kind_that_is_none_is_told_once(self, desk: Desk) -> None:
+        """The value stands in what is wrong with it."""
+        assert desk("all", "--account", "desk1", "--with", "foo") == (
+            2, "", "bulk-cancel: --with: should be of algos, spreads, rfqs, bots; not 'foo'\n",
+        )  # fmt: skip
 
     def test_skip_bad_takes_the_good_rows(self, desk: Desk) -> None:
         """The others are named and kept in the refused stream; 1, since their orders may still be live."""
@@ -194,6 +204,22 @@ class TestBadInput:
         assert words in err
         assert "Traceback" not in err
         assert desk.store.redis.zcard(desk.store.keys.of("lanes")) == 0
+
+    def test_one_account_that_is_unknown_keeps_all_from_a_mass_cancel(self, desk: Desk) -> None:
+        """A typing error in the second begins nothing of the first."""
+        status, out, err = desk("all", "--account", "desk1", "--account", "typo")
+        assert (status, out) == (2, "")
+        assert "unknown account 'typo'; known accounts: desk1" in err
+        assert Masses(desk.store).running() == []
+
+    def test_what_has_begun_before_a_fault_is_told(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+        """And how it is stopped: the second one's id is known with other filters."""
+        set_environment(monkeypatch, {"DESK2": {}})
+        wait = ("--timeout", "0.01")
+        assert desk("all", "--account", "desk2", "--side", "buy", "--batch-id", "n-desk2", *wait)[0] == 3
+        status, _, err = desk("all", "--account", "desk1", "--account", "desk2", "--batch-id", "n", *wait)
+        assert (status, "batch 'n-desk2' is known" in err) == (2, True)
+        assert "1 mass cancel going on without us; see: bulk-cancel status n-desk1 --watch; to stop: " in err
 
     def test_errors_are_json_when_asked_for(self, desk: Desk) -> None:
         """On stderr; stdout holds results only."""
@@ -376,6 +402,7 @@ class TestCheck:
     @pytest.fixture
     def check(self, desk: Desk, exchange: Simulator, monkeypatch: pytest.MonkeyPatch) -> Check:
         """Runs `check --json` against the simulator; the points by name."""
+        exchange.control.reset()  # its meters know the test before, this Redis does not
         monkeypatch.setenv("BULK_CANCEL_OKX_BASE_URL", exchange.url)
         for field, value in (("KEY", DEFAULT_KEY.key), ("SECRET", DEFAULT_KEY.secret)):
             monkeypatch.setenv(f"BULK_CANCEL_ACCOUNTS__DESK1__API_{field}", value)
@@ -397,7 +424,7 @@ class TestCheck:
         points = check()
         assert {name for name, point in points.items() if point["level"] == "ok"} == {
             "settings", "redis", "rights", "windows", "broker", "exchange", "account desk1", "lanes", "workers",
-            *Condition,
+            "can trade", "formats", "releases", *Condition,
         }  # fmt: skip
         assert "User ID 1001" in points["account desk1"]["text"]
 
@@ -472,7 +499,7 @@ class TestCheck:
             "settings": "ok",
             "redis": "FAIL", "rights": "warn", "windows": "warn", "persistence": "warn", "memory": "warn",
             "broker": "FAIL", "exchange": "FAIL",
-            "account desk1": "warn", "workers": "warn", "lanes": "warn",
+            "account desk1": "warn", "workers": "warn", "lanes": "warn", "formats": "warn",
             **dict.fromkeys(map(str, Condition), "warn"), "redis_lost": "ACT",
         }  # fmt: skip
         assert "pa55word" not in json.dumps(points)

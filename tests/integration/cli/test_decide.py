@@ -1,15 +1,19 @@
 """Do retry, withdraw, pause, resume and audit say what they did, in plain words, and what is wrong with bad input?"""
 
 import json
+import os
+import pty
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from bulk_cancel.tasks.mass import parse_cancel_all
+from bulk_cancel.worker.books.mass.masses import Masses
 from bulk_cancel.worker.cli.commands.decide import whoever
 from bulk_cancel.worker.operators.audit import Audit
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
-from tests.support.cli_desk import GOOD, Desk
+from tests.support.cli_desk import GOOD, Desk, set_environment
 
 SUBMIT = ("submit", "good.csv", "--account", "desk1", "--batch-id", "b1")
 WHO = ("--by", "risk-1", "--reason", "hedging by hand")
@@ -20,17 +24,12 @@ def desk(
     redis_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[Desk]:
     """A desk without workers, with two accounts that are one User ID; the exchange's address is nobody's."""
-    monkeypatch.setenv("BULK_CANCEL_REDIS_URL", redis_url)
-    monkeypatch.setenv("BULK_CANCEL_OKX_BASE_URL", "http://127.0.0.1:1")
-    for name in ("DESK1", "DESK2"):
-        for field in ("API_KEY", "API_SECRET", "PASSPHRASE"):
-            monkeypatch.setenv(f"BULK_CANCEL_ACCOUNTS__{name}__{field}", "secret")
-        monkeypatch.setenv(f"BULK_CANCEL_ACCOUNTS__{name}__UID", "desk1")
+    accounts = {name: {"UID": "desk1"} for name in ("DESK1", "DESK2")}
+    set_environment(monkeypatch, accounts, REDIS_URL=redis_url, OKX_BASE_URL="http://127.0.0.1:1")
     monkeypatch.chdir(tmp_path)
     Path("good.csv").write_text(GOOD)
-    made = Desk(capsys)
-    yield made
-    made.store.redis.close()
+    with Desk(capsys) as made:
+        yield made
 
 
 def said(desk: Desk, *arguments: str) -> list[str]:
@@ -94,10 +93,125 @@ class TestRetry:
         for meter in ("BTC-USDT", "ETH-USDT"):
             desk.finish(meter, "rejected", "51000")
         desk("submit", "good.csv", "--account", "desk1", "--batch-id", "b2")
-        desk.finish("ETH-USDT", "canceled")
+        desk.push("ETH-USDT", "3", "canceled")
         assert said(desk, "retry", "b1")[0].endswith(
             "; 2 of them being cancelled already for another batch; 1 order off the book by now, as another batch found"
         )
+
+
+class TestByFilter:
+    """Orders of many batches."""
+
+    @pytest.fixture
+    def failed(self, desk: Desk) -> Desk:
+        """b1 of desk1: BTC rejected (51000), ETH exhausted (51412); b2 of desk2: SOL rejected (51000), XRP waits."""
+        Path("other.csv").write_text("instId,ordId\nSOL-USDT,7\nXRP-USDT,8\n")
+        desk(*SUBMIT)
+        desk("submit", "other.csv", "--account", "desk2", "--batch-id", "b2")
+        desk.finish("BTC-USDT", "rejected", "51000")
+        desk.finish("ETH-USDT", "exhausted", "51412")
+        desk.finish("SOL-USDT", "rejected", "51000")
+        return desk
+
+    @pytest.mark.parametrize(
+        ("filters", "orders"),
+        [
+            ("--account desk1", {"b1": 3}),
+            ("--account DESK2 --account desk1", {"b1": 3, "b2": 1}),
+            ("--inst-id btc-usdt --inst-id SOL-USDT", {"b1": 2, "b2": 1}),
+            ("--code 51000", {"b1": 2, "b2": 1}),
+            ("--code 51000 --account desk2", {"b2": 1}),
+            ("--code 51412 --code 51000 --inst-id ETH-USDT", {"b1": 1}),
+            ("--status exhausted", {"b1": 1}),
+            ("--since 1h", {"b1": 3, "b2": 1}),
+            ("--since 2099-01-01", {}),
+            ("b1 --code 51000", {"b1": 2}),
+        ],
+    )
+    def test_only_what_fits_goes_again(self, failed: Desk, filters: str, orders: dict[str, int]) -> None:
+        """Of whatever batch, each in the audit with the filter."""
+        told = failed.json("retry", *filters.split(), "--yes")
+        assert {each["batch_id"]: each["opened"] for each in told["batches"]} == orders
+        assert told["opened"] == told["orders"] == sum(orders.values())
+        assert {state.batch_id: state.waiting for state in failed.store.batches.known(["b1", "b2"])} == {
+            "b1": orders.get("b1", 0),
+            "b2": 1 + orders.get("b2", 0),
+        }
+        told_of = [decision for decision in Audit(failed.store).read() if decision.event == "retry"]
+        assert {decision.batch_id: decision.facts["opened"] for decision in told_of} == orders
+        assert all("filter" in decision.facts for decision in told_of)
+
+    def test_what_was_done_is_said(self, failed: Desk) -> None:
+        """In words, and in the story of each batch."""
+        assert said(failed, "retry", "--code", "51000", "--yes", *WHO) == [
+            "3 orders of 2 batches waiting again",
+            "see: bulk-cancel batches --status open",
+        ]
+        assert said(failed, "audit", "b2")[-1].split("Z  ")[1] == (
+            "retry       1 order again, deadline 900 s, chosen by sCode 51000, status rejected or exhausted; "
+            "by risk-1: hedging by hand"
+        )
+        assert said(failed, "retry", "--account", "desk1", "--status", "gone", "--yes") == [
+            "nothing to retry: no order that fits ended gone"
+        ]
+
+    def test_an_order_of_two_batches_is_one_order(self, failed: Desk) -> None:
+        """Opened for the one, joined by the other."""
+        failed("submit", "other.csv", "--account", "desk2", "--batch-id", "b3")
+        failed.finish("SOL-USDT", "rejected", "51000")
+        told = failed.json("retry", "--inst-id", "SOL-USDT", "--yes")
+        assert (told["orders"], told["opened"], told["joined"]) == (1, 1, 1)
+
+    def test_a_batch_that_is_not_handed_in_is_left_out(self, failed: Desk) -> None:
+        """And named."""
+        failed.store.redis.hset(failed.store.keys.of("batch", "b2"), "sealed", "0")
+        assert said(failed, "retry", "--code", "51000", "--yes")[-1] == "batch b2 left out: not handed in completely"
+        failed.store.redis.hset(failed.store.keys.of("batch", "b1"), "mass", "1")
+        failed.store.redis.hset(failed.store.keys.of("batch", "b1"), "sealed", "0")
+        assert said(failed, "retry", "--code", "51412", "--yes") == ["batch b1 left out: a mass cancel that still runs"]
+
+    def test_only_what_was_not_sent_is_taken_back(self, desk: Desk) -> None:
+        """By instrument, by account, by the time at which it came."""
+        desk(*SUBMIT)
+        desk("submit", "good.csv", "--account", "desk2", "--batch-id", "b2")
+        desk.claim("ETH-USDT")
+        assert said(desk, "withdraw", "--since", "2099-01-01", "--yes") == [
+            "no order fits that was not sent yet: nothing to withdraw"
+        ]
+        assert said(desk, "withdraw", "--account", "desk1", "--inst-id", "BTC-USDT", "--yes", *WHO) == [
+            "2 orders of 1 batch withdrawn"
+        ]
+        assert desk.store.batches.state("b2").waiting == 3
+        told = desk.json("withdraw", "--since", "1h", "--yes")
+        assert (told["orders"], told["withdrawn"], [each["batch_id"] for each in told["batches"]]) == (2, 2, ["b2"])
+        assert desk.json("withdraw", "--inst-id", "eth-usdt", "--yes")["orders"] == 0
+        assert said(desk, "audit", "b1")[1].endswith(
+            "withdraw    2 orders withdrawn, chosen by account desk1, instId BTC-USDT; by risk-1: hedging by hand"
+        )
+
+    @pytest.mark.parametrize("command", ["retry", "withdraw"])
+    def test_nobody_is_asked_without_a_terminal(self, failed: Desk, command: str) -> None:
+        """The count is told, and nothing is done without --yes."""
+        status, out, err = failed(command, "--since", "1h")
+        assert (status, out) == (2, "")
+        count = "4 orders of 2 batches fit" if command == "retry" else "1 order of 1 batch fits"
+        assert f"{count}, and nobody can be asked here: give --yes" in err
+        assert not {"retry", "withdraw"} & {decision.event for decision in Audit(failed.store).read()}
+
+    @pytest.mark.parametrize(("answer", "status"), [(b"y\n", 0), (b"n\n", 1), (b"\n", 1), (b"\x04", 1)])
+    def test_a_person_is_shown_what_fits(self, failed: Desk, answer: bytes, status: int) -> None:
+        """By batch and outcome, before it is done."""
+        ours, theirs = pty.openpty()
+        with os.fdopen(theirs) as terminal, pytest.MonkeyPatch.context() as patched:
+            patched.setattr("sys.stdin", terminal)
+            os.write(ours, answer)
+            got, _, err = failed("retry", "--account", "desk1")
+        os.close(ours)
+        assert got == status
+        assert "  batch b1 of desk1: 1 exhausted, 2 rejected\n" in err
+        assert "3 orders of 1 batch: let them go again? [y/N]" in err
+        assert ("bulk-cancel: nothing was done\n" in err) == (status == 1)
+        assert failed.store.batches.state("b1").waiting == (3 if status == 0 else 0)
 
 
 class TestPause:
@@ -176,6 +290,15 @@ class TestAudit:
         told = [json.loads(line)["by"] for line in said(desk, "audit", "--json")]
         assert told == [whoever(), whoever()]
 
+    def test_a_mass_cancel_of_more_than_orders(self, desk: Desk) -> None:
+        """Among all decisions, and in its own story."""
+        asked = parse_cancel_all({"account": "desk1", "batch_id": "m", "with": ["algos"], "side": "buy"})
+        Masses(desk.store).take(asked)
+        what = "every open order and algo order, protective ones kept, with side buy of desk1, urgent, deadline 900 s"
+        (every,), (own,) = said(desk, "audit"), said(desk, "audit", "m")
+        assert every.split("Z  ")[1] == f"cancel_all  batch m: {what}"
+        assert own.split("Z  ")[1] == f"cancel_all  {what}"
+
     def test_every_decision(self, desk: Desk) -> None:
         """The last ones, the oldest of them first; how to see more."""
         assert said(desk, "audit") == ["no decision yet"]
@@ -218,7 +341,15 @@ class TestBadInput:
             (["withdraw", "nope"], "unknown batch 'nope'"),
             (["retry", "nope"], "unknown batch 'nope'"),
             (["audit", "nope"], "unknown batch 'nope'"),
-            (["withdraw"], "Missing argument 'BATCH'"),
+            (["withdraw"], "name a BATCH, or say whose orders with --account, --inst-id or --since"),
+            (["retry", "--yes"], "name a BATCH, or say whose orders with --account, --inst-id, --code, --since"),
+            (["retry", "--account", "nobody"], "unknown account 'nobody'; known accounts: desk1, desk2"),
+            (["withdraw", "--account", "nobody", "--yes"], "unknown account 'nobody'"),
+            (["retry", "--inst-id", "BTC", "--yes"], "--inst-id: should be an instrument such as BTC-USDT"),
+            (["retry", "--code", "bad", "--yes"], "--code: should be an sCode as the exchange tells it"),
+            (["retry", "--since", "yesterday"], "--since: should be a time such as"),
+            (["withdraw", "nope", "--since", "1h"], "unknown batch 'nope'"),
+            (["withdraw", "--status", "queued"], "No such option: --status"),
             (["pause"], "Missing argument 'ACCOUNT|LANE'"),
             (
                 ["retry", "b1", "--status", "filled"],

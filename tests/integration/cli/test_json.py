@@ -1,7 +1,6 @@
 """Tests of `worker/cli/JSON.md`: what each command prints with `--json` has the shape that the page shows."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,30 +11,17 @@ from bulk_cancel.worker.simulator.process import Simulator
 from tests.support.cli_desk import GOOD, Desk
 from tests.support.json_shapes import EXAMPLES, misfits
 
-IN_SYSTEM_TESTS = {"drill/1", "demo/1"}
+IN_OTHER_TESTS = {"drill/1", "demo/1", "disown/1"}
 
 
 @pytest.fixture
-def desk(
-    redis_url: str,
-    exchange: Simulator,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> Iterator[Desk]:
-    """A desk without workers, whose account the simulated exchange knows."""
-    secrets = {"API_KEY": DEFAULT_KEY.key, "API_SECRET": DEFAULT_KEY.secret, "PASSPHRASE": DEFAULT_KEY.passphrase}
-    account = {f"ACCOUNTS__DESK1__{name}": value for name, value in secrets.items()}
-    for name, value in {"REDIS_URL": redis_url, "OKX_BASE_URL": exchange.url, **account}.items():
-        monkeypatch.setenv(f"BULK_CANCEL_{name}", value)
-    monkeypatch.chdir(tmp_path)
+def desk(exchange_desk: Desk, exchange: Simulator) -> Desk:
+    """A desk with files, whose account has two open orders."""
     Path("good.csv").write_text(GOOD)
     Path("bad.csv").write_text("instId,ordId\nBTC-USDT,8\nnope,1\n")
     Path("none.json").write_text("[]")
-    made = Desk(capsys)
     exchange.control.place(DEFAULT_KEY.uid, "BTC-USDT", 2)
-    yield made
-    made.store.redis.close()
+    return exchange_desk
 
 
 def test_every_shape(desk: Desk) -> None:
@@ -66,16 +52,21 @@ def test_every_shape(desk: Desk) -> None:
     fits("outcomes", "b1", "--verbose")
     fits("retry", "b1")
     fits("withdraw", "b1")
+    fits("retry", "--account", "desk1", "--yes")
+    fits("withdraw", "--account", "desk1", "--yes")
     fits("all", "--account", "desk1", "--until-flat", "1", "--batch-id", "m1", "--timeout", "0.01")
     fits("status", "m1")
+    fits("all", "--account", "desk1", "--hold", "--batch-id", "m2", "--timeout", "0.01")
+    fits("release", "m2")
     fits("all", "--account", "desk1", "--dry-run")
     fits("batches")
     fits("audit")
     fits("audit", "b1")
     fits("refused")
     fits("check")
+    fits("formats")
     fits("status", "nope")
-    assert seen.keys() == EXAMPLES.keys() - IN_SYSTEM_TESTS
+    assert seen.keys() == EXAMPLES.keys() - IN_OTHER_TESTS
     assert seen["open-order/1"] == 2
 
 

@@ -2,6 +2,7 @@
 
 import inspect
 from importlib.metadata import version
+from itertools import pairwise
 from typing import Final
 
 import pytest
@@ -34,6 +35,16 @@ def test_a_command_that_the_arguments_name_is_the_real_one(
     assert f"Usage: bulk-cancel {name} [OPTIONS]" in shown
     parameters = inspect.signature(COMMANDS[name].load()).parameters
     assert ("--json" in shown) == ("as_json" in parameters)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_fills_its_lines(name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line of a paragraph ends where the next word has no room, not where it does in our editors."""
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run([name, "--help"]) == 0
+    lines = [line.strip() for line in capsys.readouterr().out.partition("╭")[0].splitlines()]
+    ragged = [line for line, after in pairwise(lines) if line and after and len(f" {line} {after.split()[0]}") < 80]
+    assert ragged == []
 
 
 def test_help_imports_no_command() -> None:

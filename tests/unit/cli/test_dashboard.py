@@ -2,20 +2,16 @@
 
 import io
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from rich.console import Console, Group
 
 from bulk_cancel.worker.cli.screen import live, output
 from bulk_cancel.worker.cli.screen.dashboard import dashboard_parts, snapshot_line
-from bulk_cancel.worker.okx.limits import Limits
-from bulk_cancel.worker.operators.status import Lane, Snapshot
-from bulk_cancel.worker.state.batches import BatchState
-from bulk_cancel.worker.state.fleet import Worker
+from bulk_cancel.worker.operators.status import Snapshot
 from bulk_cancel.worker.state.rests import Rest
-
-AT = datetime(2026, 2, 26, 10, 0, 0, tzinfo=UTC)
+from tests.support.snapshots import AT, snapshot
 
 
 @pytest.fixture
@@ -30,7 +26,7 @@ class TestScreen:
     def test_an_ordinary_terminal_shows_batches_rests_and_workers(self) -> None:
         """However many lanes there are, which fill the screen to its last line."""
         rest = Rest("account:desk1", "50111 Invalid OK-ACCESS-KEY", AT)
-        lines = _shown(_snapshot(lanes=2000, batches=3, workers=2, rests=[rest]), 80, 24)
+        lines = _shown(snapshot(lanes=2000, batches=3, workers=2, rests=[rest]), 80, 24)
         assert len(lines) == 24
         shown = "\n".join(lines)
         assert [name in shown for name in ("batch0", "batch2", "w0:1", "w1:1", "account:desk1 until")] == [True] * 5
@@ -38,7 +34,7 @@ class TestScreen:
 
     def test_a_batch_shows_how_far_it_is_and_how_long_it_has(self) -> None:
         """As a bar, as a share, and as the time until its deadline."""
-        line = next(line for line in _shown(_snapshot(batches=1), 80, 24) if line.startswith("batch0"))
+        line = next(line for line in _shown(snapshot(batches=1), 80, 24) if line.startswith("batch0"))
         assert line.split() == ["batch0", "━━━━━━", "75%", "1", "1", "14:03", "desk1", "limit"]
 
     @pytest.mark.parametrize("size", [(80, 24), (40, 10), (60, 15), (120, 50), (30, 5)])
@@ -48,24 +44,24 @@ class TestScreen:
         """In either direction, also with rests whose reasons fold."""
         rests = [Rest(f"account:desk{number}", "a long reason " * 9, AT) for number in range(9)]
         width, height = size
-        lines = _shown(_snapshot(lanes=300, batches=batches, workers=workers, rests=rests), width, height)
+        lines = _shown(snapshot(lanes=300, batches=batches, workers=workers, rests=rests), width, height)
         assert len(lines) <= height
         assert max(map(len, lines)) <= width
 
     def test_workers_with_problems_come_first(self) -> None:
         """Where there is no room for all, the ones to look at are seen."""
-        snapshot = _snapshot(workers=40)
-        sick = replace(snapshot.workers[39], problems={"desk1": "no connection"})
-        silent = replace(snapshot.workers[38], late_s=60)
-        lines = _shown(replace(snapshot, workers=[*snapshot.workers[:38], silent, sick]), 80, 24)
+        shown = snapshot(workers=40)
+        sick = replace(shown.workers[39], problems={"desk1": "no connection"})
+        silent = replace(shown.workers[38], late_s=60)
+        lines = _shown(replace(shown, workers=[*shown.workers[:38], silent, sick]), 80, 24)
         assert [line.split()[0] for line in lines if line.startswith("w")][1:3] == ["w38:1", "w39:1"]
 
     @pytest.mark.parametrize(("left_s", "words"), [(59, "0:59"), (3723, "1:02:03"), (-1, "passed")])
     def test_the_time_left_is_a_clock(self, left_s: int, words: str) -> None:
         """Minutes and seconds, hours where there are some."""
-        snapshot = _snapshot(batches=1)
-        batch = replace(snapshot.batches[0], deadline_at=AT + timedelta(seconds=left_s))
-        assert words in "\n".join(_shown(replace(snapshot, batches=[batch]), 80, 24))
+        shown = snapshot(batches=1)
+        batch = replace(shown.batches[0], deadline_at=AT + timedelta(seconds=left_s))
+        assert words in "\n".join(_shown(replace(shown, batches=[batch]), 80, 24))
 
 
 class TestFile:
@@ -90,36 +86,12 @@ class TestFile:
     def test_the_runner_in_one_line(self) -> None:
         """With what rests and why."""
         rest = Rest("account:desk1", "50111\nInvalid", AT, probing=True)
-        line = snapshot_line(_snapshot(lanes=2, batches=1, workers=2, rests=[rest]))
+        line = snapshot_line(snapshot(lanes=2, batches=1, workers=2, rests=[rest]))
         assert line.startswith("2 workers; 2 orders waiting; 1 open batch; ended: 10 accepted; account:desk1 50111\\n")
 
 
-def _shown(snapshot: Snapshot, width: int, height: int) -> list[str]:
+def _shown(of: Snapshot, width: int, height: int) -> list[str]:
     screen = Console(width=width, height=height, file=io.StringIO(), markup=False)
     with screen.capture() as captured:
-        screen.print(Group(*dashboard_parts(snapshot, screen)))
+        screen.print(Group(*dashboard_parts(of, screen)))
     return captured.get().splitlines()
-
-
-def _snapshot(*, lanes: int = 1, batches: int = 0, workers: int = 1, rests: list[Rest] | None = None) -> Snapshot:
-    return Snapshot(
-        at=AT,
-        lanes=[_lane(f"7/COIN{number}-USDT") for number in range(lanes)],
-        rests=rests or [],
-        workers=[Worker(f"w{number}:1", 0, 3, 64, AT, {}) for number in range(workers)],
-        batches=[_batch(f"batch{number}") for number in range(batches)],
-        batches_waiting=batches,
-        refused=0,
-    )
-
-
-def _lane(name: str) -> Lane:
-    return Lane(name, 1, 0, 0, 60, 300, Limits(60, 300), 360, 0, {"accepted": 5}, None)
-
-
-def _batch(name: str) -> BatchState:
-    return BatchState(
-        batch_id=name, account="desk1", size=4, waiting=1, sealed=True, urgent=False,
-        counts={"canceled": 2, "rejected": 1}, created_at=AT, deadline_at=AT + timedelta(seconds=843),
-        completed_at=None, reason="limit", requested_by="", labels={},
-    )  # fmt: skip

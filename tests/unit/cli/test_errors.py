@@ -56,7 +56,12 @@ def test_an_error_of_ours_speaks_for_itself(
     )
 
 
-@pytest.mark.parametrize("kind", [RedisError, *theirs(RedisError)], ids=lambda kind: kind.__name__)
+def errors_of_redis() -> list[type[Exception]]:
+    """redis-py's; one of ours among them says by itself which Redis it was."""
+    return [kind for kind in theirs(RedisError) if not issubclass(kind, BulkCancelError)]
+
+
+@pytest.mark.parametrize("kind", [RedisError, *errors_of_redis()], ids=lambda kind: kind.__name__)
 def test_every_error_of_redis_is_told_in_one_line(kind: type[Exception]) -> None:
     """Where that Redis is, without the password, and never as if it were our own fault."""
     [line] = lines_of(kind.__new__(kind, "it said pa55word"), URL)
@@ -144,3 +149,18 @@ def test_exit_statuses_are_the_contract() -> None:
     assert int(exit_of(dead=0)) == 0
     assert int(exit_of(dead=1)) == 1
     assert int(exit_of(dead=1, complete=False)) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["batches", "--status", "foo"], "Invalid value for '--status': 'foo' is not one of 'open', "),
+        (["batches", "--count", "0"], "Invalid value for '--count' / '-n': should be greater than or equal to 1\n"),
+    ],
+)
+def test_a_value_that_is_none_is_told_in_plain_words(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without those of what reads values."""
+    assert cli.run(arguments) == Exit.BAD
+    assert capsys.readouterr().err.startswith(f"bulk-cancel: {words}")

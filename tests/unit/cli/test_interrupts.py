@@ -4,6 +4,7 @@ import signal
 from collections.abc import Callable
 
 import pytest
+import typer
 
 from bulk_cancel.worker import cli
 from bulk_cancel.worker.cli import app as app_module
@@ -26,7 +27,7 @@ def command(number: signal.Signals, turned_into: Callable[[], BaseException]) ->
     return run
 
 
-@pytest.mark.parametrize("turned_into", [KeyboardInterrupt, RuntimeError, OSError])
+@pytest.mark.parametrize("turned_into", [KeyboardInterrupt, RuntimeError, OSError, typer.Abort])
 @pytest.mark.parametrize("number", SIGNALS)
 def test_an_interrupted_command_ends_with_130(
     number: signal.Signals,

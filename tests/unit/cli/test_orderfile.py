@@ -11,6 +11,7 @@ import pytest
 from bulk_cancel.tasks.messages import Order
 from bulk_cancel.worker.cli.orderfile import OrderFile, OrderFileError, read_orders
 from bulk_cancel.worker.cli.orderfile.rounding import rounded_ids
+from tests.support.checkout import ROOT
 
 TWO = [Order(instId="BTC-USDT", ordId="2510789768709120"), Order(instId="ETH-USDT", clOrdId="a7")]
 ROWS = [
@@ -99,6 +100,97 @@ def test_what_people_have_is_read_by_what_it_is(content: str) -> None:
     assert read(content) == OrderFile(orders=TWO, bad=[])
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("<!DOCTYPE html><html>", "is a web page or XML"),
+        ("8=FIX.4.4|35=F|11=a", "is a log of FIX messages"),
+        ("- instId: BTC-USDT\n  ordId: '1'\n", "is YAML; write it as JSON"),
+    ],
+)
+def test_a_format_that_is_known_and_not_taken_is_named(content: str, said: str) -> None:
+    """With what to change."""
+    assert f"stdin: {said}" in fault(content)
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"instrument_id": "BTC-USDT", "order_id": "1"}, "is a row of OKX's API v3"),
+        ({"instIdCode": 10458, "ordId": "1"}, "names its instrument by instIdCode"),
+        ({"id": "1", "symbol": "BTC/USDT"}, "is a row of ccxt without OKX's own row in `info`"),
+        ({"id": "1", "symbol": "BTC/USDT", "info": {}}, "is a row of ccxt without OKX's own row in `info`"),
+    ],
+)
+def test_a_row_that_is_known_and_not_taken_is_named(row: dict[str, object], said: str) -> None:
+    """In the place of what fields it lacks; beside good ones."""
+    found = read(json.dumps([row, ROWS[0]]))
+    assert [each.errors[0][: len(said)] for each in found.bad] == [said]
+    assert found.orders == TWO[:1]
+
+
+ALGOS = [Order(instId="BTC-USDT", algoId="4500000000000001"), Order(instId="ETH-USDT", algoClOrdId="t7")]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(
+            "instId,algoId,algoClOrdId\nBTC-USDT,4500000000000001,\nETH-USDT,,t7\n", id="a table of algo orders"
+        ),
+        pytest.param(
+            answer(
+                {
+                    "instId": "BTC-USDT",
+                    "algoId": "4500000000000001",
+                    "ordType": "twap",
+                    "ordId": "7",
+                    "algoClOrdId": "",
+                },
+                {"instId": "ETH-USDT", "algoClOrdId": "t7", "ordType": "trigger", "ordId": "", "clOrdId": ""},
+            ),
+            id="what OKX answers to orders-algo-pending",
+        ),
+        pytest.param(
+            "\n".join(
+                json.dumps(
+                    {"arg": {"channel": "orders-algo"}, "data": [{**row.model_dump(exclude_none=True), "ordId": ""}]}
+                )
+                for row in ALGOS
+            ),
+            id="a log of the business channel",
+        ),
+    ],
+)
+def test_algo_orders_are_taken(content: str) -> None:
+    """As orders are."""
+    assert read(content) == OrderFile(orders=ALGOS, bad=[])
+
+
+def test_a_table_may_have_orders_and_algo_orders() -> None:
+    """Each row has the id of one of them, or `ordType` tells."""
+    table = "instId,ordId,algoId,ordType\nBTC-USDT,2510789768709120,,\nBTC-USDT,,4500000000000001,\n"
+    children = "BTC-USDT,2510789768709120,9,limit\nBTC-USDT,9,4500000000000001,trigger\n"
+    assert read(table + children) == OrderFile(orders=[TWO[0], ALGOS[0]] * 2, bad=[])
+    [bad] = read(table + "BTC-USDT,2510789768709120,4500000000000001,\n").bad
+    assert str(bad).startswith(
+        "stdin:4: names both an order and an algo order; leave out the ids of the one that is not"
+    )
+
+
+def test_an_order_that_has_such_a_field_as_well_is_taken() -> None:
+    """OKX's own rows have empty ones."""
+    found = read(json.dumps([{**ROWS[0], "algoId": "", "instIdCode": 10458, "symbol": "BTC/USDT"}]))
+    assert found == OrderFile(orders=TWO[:1], bad=[])
+
+
+def test_what_a_channel_says_between_its_pushes_is_passed_over() -> None:
+    """It holds no order; its refusal is one."""
+    log = [{"event": "login", "code": "0"}, {"event": "subscribe", "arg": {"channel": "orders"}}, {"data": ROWS}]
+    assert read("\n".join(map(json.dumps, log))) == OrderFile(orders=TWO, bad=[])
+    assert "is a refusal by the exchange, code 60018" in fault(json.dumps({"event": "error", "code": "60018"}))
+
+
 def test_one_line_of_json_lines_is_one_order() -> None:
     """As documented."""
     assert read(json.dumps(ROWS[0])) == OrderFile(orders=TWO[:1], bad=[])
@@ -116,6 +208,18 @@ def test_one_line_of_json_lines_is_one_order() -> None:
 def test_what_could_mean_two_things_is_refused(content: str, said: str) -> None:
     """Nobody guesses which orders were meant."""
     assert said in fault(content)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ['{"instId":"BTC-USDT","ordId":"1","ordId":"2"}', '{"data":[{"instId":"BTC-USDT","ordId":"1","ordId":"2"}]}'],
+)
+def test_a_line_that_could_mean_two_things_is_told_as_such(line: str) -> None:
+    """It is JSON; of several lines the others are taken."""
+    (row,) = read(line).bad
+    assert str(row) == "stdin:1: names 'ordId' twice in one object; keep one of them"
+    found = read(f"{json.dumps(ROWS[0])}\n{line}\n")
+    assert (found.orders, [bad.line for bad in found.bad]) == (TWO[:1], [2])
 
 
 def test_a_message_for_another_account_is_refused() -> None:
@@ -237,7 +341,7 @@ def test_a_wrong_value_is_shown() -> None:
     assert bad[0].errors == ("row[0].instId: should be an instrument such as BTC-USDT or BTC-USDT-SWAP; is 'nope'",)
     assert bad[1].errors[0].endswith(f"; is '{'n' * 59}")
     assert bad[0].kind == bad[1].kind == "instId: should be an instrument such as BTC-USDT or BTC-USDT-SWAP"
-    assert bad[2].errors == ("row[2]: ordId or clOrdId is required",)
+    assert bad[2].errors[0].startswith("row[2]: ordId or clOrdId is required, or of an algo order")
 
 
 def test_several_files_are_read_in_order(tmp_path: Path) -> None:
@@ -285,3 +389,14 @@ def test_ids_that_javascript_wrote_are_found(digits: int) -> None:
         written = [str(int(float(dice.randrange(10 ** (digits - 1), 10**digits)))) for _ in range(12)]
         shortest = [str(int(Decimal(repr(float(each))))) for each in written]
         assert set(rounded_ids([*shortest, "731904652218136846"])) >= {each for each in shortest if each.endswith("00")}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples" / "files").iterdir()), ids=lambda path: path.name)
+def test_every_example_of_a_file_holds_the_same_orders(path: Path) -> None:
+    """One of each kind that people have."""
+    found = read_orders([path], account="desk1")
+    assert [(order.instId, order.algoId if "algo" in path.name else order.ordId) for order in found.orders] == [
+        ("BTC-USDT-SWAP", "2510789768709120"),
+        ("ETH-USDT", "2510789768709121"),
+    ]
+    assert found.bad == []

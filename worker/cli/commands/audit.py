@@ -1,20 +1,25 @@
 """`bulk-cancel audit`: every decision with who and why, or the story of one batch in order."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 from rich.text import Text
 
 from bulk_cancel.worker.books.mass.scope import Scope
 from bulk_cancel.worker.cli import context
+from bulk_cancel.worker.cli.errors import CommandError
 from bulk_cancel.worker.cli.screen.mass_words import scope_words
-from bulk_cancel.worker.cli.screen.output import clean, iso, number, plural, print_lines, show
+from bulk_cancel.worker.cli.screen.output import clean, number, plural, print_lines, show
 from bulk_cancel.worker.cli.screen.render import counts_text
 from bulk_cancel.worker.operators.audit import Audit, Decision
+from bulk_cancel.worker.operators.shapes import decision_json, iso, placed
 from bulk_cancel.worker.operators.story import read_story
+from bulk_cancel.worker.operators.whole import Whole
 from bulk_cancel.worker.state.batches import UnknownBatchError
 from bulk_cancel.worker.state.scopes import ScopeKind, parse_scope
+from bulk_cancel.worker.state.shards import Each
+from bulk_cancel.worker.state.store import Store
 
 DECISIONS_SHOWN: Final = 100
 _STYLES: Final = {"pause": "yellow", "resume": "green", "withdraw": "magenta", "retry": "cyan", "completed": "green"}
@@ -34,42 +39,54 @@ def audit(
     """
     if batch is not None and not batch.strip():
         raise UnknownBatchError(batch)
-    with context.opened() as store:
-        if batch is None:
-            shown = count or DECISIONS_SHOWN
-            told = Audit(store).newest(shown + 1)
-        else:
-            told = read_story(store.redis, store.keys, Audit(store), store.batches, batch)
-            shown = count or len(told)
-    _print(told[-shown:], as_json=as_json, in_batch=batch is not None)
-    if len(told) > shown and not as_json:
+    last = count or DECISIONS_SHOWN
+    with context.whole() as whole:
+        told = _story(whole, batch) if batch else whole.each(lambda shard: Audit(shard.store).newest(last + 1))
+        found = whole.placed(context.answers(told), lambda decision: decision.at)
+    shown = count or (len(found) if batch else last)
+    if found or not told.failed:
+        _print(found[-shown:], as_json=as_json, in_batch=batch is not None)
+    if len(found) > shown and not as_json:
         show(f"the last {number(shown)}; --count shows more")
-    return 0
+    return context.tell_failed(told.failed, as_json=as_json)
 
 
-def _print(told: Sequence[Decision], *, as_json: bool, in_batch: bool) -> None:
+def _story(whole: Whole, batch: str) -> Each[list[Decision]]:
+    """Of the shard that has the batch, or remembers it; what another one may have is not missed then."""
+    told = whole.each(lambda shard: _told_of(shard.store, batch))
+    found = {name: each for name, each in told.answers.items() if each}
+    if found:
+        return Each(found, {})
+    if told.failed:
+        raise CommandError(*context.failures(told.failed))
+    raise UnknownBatchError(batch)
+
+
+def _told_of(store: Store, batch: str) -> list[Decision]:
+    try:
+        return read_story(store.redis, store.keys, Audit(store), store.batches, batch)
+    except UnknownBatchError:
+        return []
+
+
+def _print(told: Sequence[tuple[str, Decision]], *, as_json: bool, in_batch: bool) -> None:
     if as_json:
-        print_lines("decision", map(decision_json, told))
+        print_lines("decision", (placed(shard, decision_json(decision)) for shard, decision in told))
     elif told:
-        show(*(decision_line(decision, in_batch=in_batch) for decision in told))
+        width = max(len(shard) for shard, _ in told)
+        show(*(decision_line(each, in_batch=in_batch, shard=shard.ljust(width)) for shard, each in told))
     else:
         show("no decision yet")
 
 
-def decision_json(decision: Decision) -> dict[str, object]:
-    """One decision for programs; what has no sense for it is null."""
-    said: dict[str, object] = {"at": decision.at, "event": decision.event}
-    named = ("by", "reason", "batch_id", "account", "scope")
-    return said | {name: getattr(decision, name) or None for name in named} | {"facts": decision.facts}
-
-
-def decision_line(decision: Decision, *, in_batch: bool = False) -> Text:
-    """One line: when, what, by whom and why; `in_batch` the batch is known and left out."""
+def decision_line(decision: Decision, *, in_batch: bool = False, shard: str = "") -> Text:
+    """One line: when, where, what, by whom and why; `in_batch` the batch is known and left out."""
     event = (f"{decision.event:<10}", _STYLES.get(decision.event, "bold"))
     batch = "" if in_batch or not decision.batch_id else f"batch {clean(decision.batch_id)}: "
     who = f"by {decision.by}" if decision.by else ""
     why = clean(": ".join(filter(None, (who, decision.reason))))
-    return Text.assemble(iso(decision.at), "  ", event, "  ", batch, _what(decision), f"; {why}" if why else "")
+    where = (f"{shard}  ", "dim") if shard else ""
+    return Text.assemble(iso(decision.at), "  ", where, event, "  ", batch, _what(decision), f"; {why}" if why else "")
 
 
 def _what(decision: Decision) -> Text:
@@ -89,7 +106,9 @@ def _submitted(decision: Decision) -> str:
 def _cancel_all(decision: Decision) -> str:
     facts = decision.facts
     flat = f"until empty for {facts['until_flat_s']:g} s" if facts["until_flat_s"] else ""
-    said = (f"{scope_words(Scope(**facts['scope']))} of {decision.account}", flat, "urgent" if facts["urgent"] else "")
+    hold = "on hold until released" if facts.get("hold") else ""
+    what = f"{scope_words(Scope.read(facts['scope']))} of {decision.account}"
+    said = (what, flat, hold, "urgent" if facts["urgent"] else "")
     labels = (f"{name}={value}" for name, value in facts["labels"].items())
     return ", ".join(filter(None, [*said, f"deadline {facts['deadline_s']} s", *labels]))
 
@@ -97,7 +116,7 @@ def _cancel_all(decision: Decision) -> str:
 def _withdraw(decision: Decision) -> str:
     facts = decision.facts
     late = f"{number(facts['sent'])} too late" if facts["sent"] else ""
-    return ", ".join(filter(None, [f"{plural(facts['withdrawn'], 'order')} withdrawn", late]))
+    return ", ".join(filter(None, [f"{plural(facts['withdrawn'], 'order')} withdrawn", late, _chosen(facts)]))
 
 
 def _retry(decision: Decision) -> str:
@@ -105,7 +124,16 @@ def _retry(decision: Decision) -> str:
     joined = f"{number(facts['joined'])} joined another batch's" if facts["joined"] else ""
     known = f"{number(facts['remembered'])} off the book already" if facts["remembered"] else ""
     again = f"{plural(facts['opened'] + facts['joined'], 'order')} again, deadline {facts['deadline_s']} s"
-    return ", ".join(filter(None, [again, joined, known]))
+    return ", ".join(filter(None, [again, joined, known, _chosen(facts)]))
+
+
+def _chosen(facts: Mapping[str, Any]) -> str:
+    """By which filter the orders were chosen, if it was not all of the batch."""
+    if "filter" not in facts:
+        return ""
+    filters = facts["filter"].items()
+    wanted = (f"{name} {value if isinstance(value, str) else ' or '.join(value)}" for name, value in filters)
+    return "chosen by " + ", ".join(wanted)
 
 
 def _scope(decision: Decision) -> str:
@@ -123,6 +151,10 @@ def _resume(decision: Decision) -> str:
     )
 
 
+def _format(decision: Decision) -> str:
+    return "{kind}'s state: {from} → {format}".format(**decision.facts)
+
+
 def _others(decision: Decision) -> str:
     """A decision of which this module knows nothing more."""
     facts = (f"{name}={value}" for name, value in decision.facts.items())
@@ -133,9 +165,12 @@ _WORDS: Final[Mapping[str, Callable[[Decision], str]]] = {
     "submitted": _submitted,
     "cancel_all": _cancel_all,
     "listed": lambda decision: f"nothing more is listed: {decision.facts['state']}",
+    "release": lambda _: "no longer on hold: nothing more is listed, what was found is cancelled",
     "called_off": lambda _: "no further listing, no further order",
     "withdraw": _withdraw,
     "retry": _retry,
+    "format": _format,
     "pause": _scope,
     "resume": _resume,
+    "disown": lambda decision: f"{_scope(decision)}: its User ID was given up here",
 }

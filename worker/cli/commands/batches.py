@@ -1,55 +1,29 @@
 """The command `batches`: which batches there were, found again by account, time and what became of them."""
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
-from enum import StrEnum
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 from rich.table import Table
 
 from bulk_cancel.worker.cli import context
-from bulk_cancel.worker.cli.errors import CommandError, Exit
-from bulk_cancel.worker.cli.screen.output import clean, moment, number, print_lines, show, table
-from bulk_cancel.worker.cli.screen.render import batch_json, counts_text
-from bulk_cancel.worker.operators.past import past_batches
+from bulk_cancel.worker.cli.commands.by_filter import refuse_unknown
+from bulk_cancel.worker.cli.errors import CommandError
+from bulk_cancel.worker.cli.screen.output import clean, moment, number, print_lines, show, table, unzipped
+from bulk_cancel.worker.cli.screen.render import outcomes_text
+from bulk_cancel.worker.cli.when import WHEN, time_given
+from bulk_cancel.worker.operators.past import Kind, past_batches
+from bulk_cancel.worker.operators.shapes import batch_json, placed
 from bulk_cancel.worker.state.batches import BatchState
-
-_AGO: Final = re.compile(r"(\d{1,9})([smhd])")
-_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_WHEN: Final = "a time such as 2026-02-26T10:00 (local, unless it names a zone), or how long ago: 90s, 15m, 8h, 7d"
-
-
-class Kind(StrEnum):
-    """How a batch stands as a whole, or an outcome that some of its orders have."""
-
-    OPEN = "open"
-    COMPLETE = "complete"
-    ACCEPTED = "accepted"
-    CANCELED = "canceled"
-    FILLED = "filled"
-    GONE = "gone"
-    REJECTED = "rejected"
-    EXHAUSTED = "exhausted"
-    WITHDRAWN = "withdrawn"
-
-    def fits(self, state: BatchState) -> bool:
-        """Whether the batch is of this kind."""
-        match self:
-            case Kind.OPEN:
-                return not state.complete
-            case Kind.COMPLETE:
-                return state.complete
-        return state.counts.get(self.value, 0) > 0
+from bulk_cancel.worker.state.shards import Shard
 
 
 def batches(
     *,
     account: Annotated[list[str] | None, typer.Option("--account", help="Only this account's (repeatable).")] = None,
     since: Annotated[
-        str | None, typer.Option("--since", metavar="WHEN", help=f"Created then or later: {_WHEN}.")
+        str | None, typer.Option("--since", metavar="WHEN", help=f"Created then or later: {WHEN}.")
     ] = None,
     until: Annotated[str | None, typer.Option("--until", metavar="WHEN", help="Created then or before.")] = None,
     only: Annotated[
@@ -65,52 +39,50 @@ def batches(
 
     As far back as they are kept (RETENTION_S, a week by default). Mass cancels are among them.
     """
-    names = {name.lower() for name in account or ()}
-    start, end = _time(since, "--since"), _time(until, "--until")
-    with context.opened() as store:
-        found = _fitting(past_batches(store, since=start, until=end), names, only or ())
-        shown = list(islice(found, count))
-        more = next(found, None) is not None
+    names = dict.fromkeys(name.lower() for name in account or ())
+    start, end = time_given(since, "--since"), time_given(until, "--until")
+    if start and end and end < start:
+        raise CommandError("--until is before --since: no batch fits")
+
+    def newest(shard: Shard) -> list[BatchState]:
+        fitting = _fitting(past_batches(shard.store, since=start, until=end), names, only or ())
+        return list(islice(fitting, count + 1))
+
+    with context.whole() as whole:
+        told = whole.each(newest)
+        found = whole.placed(context.answers(told), lambda state: state.created_at, newest_first=True)
+        if not found:
+            refuse_unknown(whole, names)
+    shown = found[:count]
     if as_json:
-        print_lines("batch", map(batch_json, shown))
+        print_lines("batch", (placed(shard, batch_json(state)) for shard, state in shown))
     elif shown:
-        show(_table(shown), *(["and older ones; --count shows more"] if more else []))
-    else:
+        show(_table(shown), *(["and older ones; --count shows more"] if len(found) > count else []))
+    elif not told.failed:
         show("no batch")
-    return Exit.OK
+    return context.tell_failed(told.failed, as_json=as_json)
 
 
-def _fitting(states: Iterable[BatchState], accounts: set[str], kinds: Sequence[Kind]) -> Iterator[BatchState]:
+def _fitting(states: Iterable[BatchState], accounts: Collection[str], kinds: Sequence[Kind]) -> Iterator[BatchState]:
     for state in states:
         if (not accounts or state.account in accounts) and (not kinds or any(kind.fits(state) for kind in kinds)):
             yield state
 
 
-def _time(text: str | None, flag: str) -> datetime | None:
-    if text is None:
-        return None
-    ago = _AGO.fullmatch(text.strip())
-    try:
-        if ago:
-            return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-        return datetime.fromisoformat(text.strip()).astimezone()
-    except (ValueError, OverflowError):
-        raise CommandError(f"{flag}: should be {_WHEN}; is {text!r:.60}") from None
-
-
-def _table(states: Sequence[BatchState]) -> Table:
+def _table(rows: Sequence[tuple[str, BatchState]]) -> Table:
+    states, shards = unzipped(rows)
     made = table(
-        "created", "batch", "account", "orders", "outcomes", "why", right=("orders",), flexible=("outcomes", "why")
-    )
+        "created", "batch", "account", "orders", "outcomes", "why",
+        right=("orders",), flexible=("outcomes", "why"), shards=shards,
+    )  # fmt: skip
     for state in states:
-        outcomes = counts_text({**state.counts, "waiting": state.waiting})
-        made.add_row(
-            moment(state.created_at), state.batch_id, state.account, number(state.size), outcomes, clean(_why(state))
-        )
+        outcomes, why = outcomes_text(state, waiting=state.waiting), clean(_why(state))
+        made.add_row(moment(state.created_at), state.batch_id, state.account, number(state.size), outcomes, why)
     return made
 
 
 def _why(state: BatchState) -> str:
-    kind = ("mass cancel" if state.mass else "", "urgent" if state.urgent else "")
+    holds = state.hold and not state.sealed
+    kind = ("mass cancel" if state.mass else "", "on hold" if holds else "", "urgent" if state.urgent else "")
     who = f"by {state.requested_by}" if state.requested_by else ""
     return ", ".join(filter(None, (*kind, who, state.reason)))

@@ -3,6 +3,7 @@
 import getpass
 import os
 import socket
+from collections.abc import Sequence
 from typing import Annotated, Final
 
 import typer
@@ -11,15 +12,43 @@ from pydantic import TypeAdapter, ValidationError
 from bulk_cancel.tasks.messages import Text, faults_in
 from bulk_cancel.worker.books.mass.masses import Masses
 from bulk_cancel.worker.cli import context
+from bulk_cancel.worker.cli.commands.by_filter import (
+    Accounts,
+    CameSince,
+    Codes,
+    EndedSince,
+    InstIds,
+    Yes,
+    filter_of,
+    retry_matching,
+    withdraw_matching,
+)
 from bulk_cancel.worker.cli.context import Json
 from bulk_cancel.worker.cli.errors import CommandError, Exit
-from bulk_cancel.worker.cli.screen.output import document, print_json, show
-from bulk_cancel.worker.cli.screen.render import batch_json
-from bulk_cancel.worker.cli.screen.words import paused_words, resumed_words, retried_words, withdrawn_words
+from bulk_cancel.worker.cli.screen.output import print_json, show
+from bulk_cancel.worker.cli.screen.words import (
+    paused_words,
+    resumed_words,
+    retried_matching_words,
+    retried_words,
+    withdrawn_matching_words,
+    withdrawn_words,
+)
 from bulk_cancel.worker.operators.decisions import RETRIED, Asked, Decisions
+from bulk_cancel.worker.operators.matching import Filter
+from bulk_cancel.worker.operators.shapes import (
+    document,
+    paused_json,
+    resumed_json,
+    retried_json,
+    retried_matching_json,
+    withdrawn_json,
+    withdrawn_matching_json,
+)
 from bulk_cancel.worker.state.statuses import Again
+from bulk_cancel.worker.state.store import Store
 
-Batch = Annotated[str, typer.Argument(metavar="BATCH", help="The batch's id.")]
+Batch = Annotated[str | None, typer.Argument(metavar="[BATCH]", help="The batch's id; with a filter, of any batch.")]
 Target = Annotated[
     str, typer.Argument(metavar="ACCOUNT|LANE", help="An account, or a lane as status shows it: 446/BTC-USDT.")
 ]
@@ -29,45 +58,100 @@ Why = Annotated[str, typer.Option("--reason", help="Why, for people who look at 
 _TEXT: Final = TypeAdapter(Text)
 
 
-def withdraw(batch: Batch, *, by: By = None, reason: Why = "", as_json: Json = False) -> int:
-    """Take a batch back, as far as it was not sent.
+def withdraw(
+    batch: Batch = None,
+    *,
+    account: Accounts = None,
+    inst_id: InstIds = None,
+    since: CameSince = None,
+    yes: Yes = False,
+    by: By = None,
+    reason: Why = "",
+    as_json: Json = False,
+) -> int:
+    """Take a batch back, as far as it was not sent; or the orders of any batch that fit a filter.
 
     An order that was sent goes on; one for which another batch waits is still cancelled for that one.
+
+    By filter it asks first, and a mass cancel goes on without these orders.
     """
-    asked = asked_by(by, reason)
-    with context.opened() as store:
-        done = Decisions(store).withdraw(batch, asked)
-        called_off = done.state.mass and Masses(store).state(batch).state == "withdrawn"
+    asked, wanted = asked_by(by, reason), filter_of(account, inst_id, None, since)
+    with context.whole() as whole:
+        if batch is not None and not wanted.asked:
+            with whole.at_batch(batch) as shard:
+                return _withdraw(shard.store, batch, asked, as_json=as_json)
+        _some(batch, wanted, "--account, --inst-id or --since")
+        chosen, done = withdraw_matching(whole, wanted, asked, batch=batch, ask=not yes)
     if as_json:
-        said = {"batch_id": batch, "withdrawn": done.withdrawn, "sent": done.sent, "ended": done.ended}
-        print_json(document("withdraw", said | {"state": batch_json(done.state)}))
+        print_json(document("withdraw-matching", done.placed(withdrawn_matching_json(chosen.orders, done.rows))))
+    else:
+        show(*withdrawn_matching_words(done.rows))
+    return context.tell_failed(done.failed, as_json=as_json)
+
+
+def _withdraw(store: Store, batch: str, asked: Asked, *, as_json: bool) -> int:
+    done = Decisions(store).withdraw(batch, asked)
+    called_off = done.state.mass and Masses(store).state(batch).state == "withdrawn"
+    if as_json:
+        print_json(document("withdraw", withdrawn_json(done)))
     else:
         show(*withdrawn_words(done, called_off=called_off))
     return Exit.OK
 
 
 def retry(
-    batch: Batch,
+    batch: Batch = None,
     *,
     only: Annotated[list[Again] | None, typer.Option("--status", help="Orders that ended so (repeatable).")] = None,
+    account: Accounts = None,
+    inst_id: InstIds = None,
+    code: Codes = None,
+    since: EndedSince = None,
     deadline: Annotated[
         int | None, typer.Option(metavar="S", min=1, max=86_400, help="Seconds; without it as long as before.")
     ] = None,
+    yes: Yes = False,
     by: By = None,
     reason: Why = "",
     as_json: Json = False,
 ) -> int:
-    """Let orders of a batch go again that ended rejected or exhausted; withdrawn or gone ones if --status says so."""
-    asked = asked_by(by, reason)
-    statuses = only or RETRIED
-    with context.opened() as store:
-        done = Decisions(store).retry(batch, asked, statuses=statuses, deadline_s=deadline)
+    """Let orders of a batch go again that ended rejected or exhausted; withdrawn or gone ones if --status says so.
+
+    By filter (--account, --inst-id, --code, --since, or --status without a batch) those of any batch; it asks first.
+    """
+    asked, wanted, statuses = asked_by(by, reason), filter_of(account, inst_id, code, since), only or RETRIED
+    with context.whole() as whole:
+        if batch is not None and not wanted.asked:
+            with whole.at_batch(batch) as shard:
+                return _retry(shard.store, batch, asked, statuses, deadline, as_json=as_json)
+        if not only:
+            _some(batch, wanted, "--account, --inst-id, --code, --since or --status")
+        chosen, done = retry_matching(
+            whole, wanted, asked, batch=batch, statuses=statuses, deadline_s=deadline, ask=not yes
+        )
     if as_json:
-        said = {"batch_id": batch, "opened": done.opened, "joined": done.joined, "remembered": done.remembered}
-        print_json(document("retry", said | {"state": batch_json(done.state)}))
+        left_out = [match.state.batch_id for match in chosen.left_out]
+        print_json(document("retry-matching", done.placed(retried_matching_json(chosen.orders, done.rows, left_out))))
+    else:
+        show(*retried_matching_words(done.rows, [match.state for match in chosen.left_out], statuses))
+    return context.tell_failed(done.failed, as_json=as_json)
+
+
+def _retry(
+    store: Store, batch: str, asked: Asked, statuses: Sequence[Again], deadline_s: int | None, *, as_json: bool
+) -> int:
+    done = Decisions(store).retry(batch, asked, statuses=statuses, deadline_s=deadline_s)
+    if as_json:
+        print_json(document("retry", retried_json(done)))
     else:
         show(*retried_words(done, statuses))
     return Exit.OK
+
+
+def _some(batch: str | None, wanted: Filter, filters: str) -> None:
+    """Everything is never meant by saying nothing."""
+    if batch is None and not wanted.asked:
+        raise CommandError(f"name a BATCH, or say whose orders with {filters}")
 
 
 def pause(target: Target, *, by: By = None, reason: Why = "", as_json: Json = False) -> int:
@@ -76,12 +160,10 @@ def pause(target: Target, *, by: By = None, reason: Why = "", as_json: Json = Fa
     Orders wait and keep their deadlines. An account is paused with all accounts of its User ID: they share lanes.
     """
     asked = asked_by(by, reason)
-    with context.opened() as store:
-        done = Decisions(store).pause(target, asked)
+    with context.whole() as whole, whole.at_target(target) as shard:
+        done = Decisions(shard.store).pause(target, asked)
     if as_json:
-        said = {"scope": done.target.scope, "accounts": done.target.accounts, "changed": done.changed}
-        said |= {"paused_by": done.by, "reason": done.reason, "since": done.since}
-        print_json(document("pause", said))
+        print_json(document("pause", paused_json(done)))
     else:
         show(*paused_words(done))
     return Exit.OK
@@ -90,11 +172,10 @@ def pause(target: Target, *, by: By = None, reason: Why = "", as_json: Json = Fa
 def resume(target: Target, *, by: By = None, reason: Why = "", as_json: Json = False) -> int:
     """Send again for an account, or in a lane, at once: ends a pause, and a rest for whatever other reason."""
     asked = asked_by(by, reason)
-    with context.opened() as store:
-        done = Decisions(store).resume(target, asked)
+    with context.whole() as whole, whole.at_target(target) as shard:
+        done = Decisions(shard.store).resume(target, asked)
     if as_json:
-        said = {"scope": done.target.scope, "accounts": done.target.accounts, "ended": done.ended}
-        print_json(document("resume", said))
+        print_json(document("resume", resumed_json(done)))
     else:
         show(*resumed_words(done))
     return Exit.OK

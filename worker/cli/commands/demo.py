@@ -1,7 +1,10 @@
 """`bulk-cancel demo`: one bulk cancel in which everything but the runner itself is simulated."""
 
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from typing import Annotated, Final, Self
 
@@ -14,11 +17,13 @@ from bulk_cancel.worker.cli.demo.plan import LIMITS, Plan, make_plan
 from bulk_cancel.worker.cli.demo.report import InstrumentReport, Report
 from bulk_cancel.worker.cli.demo.run import Progress as Ended
 from bulk_cancel.worker.cli.demo.run import run_demo
-from bulk_cancel.worker.cli.demo.stage import stage
-from bulk_cancel.worker.cli.errors import CommandError, Exit
+from bulk_cancel.worker.cli.demo.stage import Stage, stage
+from bulk_cancel.worker.cli.errors import CommandError, exit_of
 from bulk_cancel.worker.cli.screen.live import Bars
-from bulk_cancel.worker.cli.screen.output import STYLES, document, number, plural, print_json, show, table
+from bulk_cancel.worker.cli.screen.output import STYLES, number, plural, print_json, show, table
 from bulk_cancel.worker.cli.screen.render import counts_text
+from bulk_cancel.worker.config.extras import needing
+from bulk_cancel.worker.operators.shapes import document
 
 LINE_S: Final = 0.5
 _WORDS: Final = (
@@ -36,6 +41,9 @@ def demo(
     instruments: Annotated[int, typer.Option(min=1, max=200, help="Instruments; the first has 40 % of all.")] = 8,
     workers: Annotated[int, typer.Option(min=1, max=16, help="Worker processes.")] = 2,
     delay_ms: Annotated[float, typer.Option(min=0, max=1000, help="Network delay of each way, ± 60 %.")] = 5.0,
+    web: Annotated[
+        bool, typer.Option("--web", help="Serve the page of it, too: begins at Enter, and stays until Ctrl-C.")
+    ] = False,
     as_json: Json = False,
 ) -> int:
     """One bulk cancel against a simulated exchange, with real workers, and what it did to the exchange's limits.
@@ -46,20 +54,48 @@ def demo(
         plan = make_plan(orders, instruments)
     except ValueError as error:
         raise CommandError(f"--instruments {instruments} with --orders {orders}: {error}") from None
-    with _Screen(plan, workers) as screen, stage(plan, workers=workers, delay_ms=delay_ms) as on:
+    with ExitStack() as stack:
+        screen = stack.enter_context(_Screen(plan, workers))
+        on = stack.enter_context(stage(plan, workers=workers, delay_ms=delay_ms))
+        if web:
+            stack.enter_context(_page(on))
         screen.ready(own_redis=on.own_redis)
         report = run_demo(plan, on, screen.update)
+        if web:
+            _print(report, as_json=as_json)
+            _wait()
+    if not web:
+        _print(report, as_json=as_json)
+    return exit_of(dead=report.dead + report.refusals, complete=report.complete)
+
+
+@contextmanager
+def _page(on: Stage) -> Iterator[None]:
+    """The HTTP door of the stage, for this machine; the cancel begins when a person at the terminal wants it to."""
+    with needing("gateway"):
+        from bulk_cancel.worker.gateway.app import create_app  # noqa: PLC0415 (what the extra brings)
+        from bulk_cancel.worker.gateway.server import serving  # noqa: PLC0415
+    with serving(create_app(on.store)) as url:
+        sys.stderr.write(f"the page: {url}/\n")
+        sys.stderr.flush()
+        if sys.stdin.isatty():
+            input("Enter begins the bulk cancel ")
+        yield
+
+
+def _wait() -> None:
+    """Until Ctrl-C, which is how it ends, and no fault."""
+    sys.stderr.write("the page stays until Ctrl-C\n")
+    sys.stderr.flush()
+    with suppress(KeyboardInterrupt):
+        threading.Event().wait()
+
+
+def _print(report: Report, *, as_json: bool) -> None:
     if as_json:
         print_json(document("demo", report_json(report)))
     else:
         show(*_report_parts(report))
-    return _status(report)
-
-
-def _status(report: Report) -> Exit:
-    if not report.complete:
-        return Exit.TIMEOUT
-    return Exit.DEAD if report.dead or report.refusals else Exit.OK
 
 
 class _Screen:

@@ -18,6 +18,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from bulk_cancel.worker.books.able import said_of
 from bulk_cancel.worker.books.mass.report import report_json
 from bulk_cancel.worker.books.reader import reading
 from bulk_cancel.worker.cli import context
@@ -26,9 +27,17 @@ from bulk_cancel.worker.cli.context import Json
 from bulk_cancel.worker.cli.demo.plan import Plan
 from bulk_cancel.worker.cli.demo.stage import ACCOUNT, stage
 from bulk_cancel.worker.cli.errors import CommandError, Exit
-from bulk_cancel.worker.cli.screen.output import as_text, clean, document, iso, plain, print_json, show, table
+from bulk_cancel.worker.cli.screen.output import (
+    as_text,
+    clean,
+    fact_grid,
+    print_json,
+    show,
+    table,
+)
 from bulk_cancel.worker.operators.drill.rules import ASKED, Drill, DrillPlan, check_place
 from bulk_cancel.worker.operators.drill.run import Drilling
+from bulk_cancel.worker.operators.shapes import document, iso, plain
 from bulk_cancel.worker.state.fleet import read_workers
 from bulk_cancel.worker.state.store import Store
 
@@ -83,8 +92,8 @@ def drill(
 @contextmanager
 def _store(plan: DrillPlan, *, embedded: bool) -> Iterator[Store]:
     if not embedded:
-        with context.opened() as store:
-            yield store
+        with context.whole() as whole, whole.at_account(plan.account) as shard:
+            yield shard.store
         return
     with stage(Plan({plan.inst_id: plan.orders}), workers=WORKERS, delay_ms=DELAY_MS) as on:
         yield on.store
@@ -165,6 +174,7 @@ def _json(done: Drill, facts: dict[str, str]) -> dict[str, object]:
         "until_flat_s": plan.until_flat_s,
         "steps": [{"step": step.name, "at": step.at} for step in done.steps],
         "faults": done.faults,
+        **said_of(done.survey),
         "mass_cancel": report_json(done.report) if done.report else None,
     }
     return document("drill", said)
@@ -172,15 +182,10 @@ def _json(done: Drill, facts: dict[str, str]) -> dict[str, object]:
 
 def _parts(done: Drill, facts: dict[str, str]) -> list[RenderableType]:
     verdict = Text("PASSED", style="bold green") if done.passed else Text("FAILED", style="bold red")
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(style="bold", no_wrap=True)
-    grid.add_column(overflow="fold")
-    for name, value in _head(done, facts):
-        grid.add_row(name, clean(value))
     return [
         Text.assemble("drill of the kill switch: ", verdict),
         Text(),
-        grid,
+        fact_grid((name, clean(value)) for name, value in _head(done, facts)),
         Text(),
         _steps(done),
         *([Text()] if done.faults else []),
@@ -197,12 +202,14 @@ def _head(done: Drill, facts: dict[str, str]) -> Iterator[tuple[str, str]]:
     what = f"{order['side']} {order['sz']} at {order['px']} ({order['ordType']}), tag {plan.tag}"
     yield "orders", f"{plan.orders} of {plan.inst_id}: {what}"
     yield "mass cancel", f"{plan.tag}, until empty for {plan.until_flat_s:g} s"
+    if done.survey:
+        yield "not affected", done.survey.words or "nothing else can place orders"
 
 
 def _steps(done: Drill) -> Table:
     """Each step with its time, and how long after the mass cancel was asked for."""
     asked = next((step.at for step in done.steps if step.name == ASKED), None)
-    made = table("step", "at", "after it was asked for", right=("after it was asked for",))
+    made = table("step", "at", "after it was asked for", right=("after it was asked for",), flexible=("step",))
     for step in sorted(done.steps, key=lambda step: step.at):
         after = (step.at - asked).total_seconds() if asked else -1.0
         made.add_row(step.name, iso(step.at), f"{after:.3f} s" if after >= 0 else "")

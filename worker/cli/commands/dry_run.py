@@ -1,80 +1,60 @@
 """`bulk-cancel all --dry-run`: reads the books under the workers' windows, and changes nothing."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from bulk_cancel.tasks.mass import ALL_ACCOUNTS, CancelAll
+from bulk_cancel.tasks.asking import answered
+from bulk_cancel.tasks.mass import CancelAll
 from bulk_cancel.worker.books.mass.scope import Scope
 from bulk_cancel.worker.books.reader import Reader, reading
+from bulk_cancel.worker.cli.context import answers, tell_failed
 from bulk_cancel.worker.cli.errors import CommandError, Exit
-from bulk_cancel.worker.cli.screen.mass_words import scope_words
+from bulk_cancel.worker.cli.screen.mass_words import scope_words, survey_facts
 from bulk_cancel.worker.cli.screen.output import clean, number, plural, print_lines, show, table
 from bulk_cancel.worker.okx.client import Row
 from bulk_cancel.worker.okx.errors import ExchangeError
-from bulk_cancel.worker.state.store import Store
+from bulk_cancel.worker.operators.dry_run import Meant, accounts_of, open_orders_json, read_meant, survey_json
+from bulk_cancel.worker.operators.shapes import placed
+from bulk_cancel.worker.operators.whole import Whole
+from bulk_cancel.worker.state.shards import Shard
 
 ORDERS_SHOWN: Final = 1_000
-_FIELDS: Final = ("instType", "instId", "ordId", "clOrdId", "tag", "side", "ordType", "px", "sz", "accFillSz")
 
 
-@dataclass(frozen=True, slots=True)
-class Meant:
-    """What a mass cancel would do on one account: the orders with their age in seconds, and why others are left out."""
+def dry_run(whole: Whole, asked: Sequence[CancelAll], *, as_json: bool) -> int:
+    """Lists what would be cancelled; raises CommandError when a book cannot be read.
 
-    account: str
-    scope: Scope
-    orders: Sequence[tuple[Row, float | None]]
-    left_out: Mapping[str, int]
-
-
-def dry_run(store: Store, asked: Sequence[CancelAll], *, as_json: bool) -> int:
-    """Lists what would be cancelled; raises CommandError when a book cannot be read."""
-    with reading(store) as reader:
-        found = [_read(reader, name, Scope.of(each)) for each in asked for name in _accounts(reader, each)]
-    for meant in found:
+    Exit 1, as the mass cancel itself: something would be left that can place orders.
+    """
+    told = whole.then(whole.mass_cancels(asked), lambda shard, mine: _meant(whole, shard, mine))
+    found = [(whole.label(name), meant) for name, each in answers(told).items() for meant in each]
+    for shard, meant in found:
         if as_json:
-            print_lines("open-order", _json(meant))
+            print_lines("open-order", (placed(shard, row) for row in open_orders_json(meant)))
+            print_lines("survey", [placed(shard, survey_json(meant))])
         else:
             show(*_parts(meant))
-    return Exit.OK
+    missing = tell_failed(told.failed, as_json=as_json)
+    return missing or (Exit.OK if all(meant.survey.complete for _, meant in found) else Exit.DEAD)
 
 
-def _accounts(reader: Reader, asked: CancelAll) -> list[str]:
-    return reader.accounts if asked.account == ALL_ACCOUNTS else [asked.account]
+def _meant(whole: Whole, shard: Shard, asked: Sequence[CancelAll]) -> list[Meant]:
+    if answered(whole.shards.ask_is_empty(shard)):
+        return []
+    with reading(shard.store) as reader:
+        return [_read(reader, name, Scope.of(each)) for each in asked for name in accounts_of(reader, each)]
 
 
 def _read(reader: Reader, account: str, scope: Scope) -> Meant:
-    user = reader.user(account)
-    orders: list[tuple[Row, float | None]] = []
-    left_out: Counter[str] = Counter()
     try:
-        for page in reader.book.open_orders(user, scope.by_exchange):
-            now_ms = reader.now_ms(user)
-            for row in page:
-                if why := scope.leaves_out(row, now_ms=now_ms):
-                    left_out[why] += 1
-                else:
-                    orders.append((row, _age_s(row, now_ms)))
+        return read_meant(reader, account, scope)
     except ExchangeError as error:
         raise CommandError(f"account {account}: the exchange did not tell its open orders: {error}") from error
-    return Meant(account, scope, orders, left_out)
-
-
-def _age_s(row: Row, now_ms: float) -> float | None:
-    placed_ms = row.get("cTime", "")
-    return (now_ms - int(placed_ms)) / 1000 if placed_ms.isascii() and placed_ms.isdigit() else None
-
-
-def _json(meant: Meant) -> Iterator[dict[str, object]]:
-    for row, age_s in meant.orders:
-        said = {name: row.get(name, "") for name in _FIELDS}
-        yield {"account": meant.account, **said, "age_s": None if age_s is None else round(age_s, 3)}
 
 
 def _parts(meant: Meant) -> list[RenderableType]:
@@ -83,6 +63,8 @@ def _parts(meant: Meant) -> list[RenderableType]:
     left = (f"{plural(orders, 'order')} not affected: {clean(why)}" for why, orders in sorted(meant.left_out.items()))
     unseen = [f"not listed and not counted: {meant.scope.not_listed}"] if meant.scope.not_listed else []
     parts: list[RenderableType] = [Text(head, style="bold"), *map(Text, [*left, *unseen])]
+    parts += [Text(f"{able.words} would be stopped") for able in meant.stopped]
+    parts += [Text(f"{name}: {clean(words)}", style=style) for name, words, style in survey_facts(meant.survey)]
     if not count:
         return parts
     more = count - ORDERS_SHOWN

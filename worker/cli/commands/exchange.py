@@ -28,9 +28,12 @@ def exchange(
     """The simulated exchange alone, until Ctrl-C: prints its URL and the settings that point workers at it.
 
     What it is told while it runs, by POST, PUT and DELETE under URL/control/: orders (places some), orders/end,
-    instruments, accounts, accounts/change, network, limits, behaviour, clock, faults, scripts, release,
+    instruments, accounts, accounts/change, network, limits, behaviour, clock, algos,
+    algos/fire, algos/behaviour, products, products/behaviour, faults, scripts, release,
     refuse-connections, accept-connections, channels, log, summary, reset, shutdown; the README's section "The simulated
-    exchange" has their bodies. For example: curl -X POST URL/control/orders -d '{"uid": "1001", "instId": "BTC-USDT"}'
+    exchange" has their bodies.
+
+    For example: curl -X POST URL/control/orders -d '{"uid": "1001", "instId": "BTC-USDT"}'
     """
     config = Config(host=host, port=port, ws_port=ws_port, network=Network(delay_ms=delay_ms))
     try:
@@ -55,6 +58,18 @@ def environment(url: str, ws_url: str) -> dict[str, str]:
     }
 
 
+def place(control: ControlClient, orders: int) -> None:
+    """Puts so many orders of the one account on the book, spread over the instruments; raises ControlError, OSError."""
+    wanted = list(islice(cycle(DEFAULT_INSTRUMENTS), orders))
+    for inst_id in dict.fromkeys(wanted):
+        control.place(DEFAULT_KEY.uid, inst_id, wanted.count(inst_id))
+
+
+def submit_hint(url: str) -> str:
+    """What cancels the orders on the book, as a comment to a shell."""
+    return f"#   curl -s '{url}/control/orders?state=live' | bulk-cancel submit - --account {ACCOUNT} --wait"
+
+
 def _here(url: str) -> str:
     """The URL as a client on this machine may use it."""
     return url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//::", "//[::1]")
@@ -70,16 +85,10 @@ def _announce(url: str, ws_url: str, orders: int) -> None:
 
 
 def _place(url: str, orders: int) -> None:
-    wanted = list(islice(cycle(DEFAULT_INSTRUMENTS), orders))
-    control = ControlClient(url)
     try:
-        for inst_id in dict.fromkeys(wanted):
-            control.place(DEFAULT_KEY.uid, inst_id, wanted.count(inst_id))
+        place(ControlClient(url), orders)
     except (ControlError, OSError) as error:
         sys.stderr.write(joined([f"could not place the orders: {error}"]))
         return
-    sys.stdout.write(
-        f"# {orders:,} orders are on the book; cancel them:\n"
-        f"#   curl -s '{url}/control/orders?state=live' | bulk-cancel submit - --account {ACCOUNT} --wait\n"
-    )
+    sys.stdout.write(f"# {orders:,} orders are on the book; cancel them:\n{submit_hint(url)}\n")
     sys.stdout.flush()

@@ -6,17 +6,16 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from itertools import cycle, islice
 from typing import Annotated, Final
 
 import typer
 
-from bulk_cancel.worker.cli.commands.exchange import ACCOUNT, environment
+from bulk_cancel.worker.cli.commands.exchange import ACCOUNT, environment, place, submit_hint
 from bulk_cancel.worker.cli.demo.stage import settings_of, start_workers, started
 from bulk_cancel.worker.cli.errors import CommandError, Exit
 from bulk_cancel.worker.cli.screen.output import plural
 from bulk_cancel.worker.config.faults import PREFIX
-from bulk_cancel.worker.simulator.config import DEFAULT_INSTRUMENTS, DEFAULT_KEY, Config
+from bulk_cancel.worker.simulator.config import DEFAULT_KEY, Config
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
 from bulk_cancel.worker.simulator.faults import Network
 from bulk_cancel.worker.simulator.process import Simulator
@@ -46,7 +45,7 @@ def sandbox(
         redis = started(stack, EmbeddedRedis(port=redis_port))
         network = Network(delay_ms=delay_ms)
         exchange = started(stack, Simulator(Config(host=_HOST, port=port, ws_port=ws_port, network=network)))
-        _place(exchange, orders)
+        place(exchange.control, orders)
         told = {f"{PREFIX}REDIS_URL": redis.url, **environment(exchange.url, exchange.ws_url)}
         settings = {name.removeprefix(PREFIX): value for name, value in told.items()}
         store = open_store(settings_of(settings, ACCOUNT))
@@ -67,12 +66,6 @@ def _check_free(ports: Mapping[str, int]) -> None:
                 raise CommandError(f"{flag} {port}: cannot listen there: {error.strerror}; choose another") from None
 
 
-def _place(exchange: Simulator, orders: int) -> None:
-    wanted = list(islice(cycle(DEFAULT_INSTRUMENTS), orders))
-    for inst_id in dict.fromkeys(wanted):
-        exchange.control.place(DEFAULT_KEY.uid, inst_id, wanted.count(inst_id))
-
-
 def _say(told: Mapping[str, str], url: str, workers: int, orders: int) -> None:
     """Lines for a person, which are comments to a shell, and the settings."""
     more = f'{{"uid": "{DEFAULT_KEY.uid}", "instId": "BTC-USDT", "count": 100}}'
@@ -82,7 +75,7 @@ def _say(told: Mapping[str, str], url: str, workers: int, orders: int) -> None:
         *(f"export {name}={value}" for name, value in told.items()),
         "# then, for example:",
         "#   bulk-cancel check",
-        f"#   curl -s '{url}/control/orders?state=live' | bulk-cancel submit - --account {ACCOUNT} --wait",
+        submit_hint(url),
         f"#   curl -s -X POST '{url}/control/orders' -d '{more}'",
         f"#   bulk-cancel all --account {ACCOUNT} --until-flat 3",
         "#   bulk-cancel batches",

@@ -19,7 +19,6 @@ from bulk_cancel.worker.cli.screen.live import ended_words, every, present, watc
 from bulk_cancel.worker.cli.screen.output import (
     clean,
     console,
-    document,
     is_terminal,
     number,
     plural,
@@ -28,17 +27,17 @@ from bulk_cancel.worker.cli.screen.output import (
     show,
 )
 from bulk_cancel.worker.cli.screen.render import (
-    FIELDS,
-    batch_json,
     batch_parts,
     outcome_lines,
     outcome_table,
     refused_table,
     rest_line,
-    row_json,
 )
-from bulk_cancel.worker.cli.screen.runner import snapshot_json, snapshot_parts
-from bulk_cancel.worker.operators.status import Snapshot, read_snapshot
+from bulk_cancel.worker.cli.screen.runner import snapshot_parts
+from bulk_cancel.worker.operators.shapes import FIELDS, batch_json, csv_cell, document, placed, row_json
+from bulk_cancel.worker.operators.standing import Standing
+from bulk_cancel.worker.operators.status import read_snapshot
+from bulk_cancel.worker.operators.whole import Whole
 from bulk_cancel.worker.state.batches import BatchState, Row
 from bulk_cancel.worker.state.following import follow_outcomes
 from bulk_cancel.worker.state.rests import read_pauses
@@ -47,7 +46,6 @@ from bulk_cancel.worker.state.store import Store
 
 REFRESH_S: Final = 1.0
 ROWS_IN_TABLE: Final = 1_000
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 class Format(StrEnum):
@@ -68,30 +66,45 @@ def status(
 
     Of a batch the exit status is 1 if any of its orders was rejected or exhausted so far.
     """
-    with context.opened() as store:
-        if batch is not None:
-            return _batch_status(store, batch, follow=follow, as_json=as_json)
-        return _runner_status(store, follow=follow, as_json=as_json)
+    if batch is None:
+        with context.whole() as whole:
+            return _runner_status(whole, follow=follow, as_json=as_json)
+    with context.whole() as whole, whole.at_batch(batch) as shard:
+        return _batch_status(shard.store, batch, follow=follow, as_json=as_json)
 
 
-def _runner_status(store: Store, *, follow: bool, as_json: bool) -> int:
+def _runner_status(whole: Whole, *, follow: bool, as_json: bool) -> int:
     if follow:
-        snapshots = every(lambda: read_snapshot(store), REFRESH_S)
-        watch(snapshots, draw=_dashboard, line=snapshot_line, tell=_snapshot, as_json=as_json)
-    present(read_snapshot(store), draw=snapshot_parts, tell=_snapshot, as_json=as_json)
-    return Exit.OK
+        standings = every(lambda: _standing(whole), REFRESH_S)
+        watch(standings, draw=_dashboard, line=_line, tell=_told, as_json=as_json)
+    shown = present(_standing(whole), draw=_parts, tell=_told, as_json=as_json)
+    return Exit.DEAD if shown.away else Exit.OK
 
 
-def _snapshot(snapshot: Snapshot) -> dict[str, object]:
-    return document("status", snapshot_json(snapshot))
+def _standing(whole: Whole) -> Standing:
+    told = whole.each(lambda shard: read_snapshot(shard.store))
+    away = {name: "; ".join(context.failures({name: error})) for name, error in told.failed.items()}
+    return Standing({whole.label(name): each for name, each in context.answers(told).items()}, away)
+
+
+def _told(standing: Standing) -> dict[str, object]:
+    return document("status", standing.json)
+
+
+def _parts(standing: Standing) -> list[RenderableType]:
+    return snapshot_parts(standing.as_one)
+
+
+def _line(standing: Standing) -> str:
+    return snapshot_line(standing.as_one)
 
 
 def _batch(state: BatchState) -> dict[str, object]:
     return document("batch", batch_json(state))
 
 
-def _dashboard(snapshot: Snapshot) -> list[RenderableType]:
-    return dashboard_parts(snapshot, console())
+def _dashboard(standing: Standing) -> list[RenderableType]:
+    return dashboard_parts(standing.as_one, console())
 
 
 def _batch_status(store: Store, batch: str, *, follow: bool, as_json: bool) -> int:
@@ -140,15 +153,17 @@ def outcomes(
     chosen = _format(form, as_json=as_json)
     if follow:
         return _follow(batch, only or (), chosen, verbose=verbose)
-    with context.opened() as store:
-        dead = store.batches.state(batch).dead
-        rows = [row for row in store.batches.rows(batch) if not only or row.status in only]
+    with context.whole() as whole, whole.at_batch(batch) as shard:
+        batches = shard.store.batches
+        dead = batches.state(batch).dead
+        rows = [row for row in batches.rows(batch) if not only or row.status in only]
     _print_rows(rows, chosen, verbose=verbose)
     return exit_of(dead=dead)
 
 
 def _follow(batch: str, only: Sequence[Status], form: Format, *, verbose: bool) -> int:
-    with context.opened() as store:
+    with context.whole() as whole, whole.at_batch(batch) as shard:
+        store = shard.store
         store.batches.state(batch)  # an unknown one is told before anything is printed
         if form is Format.CSV:
             _csv().writeheader()
@@ -183,7 +198,7 @@ def _print_rows(rows: Sequence[Row], form: Format, *, verbose: bool) -> None:
 
 def _write_rows(rows: Sequence[Row], form: Format, *, verbose: bool) -> None:
     if form is Format.CSV:
-        _csv().writerows({name: _cell(value) for name, value in row_json(row).items()} for row in rows)
+        _csv().writerows({name: csv_cell(value) for name, value in row_json(row).items()} for row in rows)
     else:
         print_lines("outcome", (row_json(row, verbose=verbose) for row in rows))
 
@@ -192,24 +207,21 @@ def _csv() -> "csv.DictWriter[str]":
     return csv.DictWriter(sys.stdout, FIELDS, lineterminator="\n")
 
 
-def _cell(value: object) -> object:
-    """Text that a spreadsheet would run as a formula begins with `'`, by which spreadsheets know text."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
-
-
 def refused(
     count: Annotated[int, typer.Option("--count", "-n", min=1, max=100_000, help="How many, newest first.")] = 20,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
 ) -> int:
     """What could not be admitted: messages and rows with every reason, newest first."""
-    with context.opened() as store:
-        entries = store.refusals.newest(count)
-        left = store.refusals.count() - len(entries)
+    with context.whole() as whole:
+        told = whole.each(lambda shard: (shard.store.refusals.newest(count), shard.store.refusals.count()))
+        newest = {name: entries for name, (entries, _) in context.answers(told).items()}
+        entries = whole.placed(newest, lambda entry: entry.at, newest_first=True)[:count]
+    left = sum(total for _, total in told.answers.values()) - len(entries)
     if as_json:
-        print_lines("refused", map(asdict, entries))
+        print_lines("refused", (placed(shard, asdict(entry)) for shard, entry in entries))
     elif entries:
         show(refused_table(entries), *([f"and {number(left)} older; --count shows more"] if left > 0 else []))
-    else:
+    elif not told.failed:
         show(f"{plural(0, 'message')} refused")
-    return Exit.OK
+    return context.tell_failed(told.failed, as_json=as_json)

@@ -21,11 +21,13 @@ from bulk_cancel.worker.cli.errors import CommandError, Exit, exit_of, joined
 from bulk_cancel.worker.cli.flags import as_flags
 from bulk_cancel.worker.cli.orderfile import BadRow, read_orders
 from bulk_cancel.worker.cli.screen.live import BatchProgress
-from bulk_cancel.worker.cli.screen.output import clock, document, number, plural, print_json, show
-from bulk_cancel.worker.cli.screen.render import batch_json, batch_parts, rest_line
+from bulk_cancel.worker.cli.screen.output import clock, number, plural, print_json, show
+from bulk_cancel.worker.cli.screen.render import batch_parts, rest_line
+from bulk_cancel.worker.operators.shapes import batch_json, document
 from bulk_cancel.worker.state.batches import BatchState
 from bulk_cancel.worker.state.fleet import read_workers, troubles
 from bulk_cancel.worker.state.rests import Rest, read_pauses
+from bulk_cancel.worker.state.shards import Shard
 from bulk_cancel.worker.state.store import Store
 
 SOURCE: Final = "cli"
@@ -39,7 +41,8 @@ Label = Annotated[list[str] | None, typer.Option("--label", metavar="K=V", help=
 
 def submit(
     files: Annotated[
-        list[str], typer.Argument(metavar="FILE…", help="CSV, JSON Lines or OKX's orders-pending JSON; - reads stdin.")
+        list[str],
+        typer.Argument(metavar="FILE…", help="CSV, JSON Lines, JSON of OKX's orders-(algo-)pending; - reads stdin."),
     ],
     *,
     account: Annotated[str, typer.Option(help="Whose orders these are.")],
@@ -58,11 +61,13 @@ def submit(
 ) -> int:
     """Hand in the orders of the files as one batch.
 
-    CSV has a header with instId and ordId or clOrdId. Without --wait, 0 means that every order is in Redis. 1 also
-    when --skip-bad left rows out: their orders may still be live.
+    CSV has a header with instId and ordId or clOrdId, of algo orders algoId or algoClOrdId. Without --wait, 0 means
+    that every order is in Redis. 1 also when --skip-bad left rows out: their orders may still be live.
     """
     if timeout is not None and not wait:
         raise CommandError("--timeout needs --wait")
+    if files.count("-") > 1:
+        raise CommandError("-: stdin can be read once; name it once")
     who = asked_by(by or None, reason)
     found = read_orders(files, account=account)
     if found.none_open:
@@ -74,13 +79,14 @@ def submit(
     with as_flags(said):
         said |= {"batch_id": new_batch_id() if batch_id is None else batch_id}
         asked = parse_cancel_orders(orders=found.orders, urgent=urgent, labels=_labels(label or []), **said)
-    with context.opened() as store:
+    with context.whole() as whole, whole.at_account(asked.account) as shard:
+        store = shard.store
         with as_flags(said):
-            receipt = _admit(store, asked, found.bad)
+            receipt = _admit(shard, asked, found.bad)
         if not as_json:
             show(_receipt_line(receipt), *map(rest_line, _pauses(store, receipt)))
             sys.stderr.write(joined(_troubles(store, receipt)))
-        state = _wait(store, receipt, timeout) if wait else None
+        state = _wait(shard, receipt, timeout) if wait else None
     if as_json:
         print_json(document("submit", _json(receipt, found.bad, state)))
     elif state is not None:
@@ -137,16 +143,21 @@ def _labels(pairs: Sequence[str]) -> dict[str, str]:
     return {name: value for name, _, value in split}
 
 
-def _admit(store: Store, asked: CancelOrders, bad: Sequence[BadRow]) -> Receipt:
+def _admit(shard: Shard, asked: CancelOrders, bad: Sequence[BadRow]) -> Receipt:
     try:
-        receipt = store.admission.admit(asked)
-        for row in bad:
-            errors = [f"{row.source}:{row.line}: {error}" for error in row.errors]
-            store.refusals.add(row.payload, errors, source=SOURCE, batch_id=asked.batch_id, account=asked.account)
+        with shard.named():
+            receipt = shard.store.admission.admit(asked)
+            _keep(shard.store, asked, bad)
     except (RedisError, NotReplicatedError) as error:
         again = f"submit again with --batch-id {asked.batch_id}: it completes whatever was taken"
         raise CommandError(*lines_of(error, redis_url()), again) from error
     return receipt
+
+
+def _keep(store: Store, asked: CancelOrders, bad: Sequence[BadRow]) -> None:
+    for row in bad:
+        errors = [f"{row.source}:{row.line}: {error}" for error in row.errors]
+        store.refusals.add(row.payload, errors, source=SOURCE, batch_id=asked.batch_id, account=asked.account)
 
 
 def _receipt_line(receipt: Receipt) -> str:
@@ -185,9 +196,10 @@ def _duplicates(receipt: Receipt) -> str:
     return ", ".join(f"{number(count)} {words}" for words, count in named.items() if count)
 
 
-def _wait(store: Store, receipt: Receipt, timeout: float | None) -> BatchState:
+def _wait(shard: Shard, receipt: Receipt, timeout: float | None) -> BatchState:
     try:
-        state = BatchProgress().follow(store.batches.wait(receipt.batch_id, timeout_s=timeout))
+        with shard.named():
+            state = BatchProgress().follow(shard.store.batches.wait(receipt.batch_id, timeout_s=timeout))
     except KeyboardInterrupt:
         sys.stderr.write(joined([_goes_on(receipt.batch_id)]))
         raise
@@ -195,7 +207,7 @@ def _wait(store: Store, receipt: Receipt, timeout: float | None) -> BatchState:
         raise CommandError(*lines_of(error, redis_url()), _goes_on(receipt.batch_id)) from error
     if not state.complete:
         late = f"{plural(state.waiting, 'order')} of {number(state.size)} still waiting after {timeout:g} s"
-        sys.stderr.write(joined([late, *_troubles(store, receipt), _goes_on(receipt.batch_id)]))
+        sys.stderr.write(joined([late, *_troubles(shard.store, receipt), _goes_on(receipt.batch_id)]))
     return state
 
 

@@ -176,3 +176,7 @@ def _remove_keys(store: Store, uid: str) -> None:
     names = chain(windows, users, ours)
     while part := list(islice(names, 1000)):
         redis.unlink(*part)
+    # of the workers of all runners, ours did not take leave
+    for name in map(str, redis.hkeys(store.keys.of("fleet"))):
+        if name.startswith(f"{store.keys.prefix} "):
+            redis.hdel(store.keys.of("fleet"), name)

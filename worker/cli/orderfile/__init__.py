@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from bulk_cancel.tasks.messages import Order, faults_in
 from bulk_cancel.worker.cli.orderfile.from_csv import csv_rows
 from bulk_cancel.worker.cli.orderfile.from_json import json_rows
+from bulk_cancel.worker.cli.orderfile.recognised import why_no_file, why_no_order
 from bulk_cancel.worker.cli.orderfile.rounding import rounded_ids
 from bulk_cancel.worker.cli.orderfile.rows import BadRow, OrderFileError, Row, shown
 
@@ -73,8 +74,9 @@ def _collect(source: str, rows: Iterable[Row], account: str) -> OrderFile:
                 found.orders.append(Order.model_validate(row.value))
                 continue
         except ValidationError as error:
-            errors = tuple(_faults(error, row.place))
-            kind = "; ".join(faults_in(error))
+            known = why_no_order(row.value)
+            errors = (known,) if known else tuple(_faults(error, row.place))
+            kind = known or "; ".join(faults_in(error))
         found.bad.append(BadRow(source=source, line=row.line, errors=errors, payload=shown(row.value), kind=kind))
     return found
 
@@ -83,7 +85,8 @@ def _faults(error: ValidationError, place: str) -> Iterator[str]:
     """One line a fault, with the value that is wrong."""
     for words, detail in zip(faults_in(error, within=place), error.errors(include_url=False), strict=True):
         given = detail["input"]
-        yield f"{words}; is {given!r:.{_VALUE}}" if detail["loc"] and detail["type"] != "missing" else words
+        said = words.removeprefix("message: ")  # of a row as a whole, which has a line
+        yield f"{said}; is {given!r:.{_VALUE}}" if detail["loc"] and detail["type"] != "missing" else said
 
 
 def _of_another(row: Row, account: str) -> tuple[str, ...]:
@@ -95,10 +98,10 @@ def _of_another(row: Row, account: str) -> tuple[str, ...]:
 
 def _refuse_rounded(orders: Iterable[Order]) -> None:
     """A rounded id names no order, or somebody else's: the exchange would call it unknown, as if it were gone."""
-    rounded = rounded_ids(order.ordId for order in orders if order.ordId)
+    rounded = rounded_ids(ident for order in orders if (ident := order.ordId or order.algoId))
     if rounded:
         raise OrderFileError(
-            f"{len(rounded)} ordIds were rounded by a spreadsheet or by JavaScript, such as {rounded[0]}: they end in "
+            f"{len(rounded)} ids were rounded by a spreadsheet or by JavaScript, such as {rounded[0]}: they end in "
             "zeros where these programs lose digits; export them again with ids as text"
         )
 
@@ -131,6 +134,8 @@ def _line_at(raw: bytes, position: int) -> int:
 
 
 def _rows(text: str) -> Iterator[Row]:
+    if known := why_no_file(text):
+        raise OrderFileError(known)
     return json_rows(text) if _is_json(text) else csv_rows(text)
 
 

@@ -10,11 +10,14 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from bulk_cancel.tasks.messages import ORDER_FIELDS
+from bulk_cancel.tasks.messages import ALGO_IDS, ORDER_FIELDS, ORDER_IDS
 from bulk_cancel.worker.cli.orderfile.rows import OrderFileError, Row
 
 _NAMES: Final = {name.lower(): name for name in ORDER_FIELDS} | {"symbol": "instId", "order id": "ordId"}
-_HINT: Final = "the first line of a CSV file should be a header with instId and ordId or clOrdId"
+_HINT: Final = (
+    "the first line of a CSV file should be a header with instId and ordId or clOrdId (of algo orders algoId or "
+    "algoClOrdId)"
+)
 _SEPARATOR_LINE: Final = re.compile(r"sep=(.)\s*", re.IGNORECASE)
 _ACCOUNT_LINE: Final = re.compile(r"UID:")
 _KEPT_AS_TEXT: Final = re.compile(r"""="(.*)"|'(.*)""")
@@ -57,10 +60,10 @@ def _columns(header: Sequence[str], line: int) -> dict[str, int]:
     """Where each of our names stands; capitals and blanks do not matter."""
     names = [_NAMES.get(name.strip(_AROUND).lower(), "") for name in header]
     ours = [name for name in names if name]
-    if "instId" not in ours or len(ours) == 1:
+    if "instId" not in ours or not {*ORDER_IDS, *ALGO_IDS}.intersection(ours):
         raise OrderFileError(f"line {line}: {_HINT}")
     if len(set(ours)) < len(ours):
-        raise OrderFileError(f"line {line}: names a column twice; keep one of each of instId, ordId, clOrdId")
+        raise OrderFileError(f"line {line}: names a column twice; keep one of each of {', '.join(ORDER_FIELDS)}")
     return {name: index for index, name in enumerate(names) if name}
 
 

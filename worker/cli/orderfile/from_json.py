@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
+from bulk_cancel.tasks.once import TwiceError
 from bulk_cancel.worker.cli.orderfile.located import Located, values
 from bulk_cancel.worker.cli.orderfile.rows import SHOWN, OrderFileError, Row
 
@@ -17,6 +18,7 @@ LISTS: Final = ("data", "orders", "args")
 """The names under which an object holds a list of orders."""
 
 _ORDER: Final = "instId"
+_EVENT: Final = "event"
 
 
 def json_rows(text: str) -> Iterator[Row]:
@@ -47,10 +49,16 @@ def _lines(text: str) -> Iterator[Row]:
     for number, line in enumerate(text.split("\n"), start=1):
         try:
             found = list(values(line))
-        except OrderFileError:
-            yield Row(number, line.strip(), errors=("is not JSON; each line should be one object",))
+        except OrderFileError as error:
+            yield Row(number, line.strip(), errors=(_why_none(error),))
         else:
             yield from (replace(row, line=number) for value in found for row in _rows_of(value))
+
+
+def _why_none(error: OrderFileError) -> str:
+    """Why a line is no object."""
+    twice = error.__cause__
+    return str(twice) if isinstance(twice, TwiceError) else "is not JSON; each line should be one object"
 
 
 def _rows_of(found: Located) -> Iterator[Row]:
@@ -73,6 +81,8 @@ def _items(found: Located, *, place: str) -> Iterator[Row]:
 def _held(found: Located, value: Mapping[str, object]) -> Iterator[Row]:
     """The rows of an object that holds a list of orders, or one order in the place of a list."""
     _refuse_error(value)
+    if _EVENT in value and LISTS[0] not in value:  # the channel's own word, between its pushes
+        return iter(())
     names = [name for name in LISTS if isinstance(value.get(name), list) or _is_order(value.get(name))]
     if len(names) != 1:
         raise OrderFileError(
@@ -89,7 +99,7 @@ def _held(found: Located, value: Mapping[str, object]) -> Iterator[Row]:
 
 def _is_holder(value: Mapping[str, object]) -> bool:
     """It is no order itself, but an answer of the exchange or another object that should hold orders."""
-    return not _is_order(value) and not {*LISTS, "code"}.isdisjoint(value)
+    return not _is_order(value) and not {*LISTS, _EVENT, "code"}.isdisjoint(value)
 
 
 def _is_order(value: object) -> bool:

@@ -10,26 +10,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from bulk_cancel.tasks.once import TwiceError, once
 from bulk_cancel.worker.cli.orderfile.rows import OrderFileError
 
 _BLANK: Final = re.compile(r"\s*")
 _BETWEEN: Final = re.compile(r"[\s,]*")
 _COLON: Final = re.compile(r"\s*:\s*")
 
-
-class TwiceError(ValueError):
-    """One object has a name twice."""
-
-
-def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise TwiceError(next(name for name in names if names.count(name) > 1))
-    return found
-
-
-_decoder: Final = json.JSONDecoder(object_pairs_hook=_once)
+_decoder: Final = json.JSONDecoder(object_pairs_hook=once)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +74,7 @@ def _value_at(text: str, start: int, position: int, line: int) -> Located:
     except json.JSONDecodeError as error:
         raise OrderFileError(f"line {error.lineno}: is not JSON: {error.msg}, column {error.colno}") from None
     except TwiceError as error:
-        raise OrderFileError(f"line {line}: names {str(error)!r:.60} twice in one object; keep one of them") from None
+        raise OrderFileError(f"line {line}: {error}") from error
     except (ValueError, RecursionError):
         raise OrderFileError("is JSON with numbers or nesting beyond reason") from None
     return Located(text, start, end, line, value)

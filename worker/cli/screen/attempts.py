@@ -1,15 +1,9 @@
-"""One attempt of an order's log as a line or as an object. Pure."""
+"""One attempt of an order's log as a line. Pure."""
 
 from collections.abc import Mapping
-from datetime import datetime
 
-from bulk_cancel.worker.cli.screen.output import clean, iso_us
-
-
-def attempt_json(attempt: Mapping[str, object]) -> dict[str, object]:
-    """The attempt for programs: all that is known of it, its time in ISO 8601."""
-    at = attempt.get("at")
-    return {**attempt, "at": iso_us(at) if isinstance(at, int) else None}
+from bulk_cancel.worker.cli.screen.output import clean
+from bulk_cancel.worker.state.times import time_of
 
 
 def attempt_line(attempt: Mapping[str, object]) -> str:
@@ -24,6 +18,5 @@ def _when(attempt: Mapping[str, object]) -> str:
     at = attempt.get("at")
     if not isinstance(at, int):
         return "--:--:--.---"
-    seconds, micros = divmod(at, 1_000_000)
-    at_second = datetime.fromtimestamp(seconds).astimezone()
-    return f"{at_second:%H:%M:%S}.{micros // 1000:03d} {at_second:%Z}"
+    shown = time_of(at).astimezone()
+    return f"{shown:%H:%M:%S}.{shown.microsecond // 1000:03d} {shown:%Z}"

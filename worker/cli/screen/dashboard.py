@@ -12,9 +12,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from bulk_cancel.worker.cli.screen.output import clean, number, plural, table
+from bulk_cancel.worker.cli.screen.output import clean, number, plural, table, unzipped
 from bulk_cancel.worker.cli.screen.render import counts_text, held_back
-from bulk_cancel.worker.cli.screen.runner import head_lines, worker_table
+from bulk_cancel.worker.cli.screen.runner import head_lines, lane_figures, worker_table
 from bulk_cancel.worker.operators.status import Lane, Snapshot
 from bulk_cancel.worker.state.batches import BatchState
 from bulk_cancel.worker.state.fleet import Worker
@@ -34,17 +34,23 @@ def dashboard_parts(snapshot: Snapshot, screen: Console) -> list[RenderableType]
     room = screen.height - sum(_height(line, screen) for line in head)
     least = min(room, _WORKERS_LEAST) if snapshot.workers else 0
     batches = _section(
-        snapshot.batches, room - least, lambda rows: _batch_table(rows, snapshot.at), total=snapshot.batches_waiting
+        snapshot.placed("batches"),
+        room - least,
+        lambda rows: _batch_table(rows, snapshot.at),
+        total=snapshot.batches_waiting,
     )
     room -= _lines(batches)
-    workers = _section(sorted(snapshot.workers, key=_is_well), room, lambda rows: worker_table(rows, text=_cut))
+    workers = _section(
+        sorted(snapshot.placed("workers"), key=_is_well), room, lambda rows: worker_table(rows, text=_cut)
+    )
     room -= _lines(workers)
-    return [*head, *batches, *workers, *_section(snapshot.lanes, room, _lane_table)]
+    return [*head, *batches, *workers, *_section(snapshot.placed("lanes"), room, _lane_table)]
 
 
 def snapshot_line(snapshot: Snapshot) -> str:
     """The runner in one line, for a file."""
     facts = [
+        *snapshot.away,
         plural(snapshot.alive, "worker"),
         f"{plural(snapshot.waiting, 'order')} waiting",
         plural(snapshot.batches_waiting, "open batch", "open batches"),
@@ -92,9 +98,10 @@ def _lines(section: Sequence[RenderableType]) -> int:
     return sum(_FRAME - 1 + part.row_count if isinstance(part, Table) else 1 for part in section)
 
 
-def _batch_table(batches: Sequence[BatchState], now: datetime) -> Table:
+def _batch_table(placed: Sequence[tuple[str, BatchState]], now: datetime) -> Table:
     numbers = ("ended", "waiting", "dead", "time left")
-    made = table("batch", "", *numbers, "account", "why", right=numbers, flexible=("account", "why"))
+    batches, shards = unzipped(placed)
+    made = table("batch", "", *numbers, "account", "why", right=numbers, flexible=("account", "why"), shards=shards)
     for state in batches:
         ended = state.size - state.waiting
         bar = ProgressBar(state.size or 1, ended, width=_BAR)
@@ -105,18 +112,18 @@ def _batch_table(batches: Sequence[BatchState], now: datetime) -> Table:
     return made
 
 
-def _lane_table(lanes: Sequence[Lane]) -> Table:
+def _lane_table(placed: Sequence[tuple[str, Lane]]) -> Table:
     numbers = ("waiting", "batch", "single", "sent", "429")
-    made = table("lane", *numbers, "held back", right=numbers, flexible=("lane", "held back"))
+    lanes, shards = unzipped(placed)
+    made = table("lane", *numbers, "held back", right=numbers, flexible=("lane", "held back"), shards=shards)
     for lane in lanes:
-        windows = (f"{lane.batch_used}/{lane.limits.batch}", f"{lane.single_used}/{lane.limits.single}")
-        refused = Text(number(lane.refused), style="bold red" if lane.refused else "")
         held = held_back(lane.rest) if lane.rest else ""
-        made.add_row(_cut(lane.name), number(lane.waiting), *windows, number(lane.sent), refused, _cut(held))
+        made.add_row(_cut(lane.name), number(lane.waiting), *lane_figures(lane), _cut(held))
     return made
 
 
-def _is_well(worker: Worker) -> bool:
+def _is_well(placed: tuple[str, Worker]) -> bool:
+    _, worker = placed
     return worker.alive and not worker.problems
 
 

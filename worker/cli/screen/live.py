@@ -17,12 +17,12 @@ from bulk_cancel.worker.cli.screen.output import (
     STYLES,
     console,
     is_terminal,
-    iso,
-    plain,
     print_json,
     reader_is_gone,
     show,
 )
+from bulk_cancel.worker.cli.screen.render import outcomes_text
+from bulk_cancel.worker.operators.shapes import iso, plain
 from bulk_cancel.worker.state.batches import BatchState
 
 T = TypeVar("T")
@@ -203,5 +203,5 @@ class BatchProgress:
 
 def ended_words(state: BatchState) -> str:
     """`390 of 1,000 ended: 380 canceled, 10 gone`."""
-    counts = ", ".join(f"{count:,} {name}" for name, count in sorted(state.counts.items()))
-    return f"{state.size - state.waiting:,} of {state.size:,} ended" + (f": {counts}" if counts else "")
+    ended = f"{state.size - state.waiting:,} of {state.size:,} ended"
+    return f"{ended}: {outcomes_text(state)}" if state.counts else ended

@@ -4,18 +4,28 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Final
 
 from rich.console import RenderableType
-from rich.table import Table
 from rich.text import Text
 
+from bulk_cancel.worker.books.able import NOT_MADE
 from bulk_cancel.worker.books.mass.report import MassReport, NotOff
 from bulk_cancel.worker.books.mass.state import Mass
 from bulk_cancel.worker.cli.screen.live import LINE_S, Bars
-from bulk_cancel.worker.cli.screen.mass_words import empty_s, filters_words, listing_words, scope_words
-from bulk_cancel.worker.cli.screen.output import STYLES, clean, iso, number, plural, styled, table
+from bulk_cancel.worker.cli.screen.mass_words import (
+    empty_s,
+    filters_words,
+    listed_words,
+    listing_words,
+    product_facts,
+    scope_words,
+    survey_facts,
+)
+from bulk_cancel.worker.cli.screen.output import STYLES, clean, fact_grid, number, plural, styled, table
 from bulk_cancel.worker.cli.screen.render import counts_text
+from bulk_cancel.worker.operators.shapes import iso
 from bulk_cancel.worker.state.batches import BatchState
 from bulk_cancel.worker.state.statuses import DEAD, OFF_THE_BOOK, OUTCOMES, Status
 
@@ -62,7 +72,7 @@ class MassProgress:
         self._told = words
 
     def _line(self, now: Progress, ended: int, size: int, counts: Mapping[str, int]) -> None:
-        line = f"{ended:,} of {size:,} found ended" + (f": {_counts(counts)}" if counts else "")
+        line = f"{ended:,} of {size:,} found ended" + (f": {counts_text(counts)}" if counts else "")
         line += "".join(f"; {words}" for words in dict.fromkeys(listing_words(mass) for mass, _ in now))
         over = all(mass.ended and state.complete for mass, state in now)
         if line != self._told and (over or time.monotonic() - self._told_at >= LINE_S):
@@ -70,24 +80,21 @@ class MassProgress:
             self._told_at, self._told = time.monotonic(), line
 
 
-def _counts(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{number(count)} {name}" for name, count in sorted(counts.items()) if count)
+def _earliest(report: MassReport) -> list[tuple[str, str | Text]]:
+    """What the limits make the last order wait, as far as orders were found."""
+    return [("limits allow all by", iso(report.earliest_done_at))] if report.earliest_done_at else []
 
 
 def report_parts(report: MassReport) -> list[RenderableType]:
     """One report as a person reads it."""
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(style="bold", no_wrap=True)
-    grid.add_column(overflow="fold")
-    for name, value in _facts(report):
-        grid.add_row(name, value)
-    return [grid, *_not_off(report.not_off)]
+    return [fact_grid(_facts(report)), *_not_off(report.not_off)]
 
 
 def _facts(report: MassReport) -> list[tuple[str, str | Text]]:
     applied = [("by the exchange: ", report.scope.by_exchange), ("by us: ", report.scope.by_us)]
     how = "; ".join(f"{who}{filters_words(filters)}" for who, filters in applied if filters)
     flat = f"; until empty for {report.until_flat_s:g} s" if report.until_flat_s else ""
+    flat += "; on hold until released" if report.hold else ""
     facts: list[tuple[str, str | Text]] = [
         ("mass cancel", clean(report.batch_id)),
         ("account", report.account),
@@ -97,11 +104,25 @@ def _facts(report: MassReport) -> list[tuple[str, str | Text]]:
         ("not affected", _not_affected(report) if report.listings else "not known"),
         ("started", iso(report.started_at)),
         *_end(report),
+        *([] if report.over else _earliest(report)),
         ("listings", f"{number(report.listings)} complete, {plural(report.calls, 'reading call')}"),
     ]
     optional = (("trouble", report.trouble), ("reason", report.reason), ("requested by", report.requested_by))
     facts += [(name, clean(value)) for name, value in optional if value]
+    beyond = [*product_facts(report.products), *_survey(report)]
+    facts += [(name, Text(clean(words), style=style)) for name, words, style in beyond]
+    if report.over or (report.on_hold and report.survey):
+        facts += [("complete", Text("yes" if report.complete else "NO", style="" if report.complete else "bold red"))]
     return [*facts, ("result", _result(report))]
+
+
+def _survey(report: MassReport) -> list[tuple[str, str, str]]:
+    """Beside its orders: what else can place some."""
+    if report.survey:
+        return survey_facts(report.survey)
+    if report.over:
+        return survey_facts(NOT_MADE)
+    return [("not known", "what else can place orders: it is looked at in the end", "")]
 
 
 def _matched(report: MassReport) -> Text:
@@ -129,11 +150,12 @@ def _not_affected(report: MassReport) -> str:
 
 
 def _end(report: MassReport) -> list[tuple[str, str]]:
-    if report.until_flat_s:
+    if report.until_flat_s or report.hold:
         since = (report.flat_at - report.started_at).total_seconds() if report.flat_at else 0.0
         flat = f"{iso(report.flat_at)}, {since:.1f} s after the start" if report.flat_at else "not"
         if report.still_open:
-            flat += f": {plural(report.still_open, 'order')} still open at the last complete listing"
+            what = ("order or product", "orders and products") if report.products.kinds else ("order",)
+            flat += f": {plural(report.still_open, *what)} still open at the last complete listing"
         return [("flat at", flat)]
     if report.state == "done" and report.ended_at:
         return [("listed", iso(report.ended_at))]
@@ -141,11 +163,19 @@ def _end(report: MassReport) -> list[tuple[str, str]]:
 
 
 def _result(report: MassReport) -> Text:
-    return Text("; ".join(filter(None, (_state(report), _left(report)))), style=_style(report))
+    able = "what is left can still place orders" if report.survey and report.survey.able else ""
+    unknown = "what else can place orders is not known" if report.over and not _surveyed(report) else ""
+    said = (_state(report), _left(report), able, unknown)
+    return Text("; ".join(filter(None, said)), style=_style(report))
+
+
+def _surveyed(report: MassReport) -> bool:
+    """Whether all of what else can place orders is known."""
+    return report.survey is not None and not report.survey.unknown
 
 
 def _style(report: MassReport) -> str:
-    if report.state == "running":
+    if report.state == "running" and not report.succeeded:
         return "yellow"
     return "bold green" if report.succeeded else "bold red"
 
@@ -158,14 +188,26 @@ def _left(report: MassReport) -> str:
     return "; ".join(filter(None, (waiting, dead, *open_)))
 
 
+def _held(report: MassReport) -> str:
+    until = f"until bulk-cancel release {clean(report.batch_id)}"
+    if report.held_flat:
+        return f"on hold, and flat: whatever comes is cancelled, {until}"
+    late = f"NOT FLAT by {iso(report.deadline_at)}" if datetime.now(UTC) > report.deadline_at else "not flat yet"
+    return f"on hold, {late}; it goes on, {until}"
+
+
 def _state(report: MassReport) -> str:
+    if report.on_hold:
+        return _held(report)
+    off = ", and all of it is off the book" if report.matched and not report.not_off else ""
     return {
         "running": f"still running, until {iso(report.deadline_at)} at most",
-        "done": "listed once" + (", and all of it is off the book" if report.matched and not report.not_off else ""),
+        "done": listed_words(report.listings) + off,
         "flat": "flat",
         "not flat": "NOT FLAT: the deadline passed first",
         "not read": "NOT READ: the deadline passed before one listing was complete; orders may be live",
         "withdrawn": "withdrawn by an operator",
+        "released": "released by an operator" + ("; it was flat" if report.held_flat else "; it was NOT FLAT then"),
     }[report.state]
 
 

@@ -7,7 +7,7 @@ from rich.text import Text
 from bulk_cancel.worker.alerts.conditions import URGENT_TOO_OLD_S
 from bulk_cancel.worker.books.mass.state import Mass
 from bulk_cancel.worker.cli.screen.mass_words import listing_words, scope_words
-from bulk_cancel.worker.cli.screen.output import clean, clock, plural
+from bulk_cancel.worker.cli.screen.output import clean, clock, on_shard, plural
 from bulk_cancel.worker.operators.status import Snapshot
 from bulk_cancel.worker.state.switches import Switch
 
@@ -25,12 +25,13 @@ def notices(snapshot: Snapshot) -> list[Text]:
         style = "bold red" if urgent.waits_s > URGENT_TOO_OLD_S else ""
         said = f"waits {urgent.waits_s:.1f} s in lane {urgent.lane}, of batch {clean(urgent.batch)}"
         lines.append(Text.assemble(("urgent    ", "bold"), (said, style)))
-    lines += [_mass(mass) for mass in snapshot.masses]
-    return lines + [_switch(switch, snapshot.at) for switch in snapshot.switches]
+    lines += [on_shard(_mass(mass), shard) for shard, mass in snapshot.placed("masses")]
+    return lines + [on_shard(_switch(switch, snapshot.at), shard) for shard, switch in snapshot.placed("switches")]
 
 
 def _mass(mass: Mass) -> Text:
     flat = f", until empty for {mass.until_flat_s:g} s" if mass.until_flat_s else ""
+    flat += ", on hold until released" if mass.hold else ""
     said = f"{clean(mass.batch_id)} of {mass.account}: {scope_words(mass.scope)}{flat}; {listing_words(mass)}"
     return Text.assemble(("mass      ", "bold"), said)
 

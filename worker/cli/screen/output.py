@@ -7,10 +7,9 @@ import json
 import select
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, is_dataclass
 from datetime import UTC, datetime
 from io import StringIO, UnsupportedOperation
-from typing import Final
+from typing import Any, Final, Self, TypeVar
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, RenderableType
@@ -18,12 +17,12 @@ from rich.table import Table
 from rich.text import Text
 
 from bulk_cancel.worker.config.visible import visible
+from bulk_cancel.worker.operators.shapes import document, plain
+
+T = TypeVar("T")
 
 ROOMY: Final = 100
 clean: Final = visible
-VERSION: Final = 1
-"""Of the shapes of `cli/JSON.md`; a name that goes or changes its meaning makes the next one, a new name does not."""
-
 PLAIN_WIDTH: Final = 1_000
 """Columns when nobody looks: wide enough that no line is folded."""
 
@@ -76,15 +75,35 @@ def as_text(*parts: RenderableType) -> str:
     return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
 
 
-def table(*columns: str, right: Iterable[str] = (), flexible: Iterable[str] = ()) -> Table:
-    """An empty table; columns in `right` hold numbers, those in `flexible` give way in a narrow terminal."""
-    made = Table(
+class _OfShards(Table):
+    """Its rows come in the order of their shards' names, which each begins with."""
+
+    def named(self, shards: Iterable[str]) -> Self:
+        """The same table, with its first column."""
+        self._shards = iter(shards)
+        self.add_column("shard", no_wrap=True)
+        return self
+
+    def add_row(self, *cells: RenderableType | None, **told: Any) -> None:  # noqa: ANN401 (as rich has it)
+        """A row of the next shard."""
+        super().add_row(next(self._shards), *cells, **told)
+
+
+def table(*columns: str, right: Iterable[str] = (), flexible: Iterable[str] = (), shards: Sequence[str] = ()) -> Table:
+    """An empty table; columns in `right` hold numbers, those in `flexible` give way in a narrow terminal.
+
+    `shards` has the shard of each row that will be added, in their order; nothing where there is only one.
+    """
+    kind = _OfShards if any(shards) else Table
+    made = kind(
         box=SIMPLE_HEAD if is_terminal() else None,
         padding=(0, _gap(), 0, 0),
         pad_edge=False,
         show_edge=False,
         header_style="bold",
     )
+    if isinstance(made, _OfShards):
+        made.named(shards)
     for name in columns:
         made.add_column(
             name, justify="right" if name in right else "left", no_wrap=name not in flexible,
@@ -93,21 +112,41 @@ def table(*columns: str, right: Iterable[str] = (), flexible: Iterable[str] = ()
     return made
 
 
+def is_narrow() -> bool:
+    """Whether a person looks at a terminal that is too narrow for many columns."""
+    return is_terminal() and console().width < ROOMY
+
+
+def fact_grid(facts: Iterable[tuple[str, str | Text]]) -> Table:
+    """Names in bold, and beside each its value."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="bold", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, value in facts:
+        grid.add_row(name, value)
+    return grid
+
+
 def _gap() -> int:
     """Blanks between columns, besides the one that a terminal's box brings."""
     if not is_terminal():
         return 2
-    return 1 if console().width >= ROOMY else 0
+    return 0 if is_narrow() else 1
+
+
+def on_shard(text: Text, shard: str) -> Text:
+    """A line that says of which shard it is, if its runner has several."""
+    return text.append(f" (shard {shard})", "dim") if shard else text
+
+
+def unzipped(placed: Sequence[tuple[str, T]]) -> tuple[list[T], list[str]]:
+    """Rows, and the shards that they are of."""
+    return [row for _, row in placed], [shard for shard, _ in placed]
 
 
 def styled(word: str) -> Text:
     """A status word in its colour."""
     return Text(word, style=STYLES.get(word, ""))
-
-
-def document(schema: str, said: Mapping[str, object]) -> dict[str, object]:
-    """An object for programs, with the name and the version of its shape: see `cli/JSON.md`."""
-    return {"schema": f"{schema}/{VERSION}", **said}
 
 
 def print_lines(schema: str, rows: Iterable[Mapping[str, object]]) -> None:
@@ -122,32 +161,6 @@ def print_json(value: object) -> None:
     sys.stdout.flush()
 
 
-def plain(value: object) -> object:
-    """What JSON has no word for: times as ISO 8601 UTC with milliseconds, values as objects."""
-    if isinstance(value, datetime):
-        return iso(value)
-    if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
-    if isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(value, Sequence | set | frozenset):
-        return list(value)
-    raise TypeError(f"no JSON for {type(value).__name__}")
-
-
-def iso(at: datetime) -> str:
-    """`2026-02-26T10:00:00.123Z`."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
-
-
-def iso_us(us: int | None) -> str | None:
-    """The same from µs since the epoch; None stays None."""
-    if us is None:
-        return None
-    seconds, rest = divmod(us, 1_000_000)
-    return iso(datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest))
-
-
 def clock(at: datetime) -> str:
     """The time of day as the reader's clock shows it, with its zone: `12:00:03 CET`."""
     return at.astimezone().strftime("%H:%M:%S %Z")
@@ -157,6 +170,11 @@ def moment(at: datetime) -> str:
     """The same with the date in front, if that is another day than today."""
     shown = at.astimezone()
     return clock(at) if shown.date() == datetime.now(UTC).astimezone().date() else f"{shown:%Y-%m-%d} {clock(at)}"
+
+
+def by_whom(by: str, reason: str) -> str:
+    """`by risk: fat finger`, of what people decided."""
+    return clean(f"by {by}" + (f": {reason}" if reason else ""))
 
 
 def number(count: int) -> str:

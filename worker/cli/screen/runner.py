@@ -1,6 +1,6 @@
-"""The runner as tables and as JSON, for `status`: values in, renderables out; no I/O."""
+"""The runner as tables, for `status`: values in, renderables out; no I/O."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from rich.console import RenderableType
@@ -8,11 +8,11 @@ from rich.table import Table
 from rich.text import Text
 
 from bulk_cancel.worker.cli.screen.notices import notices
-from bulk_cancel.worker.cli.screen.output import clean, clock, number, plural, table
-from bulk_cancel.worker.cli.screen.render import batch_json, counts_text, held_back, rest_line
+from bulk_cancel.worker.cli.screen.output import clean, clock, number, on_shard, plural, table, unzipped
+from bulk_cancel.worker.cli.screen.render import counts_text, held_back, rest_line
 from bulk_cancel.worker.operators.status import Lane, Snapshot
 from bulk_cancel.worker.state.fleet import START_WORKER, Worker
-from bulk_cancel.worker.state.rests import Rest
+from bulk_cancel.worker.state.formats import Marks
 from bulk_cancel.worker.state.scopes import ScopeKind, parse_scope
 
 LANES_SHOWN: Final = 20
@@ -22,9 +22,9 @@ def snapshot_parts(snapshot: Snapshot) -> list[RenderableType]:
     """The runner: a head line, what rests and why, the busiest lanes, workers, batches with waiting orders."""
     parts: list[RenderableType] = [*head_lines(snapshot)]
     if snapshot.lanes:
-        parts += [Text(), _lane_table(snapshot.lanes[:LANES_SHOWN]), *_more(snapshot.lanes)]
+        parts += [Text(), _lane_table(snapshot.placed("lanes")[:LANES_SHOWN]), *_more(snapshot.lanes)]
     if snapshot.workers:
-        parts += [Text(), worker_table(snapshot.workers)]
+        parts += [Text(), worker_table(snapshot.placed("workers")), *_formats(snapshot.formats)]
     if snapshot.batches:
         parts += [Text(), _batch_table(snapshot)]
     return parts
@@ -32,7 +32,8 @@ def snapshot_parts(snapshot: Snapshot) -> list[RenderableType]:
 
 def head_lines(snapshot: Snapshot) -> list[Text]:
     """How the runner stands, what must catch the eye, and what rests and why."""
-    return [*_head(snapshot), *notices(snapshot), *map(rest_line, _wide(snapshot.rests))]
+    away = [Text(clean(line), style="bold red") for line in snapshot.away]
+    return [*_head(snapshot), *away, *notices(snapshot), *_wide(snapshot)]
 
 
 def _head(snapshot: Snapshot) -> list[Text]:
@@ -49,20 +50,28 @@ def _head(snapshot: Snapshot) -> list[Text]:
     return lines
 
 
-def _wide(rests: Iterable[Rest]) -> Iterable[Rest]:
-    return (rest for rest in rests if rest.paused_by or parse_scope(rest.scope)[0] != ScopeKind.LANE)
+def _wide(snapshot: Snapshot) -> Iterator[Text]:
+    for shard, rest in snapshot.placed("rests"):
+        if rest.paused_by or parse_scope(rest.scope)[0] != ScopeKind.LANE:
+            yield on_shard(rest_line(rest), shard)
 
 
-def _lane_table(lanes: Sequence[Lane]) -> Table:
+def _lane_table(placed: Sequence[tuple[str, Lane]]) -> Table:
     numbers = ("queued", "sending", "retry", "batch", "single", "sent", "429")
-    made = table("lane", *numbers, "held back", right=numbers, flexible=("held back",))
+    lanes, shards = unzipped(placed)
+    made = table("lane", *numbers, "held back", right=numbers, flexible=("held back",), shards=shards)
     for lane in lanes:
         figures = map(number, (lane.queued, lane.sending, lane.retrying))
-        windows = (f"{lane.batch_used}/{lane.limits.batch}", f"{lane.single_used}/{lane.limits.single}")
-        refused = Text(number(lane.refused), style="bold red" if lane.refused else "")
         held = held_back(lane.rest) if lane.rest else ""
-        made.add_row(lane.name, *figures, *windows, number(lane.sent), refused, held)
+        made.add_row(lane.name, *figures, *lane_figures(lane), held)
     return made
+
+
+def lane_figures(lane: Lane) -> tuple[str | Text, ...]:
+    """Slots in use of both windows, calls sent, and how many were refused for speed."""
+    windows = (f"{lane.batch_used}/{lane.limits.batch}", f"{lane.single_used}/{lane.limits.single}")
+    refused = Text(number(lane.refused), style="bold red" if lane.refused else "")
+    return (*windows, number(lane.sent), refused)
 
 
 def _more(lanes: Sequence[Lane]) -> list[Text]:
@@ -73,44 +82,31 @@ def _more(lanes: Sequence[Lane]) -> list[Text]:
     return [Text(f"and {plural(len(left), 'lane')} more with {plural(waiting, 'order')} waiting; --json shows all")]
 
 
-def worker_table(workers: Sequence[Worker], text: Callable[[str], Text | str] = clean) -> Table:
+def worker_table(placed: Sequence[tuple[str, Worker]], text: Callable[[str], Text | str] = clean) -> Table:
     """One line per worker; `text` makes what others wrote fit for the screen."""
-    made = table("worker", "state", "calls", "since", "problems", right=("calls",), flexible=("worker", "problems"))
+    head = ("worker", "release", "state", "calls", "since", "problems")
+    workers, shards = unzipped(placed)
+    made = table(*head, right=("calls",), flexible=("worker", "problems"), shards=shards)
     for worker in workers:
         state = Text("alive", style="green") if worker.alive else Text(f"silent for {worker.late_s:.0f} s", style="red")
         problems = "; ".join(f"{name}: {why}" for name, why in worker.problems.items())
         calls = f"{worker.in_flight}/{worker.permits}"
-        made.add_row(text(worker.name), state, calls, clock(worker.started_at), text(problems))
+        made.add_row(text(worker.name), text(worker.release), state, calls, clock(worker.started_at), text(problems))
     return made
 
 
+def _formats(marks: Marks) -> list[Text]:
+    return [Text("formats   " + ", ".join(f"{kind} {mark}" for kind, mark in marks.items()), style="dim")]
+
+
 def _batch_table(snapshot: Snapshot) -> Table:
+    batches, shards = unzipped(snapshot.placed("batches"))
     made = table(
         "batch", "account", "orders", "waiting", "dead", "deadline", "why",
-        right=("orders", "waiting", "dead"), flexible=("batch", "why"),
+        right=("orders", "waiting", "dead"), flexible=("batch", "why"), shards=shards,
     )  # fmt: skip
-    for state in snapshot.batches:
+    for state in batches:
         figures = (number(state.size), number(state.waiting), number(state.dead))
         why = ", ".join(filter(None, ("urgent" if state.urgent else "", clean(state.reason))))
         made.add_row(state.batch_id, state.account, *figures, clock(state.deadline_at), why)
     return made
-
-
-def snapshot_json(snapshot: Snapshot) -> dict[str, object]:
-    """The runner for programs, every lane of it; times are datetimes."""
-    return {
-        "at": snapshot.at,
-        "workers_alive": snapshot.alive,
-        "waiting": snapshot.waiting,
-        "outcomes": dict(snapshot.outcomes),
-        "refused": snapshot.refused,
-        "may_be_live": snapshot.may_be_live,
-        "oldest_urgent": snapshot.oldest_urgent,
-        "switches": snapshot.switches,
-        "batches_waiting": snapshot.batches_waiting,
-        "rests": snapshot.rests,
-        "masses": snapshot.masses,
-        "lanes": snapshot.lanes,
-        "workers": snapshot.workers,
-        "batches": [batch_json(state) for state in snapshot.batches],
-    }

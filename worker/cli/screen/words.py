@@ -1,11 +1,20 @@
 """The words that tell an operator what a decision did. Pure."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Final
 
-from bulk_cancel.worker.cli.screen.output import clean, iso, moment, number, plural
-from bulk_cancel.worker.operators.decisions import Paused, Rested, Resumed, Retried, Withdrawn
+from bulk_cancel.tasks.outcomes import Retried, Withdrawn
+from bulk_cancel.worker.cli.screen.output import by_whom, clean, moment, number, plural
+from bulk_cancel.worker.operators.decisions import Paused, Rested, Resumed
+from bulk_cancel.worker.operators.holds import Released
+from bulk_cancel.worker.operators.shapes import iso
 from bulk_cancel.worker.operators.targets import Target
+from bulk_cancel.worker.state.batches import BatchState
+from bulk_cancel.worker.state.scopes import parse_scope
 from bulk_cancel.worker.state.statuses import Status
+
+_WAYS: Final = ("opened", "joined", "remembered")
 
 
 def withdrawn_words(done: Withdrawn, *, called_off: bool) -> Iterator[str]:
@@ -39,6 +48,51 @@ def retried_words(done: Retried, statuses: Sequence[str]) -> Iterator[str]:
         yield f"{plural(withdrawn, 'withdrawn order')} left as they are; --status withdrawn lets them go again"
 
 
+def withdrawn_matching_words(done: Sequence[Withdrawn]) -> Iterator[str]:
+    """What became of the orders that fit a filter, all batches together."""
+    if not done:
+        yield "no order fits that was not sent yet: nothing to withdraw"
+        return
+    withdrawn, sent, ended = (sum(getattr(each, name) for each in done) for name in ("withdrawn", "sent", "ended"))
+    said = [
+        f"{plural(withdrawn, 'order')} of {plural(len(done), 'batch', 'batches')} withdrawn",
+        f"too late for {plural(sent, 'order')} (sent meanwhile, going on)" if sent else "",
+        f"{plural(ended, 'order')} ended meanwhile" if ended else "",
+    ]
+    yield "; ".join(filter(None, said))
+    if any(each.state.mass and not each.state.sealed for each in done):
+        yield "a mass cancel among them goes on, and leaves these orders alone"
+
+
+def retried_matching_words(
+    done: Sequence[Retried], left_out: Sequence[BatchState], statuses: Sequence[str]
+) -> Iterator[str]:
+    """How many of the orders that fit a filter go again, all batches together, and which were left out."""
+    if done:
+        opened, joined, remembered = (sum(getattr(each, name) for each in done) for name in _WAYS)
+        total = replace(done[0], opened=opened, joined=joined, remembered=remembered)
+        again = f"{plural(opened + joined, 'order')} of {plural(len(done), 'batch', 'batches')} waiting again"
+        yield "; ".join(filter(None, [again, _joined(total), _off_the_book(total) if remembered else ""]))
+        yield "see: bulk-cancel batches --status open"
+    elif not left_out:
+        yield f"nothing to retry: no order that fits ended {' or '.join(statuses)}"
+    for state in left_out:
+        why = "a mass cancel that still runs" if state.mass else "not handed in completely"
+        yield f"batch {clean(state.batch_id)} left out: {why}"
+
+
+def released_words(done: Released) -> Iterator[str]:
+    """Whether it was on hold, and what is left to be done."""
+    mass, name = done.mass, f"mass cancel {clean(done.mass.batch_id)} of {done.mass.account}"
+    if not done.changed:
+        yield f"{name} is on hold no more: {mass.state} {moment(mass.ended_at) if mass.ended_at else 'before'}"
+        return
+    flat = "its scope was flat" if mass.flat else "its scope was NOT FLAT"
+    yield f"{name} released: nothing more is listed or found; {flat}"
+    if done.batch.waiting:
+        yield f"{plural(done.batch.waiting, 'order')} that it found still being cancelled"
+
+
 def _counts(done: Retried) -> str:
     counts = [f"{number(count)} {status}" for status, count in sorted(done.state.counts.items())]
     return ", ".join([*counts, *([f"{number(done.state.waiting)} waiting"] if done.state.waiting else [])])
@@ -56,9 +110,9 @@ def paused_words(done: Paused) -> Iterator[str]:
     """What is paused, whom else that holds back, and how it goes on."""
     whom = _whom(done.target)
     if not done.changed:
-        yield f"{whom} paused already since {moment(done.since)} {_why(done.by, done.reason)}; that pause stays"
+        yield f"{whom} paused already since {moment(done.since)} {by_whom(done.by, done.reason)}; that pause stays"
     else:
-        yield f"{whom} paused {_why(done.by, done.reason)}"
+        yield f"{whom} paused {by_whom(done.by, done.reason)}"
     yield from _sharers(done.target)
     yield "what is in flight finishes; orders that wait keep their deadlines and end as exhausted when they pass"
     yield f"to go on: bulk-cancel resume {clean(done.target.name)}"
@@ -72,7 +126,7 @@ def _sharers(target: Target) -> Iterator[str]:
     """An account is never alone in this: its User ID's other accounts send for the same lanes."""
     others = [name for name in target.accounts if name != target.account]
     if target.account and others:
-        uid = target.scope.partition(":")[2]
+        uid = parse_scope(target.scope)[1]
         yield f"with it: {', '.join(others)} (one User ID, {clean(uid)}: they send for the same lanes)"
 
 
@@ -89,9 +143,5 @@ def resumed_words(done: Resumed) -> Iterator[str]:
 
 def _rested(rest: Rested) -> str:
     if rest.by:
-        return f"was paused since {moment(rest.since)} {_why(rest.by, rest.reason)}"
+        return f"was paused since {moment(rest.since)} {by_whom(rest.by, rest.reason)}"
     return f"rested ({clean(rest.scope)}) since {moment(rest.since)}: {clean(rest.reason)}"
-
-
-def _why(by: str, reason: str) -> str:
-    return clean(f"by {by}" + (f": {reason}" if reason else ""))
