@@ -1,0 +1,171 @@
+// Questions before anything is done: what, how much, what is not touched, and why.
+
+import * as api from "./api.js";
+import { make, number, one, plural } from "./dom.js";
+
+const HOLD_MS = 1200;
+
+let timer = 0;
+
+export function say(text) {
+  const said = one("#said");
+  said.textContent = text;
+  clearTimeout(timer);
+  timer = setTimeout(() => { said.textContent = ""; }, 8000);
+}
+
+function list(place, lines) {
+  place.replaceChildren(...lines.filter(Boolean).map((line) => make("li", {}, line)));
+}
+
+// Asks with a scope, line by line, and does `act(reason)`; stays open with the fault if that is refused.
+export function ask({ title, lines, yes, act }) {
+  const dialog = one("#ask");
+  const form = one("form", dialog);
+  const reason = one("#ask-reason");
+  const fault = one(".fault", dialog);
+  one("#ask-title").textContent = title;
+  one(".yes", dialog).textContent = yes;
+  list(one("#ask-scope"), lines);
+  reason.value = fault.textContent = "";
+  form.onsubmit = async (event) => {
+    event.preventDefault();
+    one(".yes", dialog).disabled = true;
+    try {
+      say(await act(reason.value.trim()));
+      dialog.close();
+    } catch (error) {
+      fault.textContent = error.message;
+    } finally {
+      one(".yes", dialog).disabled = false;
+    }
+  };
+  one(".no", dialog).onclick = () => dialog.close();
+  dialog.showModal();
+  reason.focus();
+}
+
+export function signIn() {
+  const dialog = one("#sign-in");
+  if (dialog.open) return;
+  one("form", dialog).onsubmit = async (event) => {
+    event.preventDefault();
+    try {
+      await api.signIn(one("#token").value.trim());
+      one("#token").value = "";
+      location.reload();
+    } catch (error) {
+      one(".fault", dialog).textContent = error.message;
+    }
+  };
+  dialog.oncancel = (event) => event.preventDefault();
+  dialog.showModal();
+}
+
+const kill = (name) => one(`#kill-${name}`);
+const boxes = () => [...one("#kill").querySelectorAll("[name=with]")];
+
+function scope() {
+  const asked = { account: kill("account").value };
+  const filters = { instType: kill("type").value, instId: kill("inst").value.trim().toUpperCase(), side: kill("side").value };
+  for (const [name, value] of Object.entries(filters)) if (value) asked[name] = value;
+  const ended = boxes().filter((box) => box.checked).map((box) => box.value);
+  if (ended.length) asked.with = ended;
+  if (ended.includes("bots")) asked.bots = "keep-positions";
+  return asked;
+}
+
+// A mass cancel: looked at first, then asked for by a button that is held.
+export function cancelAll(accounts, names, away) {
+  const dialog = one("#kill");
+  const fault = one(".fault", dialog);
+  const hold = kill("hold");
+  const choices = [make("option", { value: "" }, "choose…"), ...names.map((name) => make("option", { value: name }, name))];
+  const all = away ? `all accounts, those of ${away} as well, which are not known now` : `all ${names.length} accounts`;
+  if (accounts === null && (away || names.length > 1)) choices.push(make("option", { value: "*" }, all));
+  kill("account").replaceChildren(...choices);
+  kill("reason").value = fault.textContent = "";
+  list(kill("scope"), []);
+  hold.disabled = true;
+  const id = `page-${new Date().toISOString().replace(/[-:]|\..*/g, "")}-${crypto.getRandomValues(new Uint32Array(1))[0].toString(16)}`;
+
+  const forget = () => { hold.disabled = true; list(kill("scope"), []); fault.textContent = ""; };
+  for (const box of boxes()) box.checked = false;
+  for (const field of [...["account", "type", "inst", "side"].map(kill), ...boxes()]) field.oninput = forget;
+  one("form", dialog).onsubmit = (event) => event.preventDefault();
+  one(".no", dialog).onclick = () => dialog.close();
+  kill("look").onclick = () => look(fault, hold);
+  held(hold, async () => {
+    const reason = kill("reason").value.trim();
+    if (!reason) {
+      fault.textContent = "Say why: it stands in the audit.";
+      kill("reason").focus();
+      return;
+    }
+    const flat = kill("flat").value;
+    try {
+      const taken = await api.cancelAll(id, { ...scope(), reason, until_flat_s: flat ? Number(flat) : null });
+      say(`Taken: ${plural(taken.mass_cancels.length, "mass cancel")}.`);
+      dialog.close();
+    } catch (error) {
+      fault.textContent = error.message;
+    }
+  });
+  dialog.showModal();
+}
+
+async function look(fault, hold) {
+  fault.textContent = "";
+  if (!kill("account").value) {
+    fault.textContent = "Choose an account.";
+    return;
+  }
+  const asked = scope();
+  list(kill("scope"), ["looking…"]);
+  try {
+    const found = await api.dryRun(asked);
+    if (JSON.stringify(asked) !== JSON.stringify(scope())) return;
+    const away = Object.keys(found.away || {}).map((name) => `Shard ${name} could not be looked at: how many orders this means there is not known.`);
+    list(kill("scope"), [...away, ...found.accounts.flatMap(told)]);
+    hold.disabled = false;
+  } catch (error) {
+    list(kill("scope"), []);
+    fault.textContent = error.message;
+    if (error.kind !== "not-readable" && error.kind !== "exchange-away") return;
+    list(kill("scope"), ["How many orders this means is not known: the book cannot be read from here.", "It can be cancelled unseen."]);
+    hold.disabled = false;
+  }
+}
+
+function told(account) {
+  const counts = new Map();
+  for (const order of account.orders) counts.set(order.instId, (counts.get(order.instId) || 0) + 1);
+  const most = [...counts].sort((a, b) => b[1] - a[1]).slice(0, 5).map(([name, count]) => `${name} ${number(count)}`);
+  const able = (account.still_able || []).map((each) => `Not cancelled, and can place orders: ${plural(each.count || 0, each.kind || "order")}`);
+  return [
+    `${account.account}: ${plural(account.count, "order")} would be cancelled${most.length ? ` (${most.join(", ")}${counts.size > 5 ? ", …" : ""})` : ""}`,
+    ...Object.entries(account.not_affected).map(([why, count]) => `Not touched: ${plural(count, "order")}, ${why}`),
+    account.not_listed ? `Not listed and not touched: ${account.not_listed}` : "",
+    ...(account.would_stop || []).map((each) => `Ended as well: ${plural(each.count || 0, each.kind || "product")}`),
+    ...able,
+  ];
+}
+
+// By mouse, finger or key; let go too early, nothing happens.
+function held(button, act) {
+  let waiting = 0;
+  const begin = (event) => {
+    if (button.disabled || waiting || (event.type === "keydown" && event.key !== " " && event.key !== "Enter")) return;
+    event.preventDefault();
+    button.classList.add("held");
+    waiting = setTimeout(() => { end(); act(); }, HOLD_MS);
+  };
+  const end = () => {
+    clearTimeout(waiting);
+    waiting = 0;
+    button.classList.remove("held");
+  };
+  button.onpointerdown = begin;
+  button.onkeydown = begin;
+  button.onpointerup = button.onpointerleave = button.onkeyup = button.onblur = end;
+}

@@ -1,0 +1,264 @@
+// The page: what the stream tells, drawn at most four times a second, and not at all while nobody looks.
+
+import * as api from "./api.js";
+import { ask, cancelAll, say, signIn } from "./dialogs.js";
+import { make, number, one, plural, rows } from "./dom.js";
+import { listen } from "./stream.js";
+import { accountCells, batchCells, button, decisionCells, laneCells, notices, outcomeCells } from "./tables.js";
+
+const FRAME_MS = 250;
+const HEARD_MS = 500;
+const OUTCOMES = 30;
+const DONE = 10;
+
+const HELD = ["lanes", "batches", "masses", "rests", "switches"];
+
+const empty = { workers_alive: 1, waiting: 0, may_be_live: 0, rests: [], lanes: [], batches: [], masses: [], switches: [], workers: [] };
+const state = { me: null, status: empty, known: false, away: false, outcomes: [], told: 0, audit: [], accounts: [], done: new Map(), heard: new Set(), found: null };
+let drawn = 0;
+let planned = 0;
+let asking = 0;
+
+const may = (role) => state.me !== null && state.me.may.includes(role);
+
+function changed() {
+  if (planned || document.hidden) return;
+  planned = setTimeout(() => {
+    planned = 0;
+    drawn = performance.now();
+    requestAnimationFrame(draw);
+  }, Math.max(0, FRAME_MS - (performance.now() - drawn)));
+}
+
+document.addEventListener("visibilitychange", changed);
+
+// --- what comes
+
+// Of a runner with several Redis: rows of a shard that is away stay as they were, since nothing is known of it.
+const awayOf = (said) => Object.keys(said.away || {});
+const awayText = (said) => awayOf(said).map((name) => `shard ${name}`).join(", ");
+const asItWas = (rows, said) => rows.filter((row) => row.shard in (said.away || {})).map((row) => ({ ...row, asItWas: true }));
+
+function tellStatus(told) {
+  const held = Object.fromEntries(HELD.map((name) => [name, [...told[name], ...asItWas(state.status[name], told)]]));
+  const status = { ...told, ...held };
+  for (const id of running().map((batch) => batch.batch_id)) {
+    const still = status.batches.some((each) => each.batch_id === id) || status.masses.some((each) => each.batch_id === id);
+    if (!still) over(id);
+  }
+  const paused = (said) => JSON.stringify([said.rests.map((rest) => rest.scope), said.workers_alive, awayOf(said)]);
+  const news = !state.known || paused(status) !== paused(state.status);
+  state.status = status;
+  missed();
+  state.known = true;
+  state.away = false;
+  if (news) load(api.accounts, (said) => { state.accounts = [...said.accounts, ...asItWas(state.accounts, said)]; });
+  changed();
+}
+
+// A batch that is no longer among those that wait is asked for once more: how it ended.
+function over(id) {
+  load(() => api.batch(id), (batch) => keep(batch));
+}
+
+// Batches that came and ended between two readings are known by their outcomes alone.
+function missed() {
+  const waiting = new Set(running().map((batch) => batch.batch_id));
+  for (const batch of state.done.values()) if (!batch.complete) state.heard.add(batch.batch_id);
+  const unknown = [...state.heard].filter((id) => !waiting.has(id));
+  state.heard.clear();
+  clearTimeout(asking);
+  asking = 0;
+  if (unknown.length > 3) load(api.batches, (said) => said.batches.filter((batch) => batch.complete).reverse().forEach(keep));
+  else unknown.forEach(over);
+}
+
+function keep(batch) {
+  state.done.delete(batch.batch_id);
+  state.done.set(batch.batch_id, batch);
+  while (state.done.size > DONE) state.done.delete(state.done.keys().next().value);
+}
+
+async function load(request, take) {
+  try {
+    take(await request());
+    changed();
+  } catch (error) {
+    if (error.status === 401) signIn();
+  }
+}
+
+function running() {
+  const masses = new Map(state.status.masses.map((mass) => [mass.batch_id, mass]));
+  return state.status.batches.map((batch) => ({ ...batch, mass: masses.get(batch.batch_id), eta_s: estimate(batch.account) }));
+}
+
+// Seconds in which the limits allow all that waits for the account's User ID to be sent.
+function estimate(name) {
+  const account = state.accounts.find((each) => each.name === name);
+  if (!account) return null;
+  const { single, batch } = { ...account.limits, ...(account.batch_size > 1 ? {} : { batch: 0 }) };
+  const lanes = state.status.lanes.filter((lane) => lane.name.startsWith(`${account.uid}/`));
+  const windows = lanes.map((lane) => Math.ceil((lane.queued + lane.retrying - Math.max(0, single - lane.single_used) - Math.max(0, batch - lane.batch_used)) / (single + batch)));
+  return Math.max(0, ...windows) * account.window_s;
+}
+
+const stream = {
+  open: () => link("live", true),
+  lost: () => link("not connected, trying again", false),
+  snapshot: (said) => tellStatus(said),
+  status: (said) => tellStatus(said),
+  audit: (said) => { state.audit = said.decisions; changed(); },
+  away: (said) => {
+    if (said.shard) state.status = { ...state.status, away: { ...state.status.away, [said.shard]: "" } };
+    else state.away = said.why || true;
+    changed();
+  },
+  outcome: (said) => {
+    said.key = state.told++;
+    said.batches.forEach((id) => state.heard.add(id));
+    asking ||= setTimeout(missed, HEARD_MS);
+    state.outcomes.unshift(said);
+    state.outcomes.length = Math.min(state.outcomes.length, OUTCOMES);
+    changed();
+  },
+};
+
+function link(text, on) {
+  one("#link").textContent = text;
+  one("#link").className = on ? "on" : "off";
+}
+
+// --- what may be done
+
+const doing = {
+  retry: (batch) => ["Retry", () => ask({
+    title: `Retry ${batch.batch_id}?`,
+    lines: [`${plural(batch.dead, "order")} of account ${batch.account} that ended rejected or exhausted go again.`, "Orders that are off the book, or were withdrawn, are not touched."],
+    yes: "Retry",
+    act: async (reason) => { const done = await api.retry(batch.batch_id, reason); keep(done.state); return `${plural(done.opened + done.joined, "order")} go again.`; },
+  })],
+  withdraw: (batch) => ["Withdraw", () => ask({
+    title: `Take ${batch.batch_id} back?`,
+    lines: [`${plural(batch.waiting, "order")} of account ${batch.account} wait; those that were not sent stay on the book.`, batch.mass ? "The mass cancel ends: nothing more is listed." : "", "What was sent already goes on."],
+    yes: "Withdraw",
+    act: async (reason) => { const done = await api.withdraw(batch.batch_id, reason); keep(done.state); return `${plural(done.withdrawn, "order")} withdrawn.`; },
+  })],
+  pause: (target, whose) => ["Pause", () => ask({
+    title: `Pause ${target}?`,
+    lines: [`Nothing more is sent for ${whose}; orders wait, and their deadlines run.`, "What is in flight finishes. Orders at the exchange stay there."],
+    yes: "Pause",
+    act: async (reason) => { await api.pause(target, reason); return `${target} is paused.`; },
+  })],
+  resume: (target) => ["Resume", () => ask({
+    title: `Resume ${target}?`,
+    lines: ["What waits is sent at once."],
+    yes: "Resume",
+    act: async (reason) => { await api.resume(target, reason); return `${target} is resumed.`; },
+  })],
+};
+
+function batchActions(batch) {
+  if (!may("operate")) return [];
+  return [...(batch.dead && (batch.complete || batch.waiting === 0) ? [doing.retry(batch)] : []), ...(batch.complete && !batch.mass ? [] : [doing.withdraw(batch)])];
+}
+
+function placeActions(target, whose, paused) {
+  if (!may("operate")) return [];
+  return [paused ? doing.resume(target) : doing.pause(target, whose)];
+}
+
+async function retryFailed() {
+  const statuses = ["rejected", "exhausted"];
+  try {
+    const count = await api.matching("retry", { statuses, dry_run: true });
+    const batches = count.batches.slice(0, 6).map((each) => `${each.batch_id}: ${plural(each.orders, "order")} of ${each.account}`);
+    ask({
+      title: `Retry ${plural(count.orders, "order")}?`,
+      lines: [`All that ended rejected or exhausted, of ${plural(count.batches.length, "batch")}.`, ...batches, "Orders that are off the book, or were withdrawn, are not touched."],
+      yes: "Retry all",
+      act: async (reason) => { const done = await api.matching("retry", { statuses, reason }); return `${plural(done.opened + done.joined, "order")} go again.`; },
+    });
+  } catch (error) {
+    say(error.message);
+  }
+}
+
+// --- what is drawn
+
+function draw() {
+  const status = { ...state.status, silent: state.away };
+  const away = awayText(status);
+  one("#figures").textContent = state.known ? `${plural(status.workers_alive, "worker")}, ${plural(status.waiting, "order")} waiting${away && `, without ${away}`}` : "";
+  for (const none of document.querySelectorAll(".none")) {
+    none.dataset.text ||= none.textContent;
+    none.textContent = away ? `Not known: ${away} is away.` : none.dataset.text;
+    none.classList.toggle("bad", Boolean(away));
+  }
+  loud(state.known ? notices(status, { retry: may("operate") ? ["Retry…", retryFailed] : null, resume: (rest) => (may("operate") ? doing.resume(rest.accounts[0] || rest.scope.split(":").pop()) : null) }) : []);
+  const now = running();
+  const ids = new Set(now.map((batch) => batch.batch_id));
+  const done = [...state.done.values()].reverse().filter((batch) => !ids.has(batch.batch_id));
+  rows(one("#batches tbody"), [...now, ...done], (batch) => `${batch.batch_id} ${batch.shard}`, (batch) => batchCells(batch, batchActions));
+  rows(one("#lanes tbody"), status.lanes.slice(0, 40), (lane) => `${lane.name} ${lane.shard}`, (lane) => laneCells(lane, placeActions(lane.name, `lane ${lane.name}`, lane.rest?.scope === `lane:${lane.name}`)));
+  rows(one("#accounts tbody"), state.accounts, (account) => `${account.name} ${account.shard}`, (account) => accountCells(account, status.rests, accountActions(account, status.rests)));
+  one("#outcomes-count").textContent = state.told ? `: ${number(state.told)}` : "";
+  rows(one("#outcomes tbody"), state.outcomes, (row) => row.key, outcomeCells);
+  rows(one("#audit tbody"), state.audit, (each) => `${each.at}${each.event}${each.batch_id}${each.scope}`, decisionCells);
+  if (state.found) drawFound(state.found);
+}
+
+function accountActions(account, rests) {
+  const rested = rests.some((rest) => rest.scope === `account:${account.name}` || rest.scope === `user:${account.uid}`);
+  return placeActions(account.name, `account ${account.name} and all of its User ID`, rested);
+}
+
+function loud(told) {
+  const list = one("#loud ul");
+  const text = JSON.stringify(told.map(([key, said]) => [key, said]));
+  one("#loud").hidden = told.length === 0;
+  if (list.dataset.says === text) return;
+  list.dataset.says = text;
+  list.replaceChildren(...told.map(([, said, action]) => make("li", {}, said, action ? button(...action, `${action[0]}: ${said}`) : null)));
+}
+
+function drawFound(found) {
+  one("#found").hidden = false;
+  const none = !found.batches.length && !found.orders.length;
+  const away = awayOf(found).map((name) => `Shard ${name} is away: what it has is not known.`).join(" ");
+  one("#found-none").textContent = [none && !away ? `Nothing is called ${found.q}. Batches and orders are kept for a week, unless set otherwise.` : "", away].filter(Boolean).join(" ");
+  rows(one("#found-batches tbody"), found.batches, (batch) => batch.batch_id, (batch) => batchCells(batch, batchActions));
+  rows(one("#found-orders tbody"), found.orders, (row) => `${row.batch_id} ${row.instId} ${row.ordId} ${row.clOrdId}`, outcomeCells);
+}
+
+// --- begin
+
+one("#search").onsubmit = (event) => {
+  event.preventDefault();
+  const text = one("#query").value.trim();
+  if (text) load(() => api.find(text), (said) => { state.found = { ...said, q: text }; });
+};
+one("#found-close").onclick = () => { state.found = null; one("#found").hidden = true; };
+one("#cancel-all").onclick = () => cancelAll(state.me.accounts, state.accounts.map((account) => account.name), awayText(state.status));
+one("#retry-failed").onclick = retryFailed;
+one("#sign-out").onclick = async () => { await api.signOut(); location.reload(); };
+
+async function begin() {
+  try {
+    state.me = await api.session();
+  } catch (error) {
+    link("not signed in", false);
+    if (error.status === 401) signIn();
+    else say(error.message);
+    return;
+  }
+  one("#who").textContent = `${state.me.name} (${state.me.role})`;
+  one("#cancel-all").hidden = !may("kill");
+  one("#retry-failed").hidden = !may("operate");
+  one("#sign-out").hidden = state.me.open === true;
+  one("#search").hidden = !may("read");
+  load(api.batches, (said) => said.batches.filter((batch) => batch.complete).reverse().forEach(keep));
+  listen(stream);
+}
+
+begin();
