@@ -7,25 +7,41 @@
     ├── AdmissionError
     │   ├── BatchConflictError
     │   ├── RedisFullError
-    │   └── NotReplicatedError
+    │   ├── NotReplicatedError
+    │   └── PartlyTakenError
+    ├── UnreadableFormatError
+    ├── UnknownBatchError (LookupError)
+    ├── UnknownMassError (LookupError)
+    ├── UnsealedBatchError
+    ├── NotCompleteError
+    ├── LostPositionError (LookupError)
+    ├── NotAPositionError (ValueError)
+    ├── ShardAwayError (ConnectionError)   worker.state.shards
+    ├── TwoShardsError                     worker.state.shards
     ├── UnfitRedisError                    worker.state.connection
-    ├── UnknownBatchError (LookupError)    worker.state.batches
-    ├── UnknownMassError (LookupError)     worker.books.mass.masses
     ├── NotReadableError                   worker.books.reader
     ├── UnknownLaneError (LookupError)     worker.operators.targets
-    ├── UnsealedBatchError                 worker.operators.decisions
+    ├── NotMovableError                    worker.operators.moving
+    ├── NotOnHoldError                     worker.operators.holds
     ├── NotADrillError                     worker.operators.drill.rules
+    ├── Problem                            worker.gateway.problems
     ├── CommandError                       worker.cli.errors
     ├── OrderFileError (ValueError)        worker.cli.orderfile.rows
     ├── MissingPackageError                worker.config.extras
     └── StageError                         worker.cli.demo.stage
 
-Those that a producer meets are defined here, so that catching them needs nothing of `worker`. Not in the tree:
-redis-py's errors, which say that Redis did not answer; the exchange's (`worker/okx/errors.py`); the simulator's; and
-those that never leave a worker.
+Those that a producer meets are defined here, so that catching them needs nothing of `worker`; but for ShardAwayError
+and TwoShardsError, of a runner with several Redis alone, and NotOnHoldError of `release`. ShardAwayError is redis-py's
+ConnectionError, too: catch it before that one, and ask again.
+
+Not in the tree: redis-py's errors, which say that Redis did not answer; the exchange's (`worker/okx/errors.py`); the
+simulator's; and those that never leave a worker.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+
+from bulk_cancel.tasks.outcomes import BatchState
+from bulk_cancel.tasks.receipts import MassReceipt
 
 
 class BulkCancelError(Exception):
@@ -81,3 +97,80 @@ class RedisFullError(AdmissionError):
 
 class NotReplicatedError(AdmissionError):
     """Fewer replicas than `WAIT_REPLICAS` confirmed the batch in time."""
+
+
+class PartlyTakenError(AdmissionError):
+    """A mass cancel of all accounts was not taken on every shard; the same again takes the rest.
+
+    `taken` has the receipts of the others, `missing` why it was not taken, by shard.
+    """
+
+    def __init__(self, batch_id: str, taken: Sequence[MassReceipt], missing: Mapping[str, Exception]) -> None:
+        lines = [f"shard {name}: {error}" for name, error in missing.items()]
+        super().__init__(
+            "\n".join([f"{batch_id!r} was not taken on every shard; ask again with the same batch_id", *lines])
+        )
+        self.taken = taken
+        self.missing = missing
+
+
+class UnreadableFormatError(BulkCancelError):
+    """Another release has changed what stands in Redis: this one cannot read it, and did nothing."""
+
+
+class UnknownBatchError(BulkCancelError, LookupError):
+    """No batch has this id: never submitted, or past its retention."""
+
+    def __init__(self, batch_id: str) -> None:
+        super().__init__(f"unknown batch {batch_id!r}: never submitted here, or kept no longer (RETENTION_S)")
+
+
+class UnknownMassError(BulkCancelError, LookupError):
+    """No mass cancel has this id."""
+
+    def __init__(self, batch_id: str) -> None:
+        super().__init__(f"{batch_id!r} is no mass cancel: never asked for here, or kept no longer (RETENTION_S)")
+
+
+class UnsealedBatchError(BulkCancelError):
+    """Not all orders of the batch were handed in yet."""
+
+    def __init__(self, state: BatchState) -> None:
+        if state.mass:
+            super().__init__(f"mass cancel {state.batch_id!r} still runs, and lets its orders go again by itself")
+            return
+        super().__init__(
+            f"batch {state.batch_id!r} is not handed in completely ({state.size:,} orders were announced): submit the "
+            "same batch again first, then retry"
+        )
+
+
+class NotCompleteError(BulkCancelError):
+    """A batch was waited for, and has orders without an outcome; `state` is how it stands."""
+
+    def __init__(self, state: BatchState) -> None:
+        more = "" if state.sealed else ", and more may come"
+        super().__init__(
+            f"batch {state.batch_id!r} is not complete: {state.waiting:,} orders have no outcome yet{more}"
+        )
+        self.state = state
+
+
+class LostPositionError(BulkCancelError, LookupError):
+    """The outcome at this position is not in Redis any more, so neither may be some that came after it."""
+
+    def __init__(self, position: str) -> None:
+        super().__init__(
+            f"outcome {position!r} is not in Redis any more: it is older than RETENTION_S, or Redis lost it, and so "
+            "may be others that came after it; read your batches by their ids, then go on from a time"
+        )
+
+
+class NotAPositionError(BulkCancelError, ValueError):
+    """This text says of no outcome, and of no time, from where on to read; to repeat it is of no use."""
+
+    def __init__(self, position: str) -> None:
+        super().__init__(
+            f"{position!r} is no position: should be 0, a time in ms, or an outcome's as it was told, such as "
+            "1764378000000-0, or a=1764378000000-0;default=1764378000123-4 of several Redis (one alone takes its own)"
+        )

@@ -7,14 +7,25 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from bulk_cancel.tasks.errors import InvalidOrders
-from bulk_cancel.tasks.messages import Envelope, InstId, account_name, faults_in, refuse
+from bulk_cancel.tasks.messages import CL_ORD_ID, Envelope, InstId, Number, account_name, faults_in, refuse
 
 ALL_ACCOUNTS: Final = "*"
 WITH_FAMILY: Final = ("SWAP", "FUTURES", "OPTION")
 """The instTypes whose instruments have a family."""
+
+WITH: Final = ("algos", "spreads", "rfqs", "bots")
+"""What a mass cancel ends besides orders, if it is asked to."""
+
+_FILTERS: Final = ("instType", "instFamily", "instId", "side", "tag", "clOrdId_prefix", "min_age_s")
+_NOT_WITH: Final[Mapping[str, frozenset[str]]] = {
+    "spreads": frozenset(_FILTERS) - {"instType", "instFamily"},
+    "rfqs": frozenset(_FILTERS),
+    "bots": frozenset(_FILTERS) - {"instType", "instFamily", "instId"},
+}
+"""The filters that each of them cannot keep to: the exchange ends all at once, or its rows do not say it."""
 
 _TAG = re.compile(r"[A-Za-z0-9]{1,16}")
 
@@ -31,11 +42,35 @@ def _tag(value: object) -> str | None:
     return value
 
 
+def _prefix(value: object) -> str | None:
+    if not isinstance(value, str) or not CL_ORD_ID.fullmatch(value):
+        refuse("should be text of 1 to 32 letters and digits, as clOrdIds have them")
+    return value
+
+
+def _with(value: object) -> tuple[str, ...]:
+    """What is ended besides orders, as a list or as text with commas."""
+    named = value.split(",") if isinstance(value, str) else value
+    if not isinstance(named, list | tuple) or not all(isinstance(each, str) for each in named):
+        refuse(f"should be a list, of {', '.join(WITH)}")
+    kinds = [each.strip() for each in named]
+    unknown = [kind for kind in kinds if kind not in WITH]
+    if unknown:
+        refuse(f"should be of {', '.join(WITH)}; not {', '.join(map(repr, unknown))}")
+    return tuple(sorted(set(kinds)))
+
+
 class CancelAll(Envelope):
     """`tasks.cancel_all`: cancel what is open and fits every filter, and again until nothing does for `until_flat_s`.
 
-    `account` may be `*`, all accounts. `min_age_s`: orders placed longer ago than that.
+    `hold`: and whatever comes later, until an operator releases it. `account` may be `*`, all accounts.
+    `clOrdId_prefix`: orders whose clOrdId begins so, case and all. `min_age_s`: orders placed longer ago than that.
+    `with`: what is ended besides orders. `algos`, algo orders: of them `protective` ones, which can only reduce a
+    position, are kept unless it is `cancel`. `spreads`, spread orders; `rfqs`, RFQs and quotes; `bots`, which takes
+    `bots` `keep-positions`, too: nothing is sold or closed, and bots that cannot be stopped so are left.
     """
+
+    model_config = ConfigDict(populate_by_name=True)
 
     account: Annotated[str, BeforeValidator(_account_or_all)]
     urgent: bool = True
@@ -44,8 +79,14 @@ class CancelAll(Envelope):
     instId: InstId | None = None
     side: Literal["buy", "sell"] | None = None
     tag: Annotated[str | None, BeforeValidator(_tag)] = None
-    min_age_s: Annotated[float, Field(gt=0, le=31_536_000, allow_inf_nan=False)] | None = None
-    until_flat_s: Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)] | None = None
+    clOrdId_prefix: Annotated[str | None, BeforeValidator(_prefix)] = None
+    min_age_s: Annotated[Number, Field(gt=0, le=31_536_000)] | None = None
+    until_flat_s: Annotated[Number, Field(gt=0, le=3600)] | None = None
+    hold: bool = False
+
+    with_: Annotated[tuple[str, ...], BeforeValidator(_with), Field(alias="with")] = ()
+    protective: Literal["keep", "cancel"] | None = None
+    bots: Literal["keep-positions"] | None = None
 
     @model_validator(mode="after")
     def _filters_agree(self) -> Self:
@@ -56,6 +97,21 @@ class CancelAll(Envelope):
             refuse(f"instId {self.instId} is no {self.instType}")
         if self.instId and self.instFamily and not self.instId.startswith(f"{self.instFamily}-"):
             refuse(f"instId {self.instId} is not of instFamily {self.instFamily}")
+        if self.protective and "algos" not in self.with_:
+            refuse("protective: has a meaning only if algos are cancelled, too (with: algos)")
+        if self.bots and "bots" not in self.with_:
+            refuse("bots: has a meaning only if bots are stopped (with: bots)")
+        if "bots" in self.with_ and not self.bots:
+            refuse("bots: should be 'keep-positions': bots are stopped in no other way, nothing is sold or closed")
+        return self
+
+    @model_validator(mode="after")
+    def _filters_are_kept_to(self) -> Self:
+        """What cannot be told apart by a filter must not be ended with what it means."""
+        for kind in self.with_:
+            unkept = [name for name in _FILTERS if name in _NOT_WITH.get(kind, ()) and getattr(self, name) is not None]
+            if unkept:
+                refuse(f"{unkept[0]}: {kind} cannot be told apart by it: leave it out, or {kind} out of with")
         return self
 
 

@@ -24,8 +24,23 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from bulk_cancel.tasks.errors import InvalidOrders as InvalidOrders  # noqa: PLC0414 (producers import it from here, too)
 
+VERSION = 1
+"""What a message's fields mean; a message that does not say it is of this one."""
+
 MAX_ORDERS = 100_000
-ORDER_FIELDS = ("instId", "ordId", "clOrdId")
+ORDER_FIELDS = ("instId", "ordId", "clOrdId", "algoId", "algoClOrdId", "ordType")
+ORDER_IDS = ("ordId", "clOrdId")
+ALGO_IDS = ("algoId", "algoClOrdId")
+ALGO_TYPES = frozenset(
+    {"conditional", "oco", "trigger", "move_order_stop", "chase", "twap", "smart_iceberg", "iceberg"}
+)
+"""The `ordType`s of algo orders; no other order has one of them."""
+
+_NO_ID = "ordId or clOrdId is required, or of an algo order algoId or algoClOrdId"
+_BOTH = (
+    "names both an order and an algo order; leave out the ids of the one that is not meant, or add the ordType of the "
+    "exchange's row, which tells: a child names its parent, an algo order its latest child"
+)
 
 _INST_ID = re.compile(r"[A-Z0-9]+(?:[_.][A-Z0-9]+)*(?:-[A-Z0-9]+(?:[_.][A-Z0-9]+)*)+")
 _INST_ID_LENGTH = 64
@@ -34,7 +49,7 @@ _ORD_ID_END = 10**20
 EXACT = 2**53 - 1
 """Up to here every program reads the same number; JavaScript rounds greater ones, without a word."""
 
-_CL_ORD_ID = re.compile(r"[A-Za-z0-9]{1,32}")
+CL_ORD_ID = re.compile(r"[A-Za-z0-9]{1,32}")
 _ACCOUNT = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _BATCH_ID = re.compile(r"[\x21-\x7e]{1,128}")
 _ROUNDED = re.compile(r"[0-9]+[.,][0-9]*(?:[eE]\+?[0-9]+)?|[0-9]+[eE]\+?[0-9]+")
@@ -71,12 +86,13 @@ def _ord_id(value: object) -> str | None:
 
 
 def _cl_ord_id(value: object, info: ValidationInfo) -> str | None:
-    if info.data.get("ordId"):  # it names the order: a client id that OKX would not take says nothing
-        return value if isinstance(value, str) and _CL_ORD_ID.fullmatch(value := value.strip(_BLANK)) else None
+    # the exchange's id names the order: a client id that OKX would not take says nothing
+    if info.data.get("algoId" if info.field_name == "algoClOrdId" else "ordId"):
+        return value if isinstance(value, str) and CL_ORD_ID.fullmatch(value := value.strip(_BLANK)) else None
     if value is not None and not isinstance(value, str):
         refuse("should be text of 1 to 32 letters and digits")
     text = (value or "").strip(_BLANK)
-    if text and not _CL_ORD_ID.fullmatch(text):
+    if text and not CL_ORD_ID.fullmatch(text):
         refuse("should be 1 to 32 letters and digits")
     return text or None
 
@@ -106,15 +122,31 @@ def _number_as_text(value: object) -> object:
     return str(value) if type(value) is int else value
 
 
+def _number(value: object) -> object:
+    if isinstance(value, bool):  # pydantic would read true as 1
+        refuse("should be a number, not true or false")
+    return value
+
+
 def _printable(value: str) -> str:
     if _CONTROL.search(value):
         refuse("should hold no control characters")
     return value
 
 
+def _version(value: int) -> int:
+    if value != VERSION:
+        refuse(
+            f"should be {VERSION}: this release reads no other version of messages; upgrade workers before producers"
+        )
+    return value
+
+
 InstId = Annotated[str, BeforeValidator(_inst_id)]
 AccountName = Annotated[str, BeforeValidator(account_name)]
 BatchId = Annotated[str, BeforeValidator(_batch_id)]
+Whole = Annotated[int, BeforeValidator(_number)]
+Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
 Text = Annotated[str, Field(max_length=256), AfterValidator(_printable)]
 LabelName = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_printable)]
 LabelValue = Annotated[str, Field(max_length=256), AfterValidator(_printable), BeforeValidator(_number_as_text)]
@@ -126,32 +158,60 @@ def new_batch_id() -> str:
 
 
 class Order(BaseModel):
-    """One order to cancel; `ordId` wins when both ids are given. Fields beyond these three are ignored."""
+    """One order to cancel, or one algo order: the exchange's id wins when its client's is given, too.
+
+    Rows of the exchange name both a child and its parent: which of the two the row is, its `ordType` says. The ids of
+    the other one are left out, and fields beyond these are ignored.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     instId: InstId
     ordId: Annotated[str | None, BeforeValidator(_ord_id)] = None
     clOrdId: Annotated[str | None, BeforeValidator(_cl_ord_id)] = None
+    algoId: Annotated[str | None, BeforeValidator(_ord_id)] = None
+    algoClOrdId: Annotated[str | None, BeforeValidator(_cl_ord_id)] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_of_one_kind(cls, row: object) -> object:
+        """Without the ids of a parent, or of a child."""
+        if not isinstance(row, Mapping) or not _says(row, ALGO_IDS) or not _says(row, ORDER_IDS):
+            return row
+        if not _says(row, ("ordType",)):
+            refuse(_BOTH)
+        others = ORDER_IDS if str(row["ordType"]).strip() in ALGO_TYPES else ALGO_IDS
+        return {name: value for name, value in row.items() if name not in others}
 
     @model_validator(mode="after")
     def _has_an_id(self) -> Self:
-        if self.ordId is None and self.clOrdId is None:
-            refuse("ordId or clOrdId is required")
+        if not any((self.ordId, self.clOrdId, self.algoId, self.algoClOrdId)):
+            refuse(_NO_ID)
         return self
+
+    @property
+    def is_algo(self) -> bool:
+        """Whether it is an algo order."""
+        return bool(self.algoId or self.algoClOrdId)
+
+
+def _says(row: Mapping[object, object], names: Iterable[str]) -> bool:
+    values = (row.get(name) for name in names)
+    return any(value.strip(_BLANK) if isinstance(value, str) else value is not None for value in values)
 
 
 class Envelope(BaseModel):
-    """What every message may say besides its orders. `deadline_s` None: the runner's own."""
+    """What every message may say besides its orders; `v` is its version. `deadline_s` None: the runner's own."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
+    v: Annotated[Whole, AfterValidator(_version)] = VERSION
     batch_id: BatchId = Field(default_factory=new_batch_id)
     account: AccountName
     urgent: bool = False
     reason: Text = ""
     requested_by: Text = ""
-    deadline_s: Annotated[int, Field(ge=1, le=86_400)] | None = None
+    deadline_s: Annotated[Whole, Field(ge=1, le=86_400)] | None = None
     labels: Annotated[dict[LabelName, LabelValue], Field(max_length=16)] = Field(default_factory=dict)
 
 
@@ -205,6 +265,10 @@ def _words(detail: ErrorDetails) -> str:
             return "is required"
         case "extra_forbidden":
             return "is no field of this message"
+        case "string_unicode":
+            return "should be whole characters; it holds half of a surrogate pair"
+        case "tuple_type":
+            return "should be a list"
         case "model_type":
-            return "should be an object with instId and ordId or clOrdId"
+            return "should be an object with instId and an id: ordId, clOrdId, algoId or algoClOrdId"
     return detail["msg"].removeprefix("Value error, ").removeprefix("Input ")

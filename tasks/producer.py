@@ -1,29 +1,25 @@
-"""Handing in from Python: `submit` for a list of orders, `submit_all` for everything that is open.
+"""Handing in and reading from Python with the environment's runner: one client for all who call these functions.
 
-The import of this module costs next to nothing: what a call needs (pydantic, redis-py, parts of `worker`) is imported
-when it is made. Celery is not needed.
+Several runners, or none in the environment: `client.py`. The import of this module costs next to nothing: what a call
+needs (pydantic, redis-py, parts of `worker`) is imported when it is made. Celery is not needed.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Unpack
+
+from bulk_cancel.tasks.client import BulkCancel, Client
+from bulk_cancel.tasks.fields import BatchFields, MassFields
+from bulk_cancel.tasks.handles import Batch, MassSubmitted, Submitted
+from bulk_cancel.tasks.outcomes import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
     from bulk_cancel.tasks.messages import Order
-    from bulk_cancel.tasks.receipts import MassReceipt, Receipt
 
 
 def submit(
-    orders: "Iterable[Order | Mapping[str, object]]",
-    *,
-    account: str,
-    batch_id: str | None = None,
-    urgent: bool = False,
-    reason: str = "",
-    requested_by: str = "",
-    deadline_s: int | None = None,
-    labels: "Mapping[str, str] | None" = None,
-) -> "Receipt":
+    orders: Iterable["Order | Mapping[str, object]"], *, account: str, **fields: Unpack[BatchFields]
+) -> Submitted:
     """Hands in one batch; every order is in Redis when this returns.
 
     `orders` are mappings with `instId` and `ordId` or `clOrdId`, at most 100,000. The same `batch_id` with the same
@@ -36,28 +32,14 @@ def submit(
 
     All but redis-py's are `BulkCancelError`s (tasks/errors.py).
     """
-    from bulk_cancel.tasks.messages import parse_cancel_orders
-    from bulk_cancel.worker.state.store import default_store
-
-    asked = parse_cancel_orders(
-        account=account,
-        orders=orders,
-        batch_id=batch_id,
-        urgent=urgent,
-        reason=reason,
-        requested_by=requested_by,
-        deadline_s=deadline_s,
-        labels=labels,
-    )
-    return default_store().admission.admit(asked)
+    return _Here().submit(orders, account=account, **fields)
 
 
-def submit_all(account: str, **asked: object) -> list["MassReceipt"]:
+def submit_all(account: str, **fields: Unpack[MassFields]) -> list[MassSubmitted]:
     """Asks for everything to be cancelled that is open and fits every filter: in Redis when this returns.
 
-    `account` may be `*`: then there is one mass cancel for each User ID, with the id `<batch_id>-<account>`. `asked`
-    are the fields of `tasks.cancel_all` (see tasks/mass.py): instType, instFamily, instId, side, tag, min_age_s,
-    until_flat_s, batch_id, urgent, reason, requested_by, deadline_s, labels. The same again does nothing but answer.
+    `account` may be `*`: then there is one mass cancel for each User ID, with the id `<batch_id>-<account>`. The same
+    again does nothing but answer.
 
     Raises:
         InvalidOrders: `errors` has one line per fault; nothing was taken.
@@ -66,9 +48,23 @@ def submit_all(account: str, **asked: object) -> list["MassReceipt"]:
 
     All but redis-py's are `BulkCancelError`s (tasks/errors.py).
     """
-    from bulk_cancel.tasks.mass import parse_cancel_all
-    from bulk_cancel.worker.books.mass.masses import Masses
-    from bulk_cancel.worker.state.store import default_store
+    return _Here().submit_all(account, **fields)
 
-    taken = Masses(default_store()).take(parse_cancel_all({**asked, "account": account}))
-    return [mass.receipt for mass in taken]
+
+def batch(batch_id: str) -> Batch:
+    """The batch with this id; nothing is asked of Redis yet."""
+    return _Here().batch(batch_id)
+
+
+def follow(position: str | datetime = "0") -> Iterator[Outcome]:
+    """Outcomes of all batches after `position`, as they come; see `BulkCancel.follow`."""
+    return _Here().follow(position)
+
+
+class _Here(BulkCancel):
+    """The client of the environment's runner; all of them share its connections."""
+
+    def __init__(self) -> None:
+        from bulk_cancel.worker.state.shards import default_shards
+
+        Client.__init__(self, default_shards())

@@ -25,19 +25,25 @@ from bulk_cancel.tasks.messages import (
     faults_in,
 )
 
-_ESSENTIAL = frozenset({"account"})
+_ESSENTIAL = frozenset({"account", "v"})
+"""Without these nothing of a message is done: it would be another account's, or mean something else."""
+
 _NUMBER = re.compile(r"[0-9]{1,9}")
 """The name of a row in an object that was a list."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Something that is not going to be done: JSON of the part refused, every reason, and whose it was."""
+    """Something that is not going to be done: JSON of the part refused, every reason, and whose it was.
+
+    `is_row`: it is one row of the batch, whose order may be live; else a fault beside the orders, or all of a message.
+    """
 
     payload: str
     errors: tuple[str, ...]
     batch_id: str = ""
     account: str = ""
+    is_row: bool = False
 
 
 def read_cancel_orders(
@@ -122,18 +128,19 @@ def _orders(rows: Sequence[object], envelope: Envelope) -> tuple[list[Order], li
         try:
             orders.append(Order.model_validate(row))
         except ValidationError as error:
-            refusals.append(_refusal(row, faults_in(error, within=f"orders[{index}]"), envelope))
+            faults = faults_in(error, within=f"orders[{index}]")
+            refusals.append(_refusal(row, faults, envelope, is_row=True))
     return orders, refusals
 
 
 def _whole(fields: Mapping[str, object], errors: Sequence[str]) -> Refusal:
     """Nothing of the message can be used; whose it was may be readable all the same."""
-    batch_id, account = (str(fields.get(name) or "")[:128] for name in ("batch_id", "account"))
+    batch_id, account = (writable(str(fields.get(name) or ""))[:128] for name in ("batch_id", "account"))
     return Refusal(payload=as_json(fields), errors=tuple(errors), batch_id=batch_id, account=account)
 
 
-def _refusal(payload: object, errors: Sequence[str], envelope: Envelope) -> Refusal:
-    return Refusal(payload=as_json(payload), errors=tuple(errors), batch_id=envelope.batch_id, account=envelope.account)
+def _refusal(payload: object, errors: Sequence[str], envelope: Envelope, *, is_row: bool = False) -> Refusal:
+    return Refusal(as_json(payload), tuple(errors), envelope.batch_id, envelope.account, is_row)
 
 
 def _as_batch_id(message_id: str) -> str:
@@ -151,9 +158,14 @@ def _fields(args: Sequence[object], kwargs: Mapping[str, object]) -> dict[str, o
     """
     args = args[1:] if args and args[0] is None else args
     if not args:
-        return dict(kwargs)
+        return _named(kwargs)
     only = args[0]
-    return dict(only) if len(args) == 1 and not kwargs and isinstance(only, dict) else None
+    return _named(only) if len(args) == 1 and not kwargs and isinstance(only, dict) else None
+
+
+def _named(fields: Mapping[str, object]) -> dict[str, object]:
+    # pydantic does not say which name has a lone surrogate, and judges nothing beside it
+    return {writable(name): value for name, value in fields.items()}
 
 
 def _not_fields(args: Sequence[object], kwargs: Mapping[str, object]) -> Refusal:
@@ -172,6 +184,11 @@ def _told(fields: Mapping[str, object]) -> dict[str, object]:
     return {
         name: value for name, value in fields.items() if value is not None and (value != "" or name not in envelope)
     }
+
+
+def writable(text: str) -> str:
+    """The text as UTF-8 can say it: a lone surrogate, which JSON allows, in escaped form."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def as_json(payload: object) -> str:

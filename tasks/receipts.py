@@ -55,6 +55,8 @@ class MassReceipt:
     deadline_at: datetime
     flat_at: datetime | None = None
     ended_at: datetime | None = None
+    hold: bool = False
+    """It goes on until an operator lets go."""
 
     @property
     def ended(self) -> bool:

@@ -21,10 +21,13 @@ NEVER_LEAVE_A_WORKER: Final = {
     "FramingError": "a call's bytes are not as they should be; its client makes an ExchangeError of it",
     "LoginRefused": "the private channel is opened again later",
     "MassEnded": "who lists is told to stop",
+    "NotNowError": "the message comes again later",
+    "Outdated": "a listing that may count begins at once",
     "ReadingStopped": "the process ends",
     "SessionOver": "the private channel is opened again",
-    "TwiceError": "the file is refused, with the line",
+    "TwiceError": "the file or the request is refused, with the name",
     "WebhookError": "the alert is sent again, or is a problem that `status` shows",
+    "_TwiceError": "the message is kept as refused",
     "_UnreadableError": "the message is kept as refused",
 }
 """Errors by which parts of one process speak to each other, and what becomes of each."""

@@ -7,8 +7,9 @@ import pytest
 from pydantic import ValidationError
 
 from bulk_cancel.tasks.errors import InvalidOrders
-from bulk_cancel.tasks.messages import MAX_ORDERS, Order, parse_cancel_orders
-from bulk_cancel.tasks.reading import read_cancel_all, read_cancel_order, read_cancel_orders
+from bulk_cancel.tasks.messages import ALGO_TYPES, MAX_ORDERS, Order, parse_cancel_orders
+from bulk_cancel.tasks.reading import Refusal, read_cancel_all, read_cancel_order, read_cancel_orders
+from bulk_cancel.worker.okx import sources
 
 GOOD = {"instId": "BTC-USDT", "ordId": "2510789768709120"}
 
@@ -105,9 +106,68 @@ def test_the_exchanges_empty_strings_mean_absent() -> None:
 
 def test_an_order_needs_one_id() -> None:
     """Absent, null and empty alike; both ids are kept."""
-    assert why(ordId="") == why(ordId=None) == ["orders[0]: ordId or clOrdId is required"]
+    needed = "orders[0]: ordId or clOrdId is required, or of an algo order algoId or algoClOrdId"
+    assert why(ordId="") == why(ordId=None) == [needed]
     both = Order.model_validate({**GOOD, "clOrdId": "a7"})
     assert (both.ordId, both.clOrdId) == ("2510789768709120", "a7")
+
+
+ALGO = {"instId": "BTC-USDT", "algoId": "4500000000000001"}
+"""An algo order."""
+
+
+@pytest.mark.parametrize(
+    ("row", "meant"),
+    [
+        pytest.param(ALGO, Order(**ALGO), id="an algoId alone"),
+        pytest.param(
+            {**ALGO, "algoClOrdId": "a7"}, Order(**ALGO, algoClOrdId="a7"), id="both ids, of which algoId is sent"
+        ),
+        pytest.param(
+            {**ALGO, "algoClOrdId": "O-1-a", "ordId": " ", "clOrdId": None}, Order(**ALGO), id="an odd client id"
+        ),
+        pytest.param(
+            {**ALGO, "ordType": "twap", "ordId": "7", "clOrdId": "c"}, Order(**ALGO), id="a row with its latest child"
+        ),
+        pytest.param(
+            {**ALGO, "ordType": " trigger", "clOrdId": "a_b"}, Order(**ALGO), id="what its child is called is no matter"
+        ),
+        pytest.param({**GOOD, **ALGO, "ordType": "limit"}, Order(**GOOD), id="a child, which names its parent"),
+        pytest.param(
+            {**GOOD, "algoId": "x", "algoClOrdId": "a_b", "ordType": "post_only"}, Order(**GOOD), id="an odd parent"
+        ),
+        pytest.param({**GOOD, "algoId": "", "algoClOrdId": None}, Order(**GOOD), id="no parent"),
+    ],
+)
+def test_an_algo_order_is_told_from_an_order_that_one_has_placed(row: dict[str, object], meant: Order) -> None:
+    """Rows of the exchange name both; the ids of the other one are left out."""
+    assert Order.model_validate(row) == meant
+    assert meant.is_algo == ("ordId" not in meant.model_fields_set)
+
+
+@pytest.mark.parametrize(
+    ("row", "line"),
+    [
+        ({**GOOD, **ALGO}, "orders[0]: names both an order and an algo order; leave out the ids of the one"),
+        ({**ALGO, "clOrdId": "a7", "ordType": ""}, "orders[0]: names both an order and an algo order; leave out the"),
+        ({"instId": "BTC-USDT", "algoId": "4.5E+15"}, "orders[0].algoId: was rounded, most likely by a spreadsheet"),
+        ({"instId": "BTC-USDT", "algoId": 2**53}, "orders[0].algoId: should be text of 1 to 20 digits; a number above"),
+        ({"instId": "BTC-USDT", "algoId": "a7"}, "orders[0].algoId: should be 1 to 20 digits, the first not 0"),
+        ({"instId": "BTC-USDT", "algoClOrdId": "a_7"}, "orders[0].algoClOrdId: should be 1 to 32 letters and digits"),
+        ({"instId": "BTC-USDT", "algoId": "", "ordType": "twap"}, "orders[0]: ordId or clOrdId is required, or of an"),
+        ({"algoId": "7"}, "orders[0].instId: is required"),
+    ],
+)
+def test_an_algo_order_that_is_named_wrongly_is_refused(row: dict[str, object], line: str) -> None:
+    """Which of the two is meant is never guessed, and no digits are."""
+    with pytest.raises(InvalidOrders) as caught:
+        parse_cancel_orders(account="desk1", orders=[row])
+    assert [each[: len(line)] for each in caught.value.errors] == [line]
+
+
+def test_the_types_of_algo_orders_are_known_alike() -> None:
+    """To producers, who import no worker, and to the exchange's client."""
+    assert sorted(ALGO_TYPES) == sorted(sources.ALGO_TYPES)
 
 
 def test_messages_are_frozen() -> None:
@@ -143,7 +203,10 @@ def test_a_python_producer_gets_a_message() -> None:
         ({"labels": {"a\n": "b"}}, "labels['a\\n']['[key]']: should hold no control characters"),
         ({"labels": {"a": "\x1b"}}, "labels.a: should hold no control characters"),
         ({"orders": []}, "orders: should be a list of 1 to 100,000 orders"),
-        ({"orders": [5]}, "orders[0]: should be an object with instId and ordId or clOrdId"),
+        (
+            {"orders": [5]},
+            "orders[0]: should be an object with instId and an id: ordId, clOrdId, algoId or algoClOrdId",
+        ),
     ],
 )
 def test_a_python_producer_is_told_what_is_wrong(fields: dict[str, object], line: str) -> None:
@@ -184,6 +247,42 @@ def test_one_bad_row_does_not_keep_the_others_alive() -> None:
     assert kwargs["orders"] == orders
 
 
+NO_NUMBER = "should be a number, not true or false"
+
+
+def test_true_is_no_number_of_seconds() -> None:
+    """The orders are cancelled as if nothing had been said."""
+    kwargs = {"batch_id": "b1", "account": "desk1", "orders": [GOOD], "deadline_s": True}
+    message, (refusal,) = read_cancel_orders([], kwargs, message_id="m1")
+    assert message is not None
+    assert (message.deadline_s, refusal.errors) == (None, (f"deadline_s: {NO_NUMBER}",))
+    with pytest.raises(InvalidOrders, match=NO_NUMBER):
+        parse_cancel_orders(account="desk1", orders=[GOOD], deadline_s=True)
+
+
+def test_what_producers_sent_before_is_understood() -> None:
+    """Text of a number, as PHP and forms send it, and 1 for true."""
+    kwargs = {"account": "desk1", "orders": [GOOD], "deadline_s": "600", "urgent": 1}
+    message, refusals = read_cancel_orders([], kwargs, message_id="m1")
+    assert message is not None
+    assert (message.deadline_s, message.urgent, refusals) == (600, True, [])
+
+
+def test_a_version_that_is_no_number_is_none() -> None:
+    """Nothing is done of a message whose meaning is not known."""
+    message, (refusal,) = read_cancel_orders([], {"account": "desk1", "orders": [GOOD], "v": True}, message_id="m1")
+    assert (message, refusal.errors) == (None, (f"v: {NO_NUMBER}",))
+
+
+def test_a_whole_number_may_have_a_point() -> None:
+    """As PHP and Lua write it."""
+    message, refusals = read_cancel_orders(
+        [], {"account": "desk1", "orders": [GOOD], "deadline_s": 600.0}, message_id="m1"
+    )
+    assert message is not None
+    assert (message.deadline_s, refusals) == (600, [])
+
+
 def test_a_misspelt_field_is_refused_and_the_orders_are_not() -> None:
     """`urgnt` is told, and so is a reason that cannot be read; the cancel goes on."""
     kwargs = {
@@ -199,6 +298,41 @@ def test_a_misspelt_field_is_refused_and_the_orders_are_not() -> None:
     assert (message.batch_id, message.urgent, message.reason) == ("b1", True, "")
     places = sorted(line.partition(":")[0] for line in refusal.errors)
     assert places == ["reason", "urgnt"]
+
+
+HALF = "half \ud83d"
+"""As JSON brings it where a pair of surrogates was cut in two; UTF-8 cannot say it."""
+
+
+def told_of(refusal: Refusal) -> list[str]:
+    """The faults; everything that is told of it can be written."""
+    for text in (refusal.payload, refusal.batch_id, refusal.account, *refusal.errors):
+        assert text.encode().decode() == text
+    return sorted(refusal.errors)
+
+
+def test_half_a_character_is_a_fault_of_its_field_and_the_orders_go_on() -> None:
+    """Wherever it stands beside them, in the name of a field, too."""
+    fields = {"batch_id": HALF, "reason": HALF, "labels": {"desk": HALF}, HALF: 1}
+    message, (refusal,) = read_cancel_orders([], {"account": "desk1", "orders": [GOOD], **fields}, message_id="m1")
+    assert message is not None
+    assert (message.batch_id, message.reason, len(message.orders)) == ("m1", "", 1)
+    assert told_of(refusal) == [
+        r"['half \\ud83d']: is no field of this message",
+        "batch_id: should be 1 to 128 visible ASCII characters without spaces",
+        "labels.desk: should be whole characters; it holds half of a surrogate pair",
+        "reason: should be whole characters; it holds half of a surrogate pair",
+    ]
+
+
+def test_what_half_a_character_keeps_from_being_done_is_refused_in_text_that_can_be_kept() -> None:
+    """With whose it was, as far as it can be written."""
+    message, (refusal,) = read_cancel_order([], {"account": HALF, "batch_id": HALF, **GOOD}, message_id="m1")
+    assert (message, refusal.account, refusal.batch_id) == (None, r"half \ud83d", r"half \ud83d")
+    assert [fault.partition(":")[0] for fault in told_of(refusal)] == ["account", "batch_id"]
+    everything, (refusal,) = read_cancel_all([], {"account": "desk1", HALF: 1, "batch_id": HALF}, message_id="m1")
+    assert everything is None
+    assert [fault.partition(":")[0] for fault in told_of(refusal)] == [r"['half \\ud83d']", "batch_id"]
 
 
 @pytest.mark.parametrize("batch_id", [None, "", "a b", {}])
@@ -229,6 +363,7 @@ def test_a_message_id_that_cannot_be_a_batch_id_is_replaced_for_good() -> None:
         ([], {"account": "desk1", "orders": {"first": GOOD}}),
         ([], {"account": 5, "orders": [GOOD]}),
         ([], {"acount": "desk1", "orders": [GOOD]}),
+        ([], {"account": "desk1", "orders": [GOOD], "v": 2}),
         (["b1", "desk1", [GOOD]], {}),
         ([{"account": "desk1"}], {"orders": [GOOD]}),
         ([], {"account": "desk1", "orders": [5]}),
@@ -271,6 +406,23 @@ def test_a_single_order_is_a_batch_of_one() -> None:
     assert "instId: is required" in refusal.errors[0]
 
 
+def test_a_message_may_say_its_version() -> None:
+    """One that says nothing is of the first; another one may mean something else, and nothing of it is done."""
+    one = {"account": "desk1", "batch_id": "b"}
+    assert read_cancel_orders([], {**one, "orders": [GOOD], "v": 1}, message_id="m") == read_cancel_orders(
+        [], {**one, "orders": [GOOD]}, message_id="m"
+    )
+    for message, (refusal,) in (
+        read_cancel_orders([], {**one, "orders": [GOOD], "v": 2}, message_id="m"),
+        read_cancel_order([], {**one, **GOOD, "v": 2}, message_id="m"),
+        read_cancel_all([], {**one, "v": 2}, message_id="m"),
+    ):
+        assert message is None
+        assert refusal.errors == (
+            "v: should be 1: this release reads no other version of messages; upgrade workers before producers",
+        )
+
+
 def test_cancel_all_takes_its_filters() -> None:
     """Every filter is optional; null means absent."""
     kwargs = {
@@ -287,7 +439,18 @@ def test_cancel_all_takes_its_filters() -> None:
     assert (message.side, message.until_flat_s) == (None, 30)
 
 
-@pytest.mark.parametrize("wrong", [{"instid": "BTC-USDT"}, {"side": "long"}, {"instType": "swap"}, {"reason": 5}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"instid": "BTC-USDT"},
+        {"side": "long"},
+        {"instType": "swap"},
+        {"reason": 5},
+        {"until_flat_s": True},
+        {"min_age_s": False},
+        {"deadline_s": True},
+    ],
+)
 def test_cancel_all_is_all_or_nothing(wrong: dict[str, object]) -> None:
     """A filter that is ignored would cancel more than was asked for."""
     message, (refusal,) = read_cancel_all([], {"account": "desk1", **wrong}, message_id="m1")
