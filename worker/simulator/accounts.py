@@ -35,6 +35,7 @@ class ApiKey:
     ip_allowed: bool = True
     revoked: bool = False
     label: str = "simulated"
+    role: str = "0"
 
 
 class Refused(NamedTuple):

@@ -47,7 +47,10 @@ class Behaviour:
 
 @dataclass(slots=True)
 class Order:
-    """One order; `ending` is the state that an acknowledged cancel will bring, `canceller` who then did it."""
+    """One order; `ending` is the state that an acknowledged cancel will bring, `canceller` who then did it.
+
+    `algoId` and `source` say which algo order placed it; `attached`: it has a TP/SL, whose `reduceOnly` that is.
+    """
 
     number: int
     ordId: str
@@ -66,6 +69,9 @@ class Order:
     tag: str = ""
     cancelSource: str = ""
     canceller: str = USER
+    algoId: str = ""
+    source: str = ""
+    attached: str = ""
     ending: str = ""
     lied: bool = False
 
@@ -102,7 +108,10 @@ class Ack(NamedTuple):
 
 
 class Book:
-    """All orders of all users, newest last; order numbers ascend. `tell` is called after each change of an order."""
+    """All orders of all users, newest last; order numbers ascend.
+
+    `tell` is called after each change of an order, then `ended` after its end.
+    """
 
     def __init__(self, behaviour: Behaviour, dice: random.Random, *, first_number: int) -> None:
         self.behaviour = behaviour
@@ -110,6 +119,7 @@ class Book:
         self.orders: dict[str, Order] = {}
         self.live: dict[str, dict[str, Order]] = {}
         self.tell: Callable[[Order], None] = lambda _: None
+        self.ended: Callable[[Order, int], None] = lambda *_: None
         self._by_client_id: dict[tuple[str, str], Order] = {}
         self._dice = dice
         self._next = first_number
@@ -118,10 +128,10 @@ class Book:
         self.switches = Switches()
 
     def place(self, uid: str, listed: Instrument, now_us: int, fields: Mapping[str, str]) -> Order:
-        """Put an order on the book; `fields` are OKX's (clOrdId, side, ordType, px, sz, tdMode, accFillSz, tag)."""
+        """Put an order on the book; `fields`: clOrdId, side, ordType, px, sz, tdMode, accFillSz, tag, attached."""
         number, self._next = self._next, self._next + 1
         order = Order(number, str(number), fields.get("clOrdId", ""), uid, listed, cTime_us=now_us, uTime_us=now_us)
-        for name in ("side", "ordType", "px", "sz", "tdMode", "accFillSz", "tag"):
+        for name in ("side", "ordType", "px", "sz", "tdMode", "accFillSz", "tag", "attached"):
             if fields.get(name):
                 setattr(order, name, fields[name])
         if order.accFillSz != "0":
@@ -163,6 +173,7 @@ class Book:
         if order.accFillSz == "0":
             self._fading.append((now_us + round(self.behaviour.forget_after_s * 1e6), order))
         self.tell(order)
+        self.ended(order, now_us)
 
     @property
     def next_ending_us(self) -> int | None:

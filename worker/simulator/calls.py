@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from bulk_cancel.worker.simulator.accounts import ApiKey
+from bulk_cancel.worker.simulator.algos import Algos
 from bulk_cancel.worker.simulator.book import Book, Ref
 from bulk_cancel.worker.simulator.faults import ItemCode
 from bulk_cancel.worker.simulator.meters import Charge
+from bulk_cancel.worker.simulator.products import Products
 from bulk_cancel.worker.simulator.wire import Reply, Request
 
 Row = dict[str, str]
@@ -36,9 +38,11 @@ class Call(NamedTuple):
 
 
 class Venue(NamedTuple):
-    """What an endpoint may use: the book and the caller's key (None on public endpoints)."""
+    """What an endpoint may use: what stands at the exchange, and the caller's key (None on public endpoints)."""
 
     book: Book
+    algos: Algos
+    products: Products
     key: ApiKey | None
 
 
@@ -67,13 +71,17 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One endpoint: name in log and faults, permission (empty: public), orders named, charges, answer."""
+    """One endpoint: name in log and faults, permission (empty: public), orders named, charges, answer.
+
+    `group`: which product it is about, if that may be unavailable to an account.
+    """
 
     name: str
     permission: str
     refs: Callable[[Call], Sequence[Ref]]
     charges: Callable[[Venue, Call, Sequence[Ref]], Sequence[Charge]]
     answer: Callable[[Venue, Call, Planned], Answer]
+    group: str = ""
 
 
 def done(data: Sequence[Mapping[str, object]]) -> Answer:

@@ -7,21 +7,28 @@ import requests
 from pydantic import TypeAdapter
 
 from bulk_cancel.worker.simulator.accounts import ApiKey
+from bulk_cancel.worker.simulator.algos import AlgoBehaviour
 from bulk_cancel.worker.simulator.book import Behaviour
 from bulk_cancel.worker.simulator.faults import Fault, ItemCode, Network, Step
 from bulk_cancel.worker.simulator.log import Arrival
 from bulk_cancel.worker.simulator.messages import (
     AccountChange,
+    AlgoState,
     ChannelFault,
     ClockOffset,
     EndOrders,
+    FireAlgos,
     OrderState,
+    PlaceAlgos,
     PlaceOrders,
+    PlaceProducts,
+    ProductState,
     RefuseConnections,
     Script,
     Summary,
 )
 from bulk_cancel.worker.simulator.meters import Limits
+from bulk_cancel.worker.simulator.products import ProductBehaviour
 
 T = TypeVar("T")
 _TIMEOUT_S = 30.0
@@ -75,6 +82,36 @@ class ControlClient:
     def order(self, order_id: str) -> OrderState | None:
         """One order by ordId; None if unknown or forgotten."""
         return next(iter(list(self.orders(ordId=order_id))), None)
+
+    def place_algos(self, wanted: PlaceAlgos) -> list[str]:
+        """Put algo orders on; their algoIds, ascending."""
+        body = self._send("POST", "algos", PlaceAlgos, wanted)
+        return TypeAdapter(dict[str, list[str]]).validate_json(body)["algoIds"]
+
+    def algos(self, **filters: str) -> Iterator[AlgoState]:
+        """The algo orders that the exchange knows, oldest first; filters are texts of AlgoState."""
+        return self._lines("algos", AlgoState, filters)
+
+    def fire_algos(self, algo_ids: Iterable[str]) -> None:
+        """Their prices are met now."""
+        self._send("POST", "algos/fire", FireAlgos, FireAlgos(tuple(algo_ids)))
+
+    def set_algo_behaviour(self, behaviour: AlgoBehaviour) -> None:
+        """Set how algo orders behave."""
+        self._send("PUT", "algos/behaviour", AlgoBehaviour, behaviour)
+
+    def place_products(self, wanted: PlaceProducts) -> list[str]:
+        """Put spread orders, RFQs, quotes, bots or copied traders on; their ids, ascending."""
+        body = self._send("POST", "products", PlaceProducts, wanted)
+        return TypeAdapter(dict[str, list[str]]).validate_json(body)["ids"]
+
+    def products(self, **filters: str) -> Iterator[ProductState]:
+        """Those that the exchange knows, oldest first; filters are texts of ProductState."""
+        return self._lines("products", ProductState, filters)
+
+    def set_product_behaviour(self, behaviour: ProductBehaviour) -> None:
+        """Set how products behave, and which are not available."""
+        self._send("PUT", "products/behaviour", ProductBehaviour, behaviour)
 
     def set_network(self, network: Network) -> None:
         """Set the delay of both ways."""

@@ -4,17 +4,17 @@ JSON in, JSON out (JSONL for lists that can be long); 400 names what is wrong wi
 password: serve it on loopback only.
 """
 
-import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Mapping
 from dataclasses import asdict, replace
-from itertools import islice
-from typing import Protocol, TypeVar
+from typing import Final, Protocol
 
 from pydantic import TypeAdapter, ValidationError
 
 from bulk_cancel.worker.simulator.accounts import ApiKey
 from bulk_cancel.worker.simulator.book import Behaviour, Order
+from bulk_cancel.worker.simulator.control_beyond import Routes, beyond_routes
+from bulk_cancel.worker.simulator.control_bodies import faults_in, filters, json_reply, named, read, stream
 from bulk_cancel.worker.simulator.exchange import Exchange
 from bulk_cancel.worker.simulator.faults import Fault, Network
 from bulk_cancel.worker.simulator.log import Filters
@@ -31,9 +31,6 @@ from bulk_cancel.worker.simulator.messages import (
 )
 from bulk_cancel.worker.simulator.meters import Limits
 from bulk_cancel.worker.simulator.wire import Reply, Request, Stream
-
-T = TypeVar("T")
-_ROWS_PER_CHUNK = 200
 
 
 class Operator(Protocol):
@@ -70,7 +67,7 @@ class Control:
         self._exchange = exchange
         self._operator = operator
         self._now_us = 0
-        self._routes: dict[tuple[str, str], Callable[[Request], object]] = {
+        self._routes: Routes = {
             ("GET", "health"): lambda _: {"ok": True},
             ("PUT", "accounts"): self._put_account,
             ("POST", "accounts/change"): self._change_account,
@@ -78,6 +75,7 @@ class Control:
             ("POST", "orders"): self._place,
             ("GET", "orders"): self._orders,
             ("POST", "orders/end"): self._end,
+            **beyond_routes(exchange, lambda: self._now_us),
             ("PUT", "network"): self._set_network,
             ("PUT", "limits"): self._set_limits,
             ("PUT", "behaviour"): self._set_behaviour,
@@ -100,15 +98,17 @@ class Control:
     def serve(self, request: Request, now_us: int) -> Reply | Stream:
         """Answer one request to the control API."""
         self._now_us = now_us
-        self._exchange.book.advance(now_us)
+        self._exchange.advance(now_us)
         route = self._routes.get((request.method, request.path.removeprefix("/control/")))
         if route is None:
-            return _json(404, {"error": f"no {request.method} {request.path}"})
+            return json_reply(404, {"error": f"no {request.method} {request.path}"})
         try:
             answer = route(request)
-        except (ValidationError, LookupError, ValueError) as error:
-            return _json(400, {"error": str(error)})
-        return answer if isinstance(answer, Stream) else _json(200, answer)
+        except ValidationError as error:
+            return json_reply(400, {"error": faults_in(error)})
+        except (LookupError, ValueError) as error:
+            return json_reply(400, {"error": str(error)})
+        return answer if isinstance(answer, Stream) else json_reply(200, answer)
 
     def summary(self) -> Summary:
         """What arrived so far, and what is still on the book."""
@@ -128,21 +128,22 @@ class Control:
         )
 
     def _put_account(self, request: Request) -> None:
-        key = _read(ApiKey, request)
+        key = read(ApiKey, request)
         self._exchange.keys[key.key] = key
 
     def _change_account(self, request: Request) -> None:
-        change = _read(AccountChange, request)
+        change = read(AccountChange, request)
         fields = {name: value for name, value in asdict(change).items() if value is not None}
-        self._exchange.keys[change.key] = replace(self._exchange.keys[change.key], **fields)
+        keys = self._exchange.keys
+        keys[change.key] = replace(named(keys, change.key, "key"), **fields)
 
     def _list_instruments(self, request: Request) -> None:
-        self._exchange.list_instruments(_read(tuple[str, ...], request))
+        self._exchange.list_instruments(read(tuple[str, ...], request))
 
     def _place(self, request: Request) -> dict[str, list[str]]:
-        wanted = _read(PlaceOrders, request)
+        wanted = read(PlaceOrders, request)
         book = self._exchange.book
-        listed = book.instruments[wanted.instId]
+        listed = named(book.instruments, wanted.instId, "instrument")
         fields = {name: str(value) for name, value in asdict(wanted).items() if name in _ORDER_FIELDS}
         names = wanted.clOrdIds or [f"{wanted.prefix}{i}" if wanted.prefix else "" for i in range(wanted.count)]
         placed_us = self._now_us - round(wanted.age_s * 1e6)
@@ -150,9 +151,9 @@ class Control:
         return {"ordIds": [order.ordId for order in placed]}
 
     def _orders(self, request: Request) -> Stream:
-        wanted = request.query
+        wanted = filters(request, _ORDER_FILTERS)
         orders = tuple(self._exchange.book.orders.values())
-        return _stream(asdict(self._state(order)) for order in orders if _matches(order, wanted))
+        return stream(asdict(self._state(order)) for order in orders if _matches(order, wanted))
 
     def _state(self, order: Order) -> OrderState:
         return OrderState(
@@ -169,74 +170,61 @@ class Control:
         )
 
     def _end(self, request: Request) -> None:
-        wanted = _read(EndOrders, request)
+        wanted = read(EndOrders, request)
         book = self._exchange.book
-        for order in [book.orders[order_id] for order_id in wanted.ordIds]:
+        for order in [named(book.orders, order_id, "order") for order_id in wanted.ordIds]:
             book.end(order, wanted.state, self._now_us)
 
     def _set_network(self, request: Request) -> None:
-        self._operator.network = _read(Network, request)
+        self._operator.network = read(Network, request)
 
     def _set_limits(self, request: Request) -> None:
-        self._exchange.meters.limits = _read(Limits, request)
+        self._exchange.meters.limits = read(Limits, request)
 
     def _set_behaviour(self, request: Request) -> None:
-        self._exchange.book.behaviour = _read(Behaviour, request)
+        self._exchange.book.behaviour = read(Behaviour, request)
 
     def _set_clock(self, request: Request) -> None:
-        self._exchange.clock_offset_us = round(_read(ClockOffset, request).offset_s * 1e6)
+        self._exchange.clock_offset_us = round(read(ClockOffset, request).offset_s * 1e6)
 
     def _add_fault(self, request: Request) -> dict[str, int]:
-        return {"id": self._exchange.faults.add(_read(Fault, request), self._now_us)}
+        return {"id": self._exchange.faults.add(read(Fault, request), self._now_us)}
 
     def _remove_faults(self, request: Request) -> None:
-        number = request.query.get("id")
+        number = filters(request, ("id",)).get("id")
+        if number and not number.isdecimal():
+            raise ValueError("id: should be the number that POST /control/faults answered")
         self._exchange.faults.remove(int(number) if number else None)
 
     def _set_script(self, request: Request) -> None:
-        script = _read(Script, request)
+        script = read(Script, request)
         self._exchange.scripts.set(script.id, script.steps)
 
     def _refuse_connections(self, request: Request) -> None:
-        wanted = _read(RefuseConnections, request)
+        wanted = read(RefuseConnections, request)
         self._operator.refuse_connections(wanted.for_s, drop=wanted.drop)
 
     def _fault_channels(self, request: Request) -> dict[str, int]:
-        return {"open": self._operator.fault_channels(_read(ChannelFault, request))}
+        return {"open": self._operator.fault_channels(read(ChannelFault, request))}
 
     def _log(self, request: Request) -> Stream:
-        filters = TypeAdapter(Filters).validate_strings(request.query)
-        return _stream(row._asdict() for row in self._exchange.log.select(filters))
+        wanted = TypeAdapter(Filters).validate_strings(filters(request, _LOG_FILTERS))
+        return stream(row._asdict() for row in self._exchange.log.select(wanted))
 
     def _reset(self, _request: Request) -> None:
         self._operator.release()
         self._exchange.faults.remove()
         self._exchange.scripts.clear()
-        self._exchange.book.clear()
+        self._exchange.clear(self._now_us)
         self._exchange.meters.reset()
         self._exchange.log.reset()
 
 
-_ORDER_FIELDS = frozenset({"side", "ordType", "px", "sz", "tdMode", "accFillSz", "tag"})
+_ORDER_FIELDS = frozenset({"side", "ordType", "px", "sz", "tdMode", "accFillSz", "tag", "attached"})
+_ORDER_FILTERS: Final = ("uid", "instId", "state", "ordId")
+_LOG_FILTERS: Final = tuple(Filters.__dataclass_fields__)
 
 
-def _read(kind: type[T], request: Request) -> T:
-    return TypeAdapter(kind).validate_json(request.body)
-
-
-def _json(status: int, answer: object) -> Reply:
-    plain = asdict(answer) if isinstance(answer, Summary) else answer
-    return Reply(status, json.dumps(plain if plain is not None else {"ok": True}).encode())
-
-
-def _stream(rows: Iterator[dict[str, object]]) -> Stream:
-    def chunks() -> Iterator[bytes]:
-        while block := list(islice(rows, _ROWS_PER_CHUNK)):
-            yield "".join(json.dumps(row) + "\n" for row in block).encode()
-
-    return Stream(chunks())
-
-
-def _matches(order: Order, wanted: dict[str, str]) -> bool:
-    shown = {"uid": order.uid, "instId": order.instrument.instId, "state": order.state, "ordId": order.ordId}
+def _matches(order: Order, wanted: Mapping[str, str]) -> bool:
+    shown = dict(zip(_ORDER_FILTERS, (order.uid, order.instrument.instId, order.state, order.ordId), strict=True))
     return all(shown[name] == value for name, value in wanted.items())

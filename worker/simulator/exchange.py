@@ -10,17 +10,21 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from bulk_cancel.worker.simulator.accounts import ApiKey, Refused, Signed, authenticate
+from bulk_cancel.worker.simulator.algos import Algos
 from bulk_cancel.worker.simulator.book import Book, Ref
-from bulk_cancel.worker.simulator.calls import Answer, Call, Route, Venue
+from bulk_cancel.worker.simulator.calls import Answer, Call, Route, Venue, failed
 from bulk_cancel.worker.simulator.config import Config
 from bulk_cancel.worker.simulator.endpoints import ROUTES
 from bulk_cancel.worker.simulator.faults import Fault, Faults, Scripts, code_of, whole_answer
 from bulk_cancel.worker.simulator.instruments import instrument
 from bulk_cancel.worker.simulator.log import Arrival, ArrivalLog
 from bulk_cancel.worker.simulator.meters import Charge, Meters
+from bulk_cancel.worker.simulator.products import Products
 from bulk_cancel.worker.simulator.wire import Reply, Request
 
 _PATHS = {path for _, path in ROUTES}
+_ALGO_IDS, _PRODUCT_IDS = 4 * 10**15, 6 * 10**15
+"""Apart from ids of orders, and below 2^53."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,8 @@ class Exchange:
         self.keys: dict[str, ApiKey] = {key.key: key for key in config.accounts}
         self.meters = Meters(config.limits)
         self.book = Book(config.behaviour, random.Random(dice.random()), first_number=now_us)
+        self.algos = Algos(self.book, random.Random(dice.random()), first_number=now_us + _ALGO_IDS)
+        self.products = Products(first_number=now_us + _PRODUCT_IDS)
         self.faults = Faults(random.Random(dice.random()))
         self.scripts = Scripts()
         self.log = ArrivalLog(config.log_limit)
@@ -58,9 +64,29 @@ class Exchange:
         """List more instruments."""
         self.book.instruments |= {inst_id: instrument(inst_id) for inst_id in inst_ids}
 
+    @property
+    def next_due_us(self) -> int | None:
+        """When the next thing happens by itself; None if nothing will."""
+        due = (self.book.next_ending_us, self.algos.due.next_us, self.products.due.next_us)
+        return min((due_us for due_us in due if due_us is not None), default=None)
+
+    def advance(self, now_us: int) -> None:
+        """Let everything happen that is due."""
+        self.book.advance(now_us)
+        self.algos.advance(now_us)
+        self.products.advance(now_us)
+
+    def clear(self, now_us: int) -> None:
+        """Forget all orders, algo orders and products; channels are told that the open orders were canceled."""
+        self.algos.clear()  # first: it would place others
+        for order in [order for orders in self.book.live.values() for order in orders.values()]:
+            self.book.end(order, "canceled", now_us)
+        for each in (self.book, self.algos, self.products):
+            each.clear()
+
     def arrive(self, request: Request, now_us: int) -> Delivery:
         """Serve one request that arrived now."""
-        self.book.advance(now_us)
+        self.advance(now_us)
         path = request.path
         route = ROUTES.get((request.method, path))
         if route is None:
@@ -90,7 +116,7 @@ class Exchange:
     def _meet(self, route: Route, call: Call, refs: Sequence[Ref], key: ApiKey | None) -> Met:
         if call.params is None:
             return Met(Answer(400, "50002", "JSON syntax error", bare=True))
-        venue = Venue(self.book, key)
+        venue = Venue(self.book, self.algos, self.products, key)
         charges = route.charges(venue, call, refs)
         if not self.meters.admit(charges, call.now_us):
             return Met(Answer(429, "50011", "Too Many Requests", bare=True), charges, refused=True)
@@ -99,6 +125,8 @@ class Exchange:
         fault = fault or self.faults.pick(route.name, call.uid, [ref.instId for ref in refs], call.now_us)
         if fault is not None and fault.when == "before" and not fault.sCode:
             return Met(Answer(fault.status, "", ""), charges, fault=fault)
+        if barred := self.products.behaviour.unavailable.get(route.group):
+            return Met(failed(barred, "Not available to this account"), charges, fault=fault)
         codes = [code_of(fault) or code_of(step) for step in steps]
         return Met(route.answer(venue, call, list(zip(refs, codes, strict=True))), charges, fault=fault)
 

@@ -8,7 +8,6 @@ import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-INSTRUMENT_TYPES = ("SPOT", "MARGIN", "SWAP", "FUTURES", "OPTION", "EVENTS")
 _DATE = re.compile(r"\d{6}")
 _OPTION_PARTS = 5
 _FUTURE_PARTS = 3

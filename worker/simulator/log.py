@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from bulk_cancel.worker.simulator.meters import max_in_window
 
-CANCELS = frozenset({"cancel-order", "cancel-batch-orders"})
+CANCELS = frozenset({"cancel-order", "cancel-batch-orders", "cancel-algos", "cancel-advance-algos"})
 
 
 class Arrival(NamedTuple):

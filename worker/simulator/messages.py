@@ -1,6 +1,7 @@
 """The bodies of the control API: one value per request and answer."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from bulk_cancel.worker.simulator.faults import Fault, ItemCode
@@ -11,7 +12,10 @@ _STRICT: dict[str, str] = {"extra": "forbid"}
 
 @dataclass(frozen=True, slots=True)
 class PlaceOrders:
-    """Put `count` orders, placed `age_s` ago, on an instrument; with `prefix` their clOrdId is prefix + number."""
+    """Put `count` orders, placed `age_s` ago, on an instrument; with `prefix` their clOrdId is prefix + number.
+
+    `attached`: each has a TP/SL, and that is its `reduceOnly`.
+    """
 
     __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
 
@@ -27,6 +31,7 @@ class PlaceOrders:
     tdMode: str = ""
     accFillSz: str = "0"
     tag: str = ""
+    attached: Literal["", "true", "false"] = ""
     age_s: float = 0.0
 
 
@@ -38,6 +43,90 @@ class EndOrders:
 
     ordIds: tuple[str, ...]
     state: Literal["filled", "canceled", "mmp_canceled"] = "filled"
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceAlgos:
+    """Put `count` algo orders of one type on an instrument."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
+
+    uid: str
+    instId: str
+    ordType: str = "trigger"
+    count: int = 1
+    algoClOrdId: str = ""
+    side: Literal["buy", "sell"] = "buy"
+    sz: str = "1"
+    tag: str = ""
+    reduceOnly: Literal["true", "false"] = "false"
+    closeFraction: str = ""
+    advanceOrdType: str = ""
+    age_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class FireAlgos:
+    """The prices of these algo orders are met."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
+
+    algoIds: tuple[str, ...]
+
+
+ProductKind = Literal[
+    "sprd", "rfq", "quote", "grid", "contract_grid", "spot_dca", "contract_dca", "recurring", "contract", "copy"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceProducts:
+    """Put `count` of a kind on: spread orders, RFQs, quotes, bots, copied traders; `fields` are added to their rows.
+
+    `others`: RFQs or quotes that somebody else sent to the user.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
+
+    uid: str
+    kind: ProductKind
+    inst: str = ""
+    count: int = 1
+    state: str = ""
+    fields: Mapping[str, str] = field(default_factory=dict)
+    others: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AlgoState:
+    """One algo order on the exchange; `cancels` counts the cancels of it that arrived, whatever their answer."""
+
+    algoId: str
+    algoClOrdId: str
+    uid: str
+    instId: str
+    ordType: str
+    state: str
+    parent: str
+    ordIds: tuple[str, ...]
+    algoIds: tuple[str, ...]
+    cancels: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProductState:
+    """A spread order, RFQ, quote, bot or copied trader; `traded`: its stop sold or closed something.
+
+    `others`: somebody else sent it to the user.
+    """
+
+    id: str
+    kind: str
+    uid: str
+    inst: str
+    state: str
+    traded: bool
+    others: bool
 
 
 @dataclass(frozen=True, slots=True)

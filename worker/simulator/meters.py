@@ -14,7 +14,7 @@ from typing import ClassVar, NamedTuple
 class Limits:
     """Weight allowed per window and meter, None: unmetered; `count_refused`: refused calls use room, too.
 
-    `switch` (cancel-all-after) has a window of its own.
+    `switch` (cancel-all-after) has a window of its own; `algo` counts the algo orders of a lane that are cancelled.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
@@ -30,6 +30,28 @@ class Limits:
     place: int | None = None
     switch: int | None = 1
     switch_window_ms: int = 1_000
+    algo: int | None = 20
+    algo_pending: int | None = 20
+    algo_order: int | None = 20
+    algo_history: int | None = 20
+    sprd_pending: int | None = 10
+    sprd_mass: int | None = 10
+    sprd_cancel: int | None = 20
+    rfqs: int | None = 2
+    quotes: int | None = 2
+    rfq_cancel: int | None = 2
+    quote_cancel: int | None = 2
+    grid: int | None = 20
+    grid_details: int | None = 20
+    grid_stop: int | None = 20
+    dca: int | None = 20
+    dca_stop: int | None = 20
+    recurring: int | None = 20
+    recurring_stop: int | None = 20
+    signal: int | None = 20
+    signal_stop: int | None = 20
+    copy: int | None = 5
+    copy_stop: int | None = 5
     count_refused: bool = False
 
     def of(self, meter: str) -> int | None:

@@ -38,6 +38,7 @@ def config(venue: Venue, call: Call, _planned: Planned) -> Answer:
     permissions = ",".join(venue.key.permissions) if venue.key else ""
     label = venue.key.label if venue.key else ""
     account = {"uid": call.uid, "mainUid": call.uid, "perm": permissions, "label": label, "ip": ""}
+    account |= {"roleType": venue.key.role if venue.key else "0", "spotRoleType": "0"}
     return done([account | {"acctLv": "2", "posMode": "net_mode", "kycLv": "2", "level": "Lv1", "type": "0"}])
 
 
@@ -96,6 +97,9 @@ def order_row(shown: Order, clock_offset_us: int) -> dict[str, object]:
         "fillTime": changed if filled else "",
         "tradeId": str(shown.number) if filled else "",
         "cancelSource": shown.cancelSource,
+        "algoId": shown.algoId,
+        "source": shown.source,
+        "attachAlgoOrds": [{"reduceOnly": shown.attached}] if shown.attached else [],
         "cTime": str((shown.cTime_us + clock_offset_us) // 1_000),
         "uTime": changed,
     }

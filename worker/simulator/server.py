@@ -147,7 +147,7 @@ class Server:
 
     def _await_endings(self) -> None:
         """Cancels that lag take effect, and are pushed, when they are due, not when somebody asks next."""
-        due_us = self.exchange.book.next_ending_us
+        due_us = self.exchange.next_due_us
         if due_us is not None and (self._awaited_us is None or due_us < self._awaited_us):
             self._awaited_us = due_us
             self._agenda.at(due_us, self._end_due)
@@ -155,7 +155,7 @@ class Server:
     def _end_due(self, at_us: int) -> None:
         if at_us == self._awaited_us:
             self._awaited_us = None
-            self.exchange.book.advance(at_us)
+            self.exchange.advance(at_us)
             self._await_endings()
 
     async def _serve(self, listening: socket.socket) -> None:

@@ -20,13 +20,18 @@ def cancel(venue: Venue, call: Call, planned: Planned) -> Answer:
 
 def cancel_batch(venue: Venue, call: Call, planned: Planned) -> Answer:
     """`POST trade/cancel-batch-orders`: at most 20 orders, one item each, in the order asked unless shuffled."""
+    return misfit(call, planned, MAX_BATCH) or _acknowledged(venue, call, planned)
+
+
+def misfit(call: Call, planned: Planned, most: int) -> Answer | None:
+    """Why a list of cancels is refused as a whole."""
     if not isinstance(call.params, list):
         return failed("50002", "JSON syntax error", 400)
     if not planned:
         return failed("50000", "Body for POST request cannot be empty.", 400)
-    if len(planned) > MAX_BATCH:
-        return failed("51406", "Canceled - order count exceeds the limit 20", 400)
-    return _acknowledged(venue, call, planned)
+    if len(planned) > most:
+        return failed("51406", f"Canceled - order count exceeds the limit {most}", 400)
+    return None
 
 
 def place(venue: Venue, call: Call, _planned: Planned) -> Answer:
@@ -51,11 +56,16 @@ def cancel_all_after(venue: Venue, call: Call, _planned: Planned) -> Answer:
 
 
 def _acknowledged(venue: Venue, call: Call, planned: Planned) -> Answer:
-    items = [(_item(venue.book, call, ref, code), code) for ref, code in planned]
+    return answer_cancels(venue, call, [(_item(venue.book, call, ref, code), code) for ref, code in planned])
+
+
+def answer_cancels(venue: Venue, call: Call, items: Sequence[tuple[Row, ItemCode | None]]) -> Answer:
+    """The items of a cancel, without those of which nothing is to be said."""
     return _answer(call, venue.book.answered([item for item, code in items if not (code and code.missing)]))
 
 
 def _answer(call: Call, items: Sequence[Row]) -> Answer:
+    """The envelope of a trading call: 0, 1 or 2 as all items, none or some succeeded, and the gateway's times."""
     failures = sum(item["sCode"] != "0" for item in items)
     code, msg = ("2", "Bulk operation partially successful") if failures else ("0", "")
     if items and failures == len(items):

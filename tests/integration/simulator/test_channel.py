@@ -17,10 +17,10 @@ from bulk_cancel.worker.simulator.accounts import ApiKey, sign
 from bulk_cancel.worker.simulator.book import Behaviour
 from bulk_cancel.worker.simulator.config import DEFAULT_KEY, Config
 from bulk_cancel.worker.simulator.faults import Network
-from bulk_cancel.worker.simulator.messages import EndOrders, PlaceOrders
+from bulk_cancel.worker.simulator.messages import EndOrders, PlaceAlgos, PlaceOrders
 from bulk_cancel.worker.simulator.process import Simulator
 from bulk_cancel.worker.simulator.server import Server
-from tests.support.simulated import EndingSimulator
+from tests.support.simulated import EndingSimulator, calmed
 from tests.support.simulator_calls import cancel, code
 
 UID = DEFAULT_KEY.uid
@@ -38,15 +38,8 @@ def running() -> Iterator[Simulator]:
 
 @pytest.fixture
 def exchange(running: Simulator) -> Simulator:
-    """The simulator without orders, channels, faults or delays."""
-    running.control.drop_channels()
-    running.control.hold_channels(0)
-    running.control.lose_pushes(0)
-    running.control.reset()
-    running.control.set_network(Network())
-    running.control.set_behaviour(Behaviour())
-    running.control.set_clock_offset(0)
-    return running
+    """As new."""
+    return calmed(running)
 
 
 @contextmanager
@@ -64,6 +57,33 @@ def subscribed(exchange: Simulator, key: ApiKey = DEFAULT_KEY, kind: str = "ANY"
         arg = {"channel": "orders", "instType": kind}
         assert ask(channel, {"op": "subscribe", "args": [arg]})["event"] == "subscribe"
         yield channel
+
+
+def test_algo_orders_have_channels_of_their_own_at_the_business_address(exchange: Simulator) -> None:
+    """Each type is told of by one of the two; `algo-advance` begins with what there is."""
+    control = exchange.control
+    (twap,) = control.place_algos(PlaceAlgos(UID, "BTC-USDT", "twap"))
+    business = exchange.ws_url.replace("/private", "/business")
+    with connect(business, proxy=None, ping_interval=None, close_timeout=1) as channel:
+        assert ask(channel, login())["event"] == "login"
+        for wrong in ("orders", "positions"):
+            assert ask(channel, {"op": "subscribe", "args": [{"channel": wrong, "instType": "ANY"}]})["code"] == "60018"
+        for name in ("orders-algo", "algo-advance"):
+            said = ask(channel, {"op": "subscribe", "args": [{"channel": name, "instType": "ANY"}]})
+            assert said["event"] == "subscribe"
+        (trigger,) = control.place_algos(PlaceAlgos(UID, "BTC-USDT", "trigger"))
+        control.fire_algos([trigger])
+        pushes = [json.loads(channel.recv(LATE_S)) for _ in range(3)]
+    told = [(push["arg"]["channel"], push["data"][0]["algoId"], push["data"][0]["state"]) for push in pushes]
+    assert told == [
+        ("algo-advance", twap, "live"), ("orders-algo", trigger, "live"), ("orders-algo", trigger, "effective")
+    ]  # fmt: skip
+    (child,) = pushes[2]["data"][0]["ordIdList"]
+    assert [order.state for order in control.orders(ordId=child)] == ["live"]
+    with connected(exchange) as channel:
+        assert ask(channel, login())["event"] == "login"
+        arg = {"channel": "orders-algo", "instType": "ANY"}
+        assert ask(channel, {"op": "subscribe", "args": [arg]})["code"] == "60018"
 
 
 def login(key: ApiKey = DEFAULT_KEY, *, ago_s: float = 0, **fields: str) -> dict[str, object]:

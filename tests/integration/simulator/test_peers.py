@@ -1,19 +1,32 @@
 """Do other people's OKX clients work with the simulated exchange? If they do, it speaks the real protocol."""
 
 import asyncio
+import json
+import os
+import ssl
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import ccxt
 import ccxt.pro
+import certifi
 import pytest
 from okx.PublicData import PublicAPI
 from okx.Trade import TradeAPI
+from okx.websocket.WsPrivateAsync import WsPrivateAsync
 
 from bulk_cancel.worker.simulator.accounts import ApiKey
 from bulk_cancel.worker.simulator.config import DEFAULT_KEY, Config
 from bulk_cancel.worker.simulator.messages import EndOrders, PlaceOrders
 from bulk_cancel.worker.simulator.process import Simulator
+from tests.support.certificate import self_signed
+from tests.support.checkout import ROOT
+from tests.support.other_languages import node
+from tests.support.proxy import Proxy
+from tests.support.simulated import EndingSimulator
 
 # what a peer's own code should no longer do (httpx's data=, datetime.utcnow) is not a fault of ours
 pytestmark = pytest.mark.filterwarnings(
@@ -46,7 +59,7 @@ DEMO_KEY = replace(DEFAULT_KEY, key="demo-key", demo=True, uid="1002")
 @pytest.fixture(scope="module")
 def exchange() -> Iterator[Simulator]:
     """A simulator with a live and a demo key."""
-    with Simulator(Config(accounts=(DEFAULT_KEY, DEMO_KEY))) as simulator:
+    with EndingSimulator(Config(accounts=(DEFAULT_KEY, DEMO_KEY))) as simulator:
         yield simulator
 
 
@@ -167,3 +180,49 @@ def test_python_okx_with_the_wrong_flag_is_turned_away(exchange: Simulator) -> N
     """A live key in demo mode gets 50101."""
     with TradeAPI(DEFAULT_KEY.key, DEFAULT_KEY.secret, DEFAULT_KEY.passphrase, flag="1", domain=exchange.url) as client:
         assert client.cancel_order("BTC-USDT", ordId="7")["code"] == "50101"
+
+
+def test_okx_api_lists_cancels_and_watches(exchange: Simulator, tmp_path: Path) -> None:
+    """Node's client (npm okx-api 3.2.3): REST singly and in a batch, and the private channel's push of an end."""
+    placed = exchange.control.place(DEFAULT_KEY.uid, "BTC-USDT", 3)
+    keys = {"API_KEY": DEFAULT_KEY.key, "API_SECRET": DEFAULT_KEY.secret, "API_PASS": DEFAULT_KEY.passphrase}
+    done = subprocess.run(
+        node("peer.js", tmp_path, ROOT / "tests" / "support" / "okx_api"),
+        env=os.environ | keys | {"REST_URL": exchange.url, "WS_URL": exchange.ws_url},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    listed, canceled, pushed, batch = map(json.loads, done.stdout.splitlines())
+    assert sorted(listed["listed"]) == sorted(placed)
+    assert (canceled, pushed, batch) == ({"canceled": "0"}, {"pushed": listed["listed"][0]}, {"batch": ["0", "0"]})
+    assert {state(exchange, order_id) for order_id in placed} == {"canceled"}
+
+
+def test_python_okx_watches_an_order(exchange: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over the private channel; it speaks TLS alone, so something has to stand before the simulator that does, too."""
+    certificate = self_signed(tmp_path / "certificate.pem")
+    monkeypatch.setattr(certifi, "where", lambda: str(certificate))
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(certificate)
+
+    async def watch(url: str) -> list[str]:
+        client = WsPrivateAsync(DEFAULT_KEY.key, DEFAULT_KEY.passphrase, DEFAULT_KEY.secret, url)
+        pushed: asyncio.Queue[str] = asyncio.Queue()
+        await client.connect()
+        await client.subscribe([{"channel": "orders", "instType": "ANY"}], pushed.put_nowait)
+        listening = asyncio.ensure_future(client.consume())
+        while json.loads(await pushed.get()).get("event") != "subscribe":
+            pass
+        (order_id,) = exchange.control.place(DEFAULT_KEY.uid, "BTC-USDT", 1)
+        exchange.control.end_orders(EndOrders((order_id,), "canceled"))
+        states = [json.loads(await pushed.get())["data"][0]["state"] for _ in range(2)]
+        listening.cancel()
+        await client.factory.close()
+        return states
+
+    parts = urlsplit(exchange.ws_url)
+    with Proxy(parts.port or 0, tls=tls) as front:
+        assert asyncio.run(watch(f"wss://127.0.0.1:{front.port}{parts.path}")) == ["live", "canceled"]

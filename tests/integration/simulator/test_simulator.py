@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
@@ -17,7 +16,7 @@ import requests
 
 from bulk_cancel.worker.simulator.book import Behaviour
 from bulk_cancel.worker.simulator.client import ControlClient, ControlError
-from bulk_cancel.worker.simulator.config import DEFAULT_KEY, Config
+from bulk_cancel.worker.simulator.config import DEFAULT_KEY
 from bulk_cancel.worker.simulator.faults import MAINTENANCE, Fault, Network, maintenance
 from bulk_cancel.worker.simulator.messages import AccountChange, EndOrders, PlaceOrders
 from bulk_cancel.worker.simulator.meters import Limits, max_in_window
@@ -26,25 +25,6 @@ from tests.support.simulated import EndingSimulator
 from tests.support.simulator_calls import cancel, code
 
 UID = DEFAULT_KEY.uid
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Simulator]:
-    """One simulator process for this module."""
-    with EndingSimulator(Config(seed=1)) as simulator:
-        yield simulator
-
-
-@pytest.fixture
-def exchange(running: Simulator) -> Simulator:
-    """The simulator without orders, faults, arrivals, delays or limits."""
-    running.control.reset()
-    running.control.set_network(Network())
-    running.control.set_behaviour(Behaviour())
-    running.control.set_limits(Limits())
-    running.control.set_clock_offset(0)
-    running.control.put_account(DEFAULT_KEY)
-    return running
 
 
 def test_orders_are_cancelled_over_one_kept_connection(exchange: Simulator) -> None:
@@ -254,6 +234,49 @@ def test_control_refuses_what_it_cannot_read(exchange: Simulator) -> None:
     wrong = requests.put(exchange.url + "/control/network", data=b'{"delay": 1}', timeout=5)
     assert (wrong.status_code, "delay" in wrong.json()["error"]) == (400, True)
     assert requests.get(exchange.url + "/control/nothing", timeout=5).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "words"),
+    [
+        ("POST", "accounts/change", {"key": "k"}, "no key 'k'"),
+        ("POST", "orders", {"uid": UID, "instId": "X-Y"}, "no instrument 'X-Y'"),
+        ("POST", "algos", {"uid": UID, "instId": "X-Y"}, "no instrument 'X-Y'"),
+        ("POST", "orders/end", {"ordIds": ["1"]}, "no order '1'"),
+        ("POST", "algos/fire", {"algoIds": ["1"]}, "no algo order '1'"),
+        ("DELETE", "faults?id=x", {}, "id: should be the number that POST /control/faults answered"),
+        (
+            "POST",
+            "orders",
+            {"uid": UID, "attached": True, "foo": 1},
+            "instId: is missing; attached: should be '', 'true' or 'false'; foo: no such field",
+        ),
+        ("GET", "log?refused=x", {}, "refused: should be a valid boolean, unable to interpret input"),
+    ],
+)
+def test_control_says_in_words_what_is_wrong(
+    method: str, path: str, body: object, words: str, exchange: Simulator
+) -> None:
+    """What there is none of, and the field; nothing of how it is made."""
+    answer = requests.request(method, f"{exchange.url}/control/{path}", json=body, timeout=5)
+    assert (answer.status_code, answer.json()["error"]) == (400, words)
+
+
+@pytest.mark.parametrize("path", ["orders", "algos", "products", "log"])
+def test_control_refuses_a_filter_that_it_does_not_know(path: str, exchange: Simulator) -> None:
+    """With those that there are; it was asked for a part, and is told neither all nor nothing."""
+    exchange.control.place(UID, "BTC-USDT")
+    wrong = requests.get(f"{exchange.url}/control/{path}?uid={UID}&foo=1", timeout=5)
+    assert wrong.status_code == 400
+    assert wrong.json()["error"].startswith("foo: no such filter; there are ")
+    assert requests.get(f"{exchange.url}/control/{path}?uid={UID}", timeout=5).ok
+
+
+def test_a_fault_is_removed_by_its_id_alone(exchange: Simulator) -> None:
+    """A misspelt name removes not all of them."""
+    exchange.control.add_fault(maintenance())
+    assert requests.delete(f"{exchange.url}/control/faults?ids=1", timeout=5).status_code == 400
+    assert cancel(exchange, "7").status_code == maintenance().status
 
 
 def test_ten_thousand_orders_are_placed_and_listed(exchange: Simulator) -> None:
