@@ -1,4 +1,4 @@
-"""The five conditions that somebody must act on, by stable names: a log line for each occurrence, and the webhook.
+"""The conditions that somebody must act on, by stable names: a log line for each occurrence, and the webhook.
 
 `alert` logs an occurrence where it is noticed, and hands it to the webhook of this process, if it has one. That never
 blocks and never raises: a webhook that is slow, refuses or hangs slows no cancel.
@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
+from itertools import product
 from threading import Condition as Monitor
 from typing import Final
 
@@ -44,17 +45,32 @@ class Condition(StrEnum):
     """The names that others rely on; each is an event of the log and of the webhook, and a point of `check`."""
 
     ORDER_MAY_BE_LIVE = "order_may_be_live"
+    MASS_NOT_FLAT = "mass_cancel_not_flat"
     ACCOUNT_PAUSED = "account_paused"
     LANE_REFUSED = "lane_refused"
     REDIS_LOST = "redis_lost"
     OLDEST_URGENT = "oldest_urgent_s"
+    UNREAD_MESSAGES = "unread_messages"
+
+
+class Notice(StrEnum):
+    """What is told in the same way and by names as stable, of what was asked for: no points of `check`."""
+
+    MASS_BEGAN = "mass_cancel_began"
+    MASS_FLAT = "mass_cancel_flat"
+    MASS_RELEASED = "mass_cancel_released"
+    MASS_INCOMPLETE = "mass_cancel_incomplete"
+
+
+STANDING: Final = (Condition.MASS_NOT_FLAT, Notice.MASS_FLAT, Notice.MASS_RELEASED)
+"""How a mass cancel stands: of these only the last one is true."""
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One occurrence; `suppressed` others of its kind were not sent by themselves since the last that was."""
+    """One occurrence; `suppressed` others, of its kind or in whose place it came, were not sent by themselves."""
 
-    condition: Condition
+    condition: Condition | Notice
     subject: str
     facts: Mapping[str, object]
     suppressed: int = 0
@@ -76,7 +92,9 @@ class Alert:
         return json.dumps(said, default=str, separators=(",", ":")).encode()
 
 
-def alert(condition: Condition, subject: str, facts: Mapping[str, object], *, level: int = logging.ERROR) -> None:
+def alert(
+    condition: Condition | Notice, subject: str, facts: Mapping[str, object], *, level: int = logging.ERROR
+) -> None:
     """Tells people: a log line now, and the webhook soon; `subject` is whom or what the condition is about."""
     log.log(level, str(condition), **facts)
     if _current is not None:
@@ -110,6 +128,7 @@ class Alerts(Loop):
         self._flush_by = float("inf")
         self._retry_s = 0.0
         self._failure = ""
+        self._gone = False
         self._lost = 0
 
     def start(self) -> None:
@@ -138,13 +157,15 @@ class Alerts(Loop):
 
     def offer(self, told: Alert) -> None:
         """Takes an alert for delivery, or counts it; never waits for the webhook."""
+        if self._gone:
+            return
         with self._changed:
-            key = self._key(told)
+            key, outdated = self._key(told), self._outdate(told)
             repeats = self._repeats.get(key)
             if repeats is not None and told.raised_at < repeats.ends_at:
-                repeats.count, repeats.last = repeats.count + 1, told
+                repeats.count, repeats.last = repeats.count + outdated + 1, told
                 return
-            self._put(key, replace(told, suppressed=repeats.count if repeats else 0))
+            self._put(key, replace(told, suppressed=outdated + (repeats.count if repeats else 0)))
             self._changed.notify()
 
     def run(self) -> None:
@@ -164,6 +185,17 @@ class Alerts(Loop):
         """With very many subjects at once, a condition is sent once for all of the further ones."""
         key = (told.condition, told.subject)
         return key if key in self._repeats or len(self._repeats) < SUBJECTS else (told.condition, "")
+
+    def _outdate(self, told: Alert) -> int:
+        """What was held back and is true no more is not sent: so many count with what is told now instead."""
+        count = 0
+        others = [each for each in STANDING if each != told.condition] if told.condition in STANDING else []
+        for key in product(others, (told.subject, "")):
+            repeats = self._repeats.get(key)
+            if repeats is not None and repeats.last is not None and repeats.last.subject == told.subject:
+                count += repeats.count
+                repeats.count, repeats.last = 0, None
+        return count
 
     def _put(self, key: tuple[str, str], told: Alert) -> None:
         self._lost += len(self._waiting) == QUEUED
@@ -193,30 +225,34 @@ class Alerts(Loop):
 
     def _deliver(self, told: Alert) -> None:
         """Tries until it is taken, refused for good, or too old; the pause is the webhook's, not the alert's."""
+        if self._gone:
+            return
         body = told.body(runner=self._runner, worker=self._worker)
         while not self._stopping.wait(self._retry_s) or time.monotonic() < self._flush_by:
-            if self._taken(body):
+            if self._taken(told, body):
                 return
             if time.monotonic() > told.raised_at + KEPT_S or self._stopping.is_set():
                 break
         self._say_lost(1)
 
-    def _taken(self, body: bytes) -> bool:
+    def _taken(self, told: Alert, body: bytes) -> bool:
         """Whether no further attempt is due."""
         try:
-            self._webhook.post(body)
+            self._webhook.post(body, message_id=told.id)
         except WebhookError as error:
             self._lost += error.final
-            self._failed(str(error))
+            self._failed(error)
             return error.final
         self._works()
         return True
 
-    def _failed(self, why: str) -> None:
-        if not self._failure:
-            log.error("webhook_fails", webhook=self._webhook.where, error=why)
-        self._failure = why
-        self._retry_s = min(_PAUSE_CAP_S, max(_PAUSE_S, self._retry_s * 2))
+    def _failed(self, error: WebhookError) -> None:
+        why = "HTTP 410, gone: no alert is sent to it any more" if error.gone else str(error)
+        if not self._failure or error.gone:
+            log.error("webhook_gone" if error.gone else "webhook_fails", webhook=self._webhook.where, error=why)
+        self._failure, self._gone = why, error.gone
+        pause_s = min(_PAUSE_CAP_S, max(_PAUSE_S, self._retry_s * 2))
+        self._retry_s = max(pause_s, min(error.retry_after_s, KEPT_S))
         self._say_lost()
 
     def _works(self) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Final, cast
 from redis import Redis
 
 from bulk_cancel.worker.okx.codes import Verdict, lookup
+from bulk_cancel.worker.state.fleet import barred_everywhere, read_workers
 from bulk_cancel.worker.state.jobs import read_jobs
 from bulk_cancel.worker.state.keys import Keys
 from bulk_cancel.worker.state.scopes import ScopeKind, account_scope, parse_scope, user_scope
@@ -34,7 +35,10 @@ class Urgent:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """An account for which nothing is sent: `by` names the operator, "" means that its credentials are refused."""
+    """An account for which nothing is sent: `by` names the operator, "" means that its credentials are refused.
+
+    Refused they may be by themselves, or from the address of every worker.
+    """
 
     account: str
     why: str
@@ -50,6 +54,19 @@ class GivenUp:
     account: str
     batches: tuple[str, ...]
     since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NotFlat:
+    """A mass cancel that ended, or is on hold (`running`), without its scope being flat; none found it so since.
+
+    `why`: its last trouble.
+    """
+
+    batch_id: str
+    account: str
+    state: str
+    why: str
 
 
 def by_credentials(scope: str, reason: str) -> bool:
@@ -111,7 +128,9 @@ def pauses(redis: Redis, keys: Keys, accounts: Mapping[str, str]) -> list[Pause]
             pipe.hmget(keys.of("rest", scope), ["reason", "since", "paused"])
         read: list[Any] = pipe.execute()
     names = [name for name in sorted(accounts) for _ in range(2)]
-    return [
+    barred = barred_everywhere(read_workers(redis, keys))
+    found = [Pause(name, f"at every worker: {each.why}", "", each.since) for name, each in barred.items()]
+    return found + [
         Pause(name, reason or "", by or "", time_of(float(since)))
         for name, scope, (reason, since, by) in zip(names, scopes, read, strict=True)
         if since and (by or by_credentials(scope, reason or ""))
@@ -141,3 +160,14 @@ def may_be_live(redis: Redis, keys: Keys, *, retention_s: int) -> tuple[int, Seq
         GivenUp(job, read[job].get("account", ""), tuple(read[job].get("gave_up", "").split()), time_of(float(wall)))
         for job, wall in named
     ]
+
+
+def not_flat(redis: Redis, keys: Keys) -> list[NotFlat]:
+    """Those mass cancels, the latest first."""
+    ids = cast("list[str]", redis.zrange(keys.of("not_flat"), 0, -1))[::-1]
+    with redis.pipeline(transaction=False) as pipe:
+        for batch_id in ids:
+            pipe.hmget(keys.of("mass", batch_id), ["account", "state", "trouble"])
+        read = pipe.execute()
+    found = zip(ids, read, strict=True)
+    return [NotFlat(batch_id, raw[0], raw[1], raw[2] or "") for batch_id, raw in found if raw[0]]

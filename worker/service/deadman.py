@@ -10,11 +10,14 @@ back.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final
 
 import structlog
+from redis.exceptions import RedisError
 
+from bulk_cancel.worker.config.gate import Gate
 from bulk_cancel.worker.config.users import User
 from bulk_cancel.worker.okx.client import OkxClient
 from bulk_cancel.worker.okx.credentials import Credentials
@@ -41,13 +44,23 @@ _DISARMS: Final = 3
 class DeadMansSwitch(Loop):
     """Keeps one user's switch armed while this worker runs; `timeout_s` after the last refresh the exchange acts."""
 
-    def __init__(self, scripts: Scripts, client: OkxClient, user: User, *, worker: str, timeout_s: int) -> None:
+    def __init__(
+        self,
+        scripts: Scripts,
+        client: OkxClient,
+        user: User,
+        *,
+        worker: str,
+        timeout_s: int,
+        let_in: Callable[[], bool] = lambda: True,
+    ) -> None:
         super().__init__(f"switch-{user.uid}", pause_s=ROUND_S)
         self._scripts = scripts
         self._client = client
         self._user = user
         self._worker = worker
         self._timeout_s = timeout_s
+        self._let_in = let_in
         self._every_s = min(REFRESH_CAP_S, timeout_s / 3)
         self._failures = 0
         self._problem = ""
@@ -62,12 +75,15 @@ class DeadMansSwitch(Loop):
         super().run()
         self.safely(self._leave)
 
-    def without_redis(self, error: Exception) -> None:
+    def without_redis(self, error: RedisError) -> None:
         """Redis may be gone for good: that is what the switch is for."""
         self._failed(f"not refreshed without Redis: {type(error).__name__}: {error}")
 
     def round(self) -> None:
         """The exchange is told before anything is noted: whatever becomes of a note, the switch is refreshed."""
+        if not self._let_in():  # whoever is lets go of it, so that another worker takes it
+            self._problem = ""
+            return
         asked_at = time.monotonic()
         held = self._scripts.run("switch_hold", self._me(LEASE_S))
         if not held["mine"]:
@@ -111,7 +127,7 @@ class DeadMansSwitch(Loop):
         try:
             armed = self._client.cancel_all_after(account, timeout_s, write_by=write_by)
         except ClockSkew:
-            self._client.correct_clock(account.base_url, signed_at=signed_at)
+            self._client.clock.correct(account.base_url, signed_at=signed_at)
             raise
         if armed != bool(timeout_s):
             raise OutcomeUnknown(f"the exchange says that it is {'armed' if armed else 'off'}")
@@ -140,12 +156,12 @@ class DeadMansSwitch(Loop):
 class DeadMansSwitches:
     """The switches of this worker's users, none where `timeout_s` is 0; `worker` names their holder."""
 
-    def __init__(
-        self, scripts: Scripts, client: OkxClient, users: Mapping[str, User], *, worker: str, timeout_s: int
-    ) -> None:
+    def __init__(self, scripts: Scripts, client: OkxClient, gate: Gate, *, worker: str, timeout_s: int) -> None:
         self._switches = {
-            uid: DeadMansSwitch(scripts, client, user, worker=worker, timeout_s=timeout_s)
-            for uid, user in users.items()
+            uid: DeadMansSwitch(
+                scripts, client, user, worker=worker, timeout_s=timeout_s, let_in=partial(gate.is_open, uid)
+            )
+            for uid, user in gate.users.items()
             if timeout_s
         }
 
@@ -156,7 +172,8 @@ class DeadMansSwitches:
 
     def opened(self, uid: str) -> None:
         """The gate is open for this user: its switch is kept armed from now on."""
-        if switch := self._switches.get(uid):
+        switch = self._switches.get(uid)
+        if switch and switch.ident is None:
             switch.start()
 
     def stop(self) -> None:

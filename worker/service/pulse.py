@@ -24,6 +24,9 @@ EVERY_S: Final = 1.0
 FRESH_S: Final = 15.0
 """A pulse older than this is none: the process is gone, or stands still."""
 
+OLD_S: Final = 3600.0
+"""A file that nobody has renewed for so long is of a worker that was killed."""
+
 TURN_S: Final = 60.0
 """Longer than the longest round: calls to a Redis or an exchange that is away end within seconds."""
 
@@ -50,6 +53,11 @@ class Pulse(Loop):
                 log.warning("pulse_not_written", path=str(self._path), error=str(error))
             self._told = True
 
+    def run(self) -> None:
+        """Files of workers that were killed go first."""
+        _remove_old()
+        super().run()
+
     def leave(self) -> None:
         """This worker has stopped: its file goes."""
         with suppress(OSError):
@@ -62,6 +70,15 @@ def pulses(host: str) -> list[float]:
     named = re.compile(rf"{_NAME}-{re.escape(host)}-\d+")
     paths = (path for path in _directory().glob(f"{_NAME}-*") if named.fullmatch(path.name))
     return [now - beat for path in paths if (beat := _read(path)) is not None]
+
+
+def _remove_old() -> None:
+    """A worker that lives renews its file each second, or makes it anew: what is removed by mistake is back at once."""
+    for path in (*_directory().glob(f"{_NAME}-*"), *_directory().glob(f".{_NAME}-*")):
+        with suppress(OSError):
+            written = path.lstat()
+            if written.st_uid == os.geteuid() and time.time() - written.st_mtime > OLD_S:
+                path.unlink()
 
 
 def _directory() -> Path:

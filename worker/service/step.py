@@ -9,6 +9,7 @@ from celery import bootsteps
 from celery.worker import WorkController, state
 from redis.exceptions import AuthenticationError, RedisError
 
+from bulk_cancel.tasks.errors import UnreadableFormatError
 from bulk_cancel.worker.config.settings import redacted
 from bulk_cancel.worker.service.runtime import Runtime, set_current
 from bulk_cancel.worker.state.connection import UnfitRedisError
@@ -18,6 +19,9 @@ log = structlog.get_logger(__name__)
 
 WAIT_FOR_REDIS_S: Final = 30.0
 """A worker and its Redis are often started together, and a large file takes time to load."""
+
+REFUSED: Final = 2
+"""The exit status of a worker that cannot work with its Redis."""
 
 _AGAIN_S: Final = 0.5
 _LOOK_S: Final = 0.05
@@ -35,13 +39,13 @@ class RunnerStep(bootsteps.StartStopStep):
     def start(self, parent: WorkController) -> None:
         """Builds and starts the runtime once Redis answers."""
         settings = parent.app.settings
-        runtime = Runtime(settings)
+        runtime = Runtime(settings, parent.app.formats, _end)
         try:
             _start(runtime)
-        except UnfitRedisError as error:
+        except (UnfitRedisError, UnreadableFormatError) as error:
             _refuse(str(error))
         except RedisError as error:
-            _refuse(f"no answer from Redis at {redacted(settings.redis_url)}: {error}")
+            _refuse(f"no answer from Redis at {redacted(runtime.store.settings.redis_url)}: {error}")
         set_current(runtime)
         self._runtime = runtime
 
@@ -79,6 +83,11 @@ def _pause(for_s: float) -> None:
     state.maybe_shutdown()
 
 
+def _end() -> None:
+    """Celery stops the worker, as on SIGTERM, with the exit status of one that refuses to start."""
+    state.should_stop = REFUSED
+
+
 def _refuse(why: str) -> None:
     print(f"bulk-cancel worker refuses to start: {why}", file=sys.stderr)  # noqa: T201 (logging may not be set up)
-    raise SystemExit(2)
+    raise SystemExit(REFUSED)

@@ -110,6 +110,34 @@ class TestRedis:
         assert events(lines, "redis_lost") == []
 
 
+class TestEndedBatches:
+    """`batch_completed`."""
+
+    def test_each_is_logged_once_with_what_became_of_its_orders(self, redis: Redis, rig: LaneRig, lines: Lines) -> None:
+        """One line of all workers; a batch that people let go on is logged again when it is complete again."""
+        rig.submit("b", orders(2), requested_by="amy")
+        rig.submit("open", orders(1, first=9))
+        claim = rig.claim(permits=2)
+        rig.advance(1.5)
+        rig.record(claim, claim.calls[0], decided=(finished(claim.calls[0].jobs[0]),))
+        rig.record(claim, claim.calls[1], decided=(finished(claim.calls[1].jobs[0], "rejected"),))
+        watches = watching(redis, "w1", "w2")
+        until(lambda: events(lines, "batch_completed"))
+        until(lambda: not redis.exists(rig.keys.of("ended")))
+        rig.decisions.retry("b", Asked("amy"))
+        rig.decisions.withdraw("open", Asked("amy"))
+        again = rig.claim(permits=1)
+        rig.record(again, again.calls[0])
+        until(lambda: len(events(lines, "batch_completed")) == 3)
+        end(watches)
+        told = {(line["batch"], line["orders"], str(line["outcomes"])) for line in events(lines, "batch_completed")}
+        assert told == {
+            ("b", 2, "{'accepted': 1, 'rejected': 1}"), ("open", 1, "{'withdrawn': 1}"), ("b", 2, "{'accepted': 2}")
+        }  # fmt: skip
+        first = events(lines, "batch_completed")[0]
+        assert (first["account"], first["took_s"], first["by"], first["log_level"]) == ("a1", 1.5, "amy", "info")
+
+
 class TestAccounts:
     """`account_paused`."""
 
@@ -121,7 +149,7 @@ class TestAccounts:
         rig.record(rig.claim(), rests=(refused_for("50111 Invalid OK-ACCESS-KEY"),))
         watches = watching(redis, "w1", "w2")
         until(lambda: events(lines, "account_paused"))
-        key = rig.keys.of("told", "account_paused:a1")
+        (key,) = redis.keys(rig.keys.of("told", "account_paused:a1:*"))
         redis.expire(key, 30)
         until(lambda: int(redis.ttl(key)) > 30)  # somebody looked again
         end(watches)

@@ -27,10 +27,11 @@ from bulk_cancel.worker.state.keys import Keys
 from bulk_cancel.worker.state.scripts import Scripts
 from bulk_cancel.worker.state.switches import Switch, read_switches
 from tests.support.lane_rig import LaneRig
+from tests.support.simulated import EndingSimulator
 from tests.support.switch_rig import RoundSwitch
 
-UID, KEYS, SCALE = DEFAULT_KEY.uid, Keys("t"), 0.2
-"""A second of the switch lasts 0.2 s: 10 are 2."""
+UID, KEYS, SCALE = DEFAULT_KEY.uid, Keys("t"), 0.3
+"""A second of the switch lasts 0.3 s: 10 are 3, so that a worker that takes over a round later is in time."""
 
 
 class Pool:
@@ -103,9 +104,9 @@ def until(true: Callable[[], object], timeout_s: float = 10) -> None:
 
 @pytest.fixture
 def pool(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pool]:
-    """Refreshes every second, so that 2 s on the exchange are enough."""
-    monkeypatch.setattr(deadman, "REFRESH_CAP_S", 0.9)
-    with EmbeddedRedis() as server, Simulator(Config(behaviour=Behaviour(switch_scale=SCALE))) as exchange:
+    """Refreshes every second, as often as the exchange takes it, so that 3 s there are enough."""
+    monkeypatch.setattr(deadman, "REFRESH_CAP_S", 1.0)
+    with EmbeddedRedis() as server, EndingSimulator(Config(behaviour=Behaviour(switch_scale=SCALE))) as exchange:
         made = Pool(server, exchange)
         yield made
         made.close()

@@ -1,16 +1,20 @@
 """Does an alert reach whoever acts on it, once for many, and does it never hold up the one who raises it?"""
 
+import base64
 import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from threading import Event
 from typing import Any, cast
 
 import pytest
+from standardwebhooks import WebhookVerificationError
 from structlog.testing import capture_logs
 
-from bulk_cancel.worker.alerts.alerts import QUEUED, SUBJECTS, Alerts, Condition, alert
+from bulk_cancel.worker.alerts.alerts import QUEUED, SUBJECTS, Alert, Alerts, Condition, Notice, alert
 from bulk_cancel.worker.alerts.webhook import Webhook, WebhookError, sign
+from bulk_cancel.worker.config.webhook_secrets import secrets_of
 from tests.support.checkout import ROOT
 
 README = ROOT / "README.md"
@@ -28,8 +32,9 @@ class Hook:
         self.open.set()
         self.error: WebhookError | None = None
 
-    def post(self, body: bytes) -> None:
+    def post(self, body: bytes, *, message_id: str) -> None:
         """Takes a body, or raises."""
+        assert json.loads(body)["id"] == message_id
         self.asked.set()
         self.open.wait()
         if self.error is not None:
@@ -110,6 +115,56 @@ def test_what_was_counted_is_sent_at_the_stop(hook: Hook, start: Callable[..., A
     assert [(body["facts"]["order"], body["suppressed"]) for body in hook.bodies] == [(0, 0), (2, 1)]
 
 
+def standing(hook: Hook) -> list[tuple[str, int, int]]:
+    """What the webhook got: event, number and how many were not sent by themselves."""
+    return [(body["event"], body["facts"]["number"], body["suppressed"]) for body in hook.bodies]
+
+
+def test_the_last_word_of_a_mass_cancel_is_how_it_stands(hook: Hook, start: Callable[..., Alerts]) -> None:
+    """What was held back and is true no more is counted, not sent; each event has its own minute."""
+    alerts = start()
+    flat, not_flat = Notice.MASS_FLAT, Condition.MASS_NOT_FLAT
+    changes: tuple[Condition | Notice, ...] = (not_flat, flat, not_flat, flat, not_flat)
+    for number, event in enumerate(changes):
+        alert(event, "m1", {"number": number})
+    until(lambda: len(hook.bodies) == 2)
+    alerts.stop()
+    first = [("mass_cancel_not_flat", 0, 0), ("mass_cancel_flat", 1, 0)]
+    assert standing(hook) == [*first, ("mass_cancel_not_flat", 4, 2)]
+
+
+def test_a_new_word_whose_minute_is_over_is_sent_at_once(hook: Hook, start: Callable[..., Alerts]) -> None:
+    """In the place of what another one holds back; what other mass cancels and other events hold back is sent, too."""
+    alerts = start()
+    flat, left = Notice.MASS_FLAT, Notice.MASS_INCOMPLETE
+    told: tuple[Condition | Notice, ...] = (Condition.MASS_NOT_FLAT, flat, flat, left, left)
+    for number, event in enumerate(told):
+        alert(event, "m1", {"number": number})
+    for number in (5, 6):
+        alert(Notice.MASS_FLAT, "m2", {"number": number})
+    later = time.monotonic() + 61
+    alerts.offer(Alert(Condition.MASS_NOT_FLAT, "m1", {"number": 7}, raised_at=later))
+    until(lambda: len(hook.bodies) == 5)
+    assert standing(hook)[-1] == ("mass_cancel_not_flat", 7, 1)
+    alerts.stop()
+    assert standing(hook)[5:] == [("mass_cancel_incomplete", 4, 0), ("mass_cancel_flat", 6, 0)]
+
+
+def test_so_it_is_with_very_many_subjects(hook: Hook, start: Callable[..., Alerts]) -> None:
+    """Of which further ones are held back together."""
+    hook.open.clear()
+    alerts = start()
+    for number in range(SUBJECTS):
+        alert(Condition.ORDER_MAY_BE_LIVE, f"b{number}", {"number": number})
+    alert(Notice.MASS_FLAT, "m1", {"number": 1})
+    alert(Notice.MASS_FLAT, "m2", {"number": 2})
+    alert(Notice.MASS_RELEASED, "m2", {"number": 3})
+    hook.open.set()
+    until(lambda: len(hook.bodies) >= QUEUED and hook.bodies[-1]["event"] == Notice.MASS_RELEASED)
+    alerts.stop()
+    assert standing(hook)[-2:] == [("mass_cancel_flat", 1, 0), ("mass_cancel_released", 3, 1)]
+
+
 def test_a_hanging_webhook_holds_nobody_up(hook: Hook, start: Callable[..., Alerts]) -> None:
     """10,000 alerts of as many orders are raised while it hangs; the oldest that wait are lost, their number logged."""
     hook.open.clear()
@@ -168,8 +223,34 @@ def test_the_documented_check_accepts_what_is_signed() -> None:
     """The example of README.md, as it stands there; neither another body nor an old one passes."""
     example = README.read_text("utf-8").split("```python\n")[1].split("```")[0]
     names: dict[str, Any] = {}
-    exec("import hmac, time\nfrom collections.abc import Mapping\n" + example, names)  # noqa: S102
-    for age_s, body, passes in ((0, b"{}", True), (0, b"{ }", False), (400, b"{}", False)):
+    imports = "from collections.abc import Mapping\nfrom typing import Any\nfrom standardwebhooks import Webhook\n"
+    exec(imports + example, names)  # noqa: S102
+    secret = "whsec_" + base64.b64encode(b"s3").decode()
+    for age_s, body, passes in ((0, b'{"a":1}', True), (0, b'{"a":2}', False), (400, b'{"a":1}', False)):
         stamp = str(int(time.time()) - age_s)
-        headers = {"Bulk-Cancel-Timestamp": stamp, "Bulk-Cancel-Signature": sign(b"s3", stamp, b"{}")}
-        assert names["verified"]("s3", headers, body) is passes
+        signature = "v1,b3RoZXI= " + sign(b"s3", "m1", stamp, b'{"a":1}')
+        headers = {"Webhook-Id": "m1", "Webhook-Timestamp": stamp, "Webhook-Signature": signature}
+        with nullcontext() if passes else pytest.raises(WebhookVerificationError):
+            assert names["verified"](secret, headers, body) == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "secrets"),
+    [
+        ("whsec_czM=", [b"s3"]),
+        ("whsec_czM= whsec_bmV3", [b"s3", b"new"]),
+        ("plain text of 1.0", [b"plain text of 1.0"]),
+        ("whsec_czM= plain", [b"whsec_czM= plain"]),
+    ],
+)
+def test_secrets_are_read_as_the_standard_writes_them(text: str, secrets: list[bytes]) -> None:
+    """Several at once, while one takes another's place; text without the prefix is one by itself."""
+    assert secrets_of(text) == secrets
+
+
+@pytest.mark.parametrize("text", ["whsec_", "whsec_%%%", "whsec_czM= whsec_czM"])
+def test_a_secret_that_is_none_is_refused(text: str) -> None:
+    """Without quoting it."""
+    with pytest.raises(ValueError, match="behind whsec_") as raised:
+        secrets_of(text)
+    assert "czM" not in str(raised.value)

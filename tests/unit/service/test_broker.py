@@ -112,6 +112,38 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
     assert len(refusal.errors) == 7
 
 
+ORDER: Final = '{"ordId": "5", "ordId": "6"}'
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        raw(body=f"[[], {ORDER}, {{}}]"),
+        raw(body=f'[[], {{"orders": [{ORDER}]}}, {{}}]'),
+        raw(body=f"[[{ORDER}], {{}}, {{}}]"),
+        raw(headers={}, body=f'{{"task": "t", "id": "i", "kwargs": {ORDER}}}'),
+    ],
+)
+def test_what_names_an_order_twice_is_refused(message: bytes) -> None:
+    """Which of the two was meant, nobody knows; it can be read, and is kept as any other refused one."""
+    assert asked(message) == Refusal(("body: names 'ordId' twice in one object; send one of them",), readable=True)
+
+
+def test_two_bodies_are_none() -> None:
+    """Nor is one whose arguments come twice."""
+    twice = raw().replace(b'{"body"', b'{"body": "[[], {}, {}]", "body"')
+    assert asked(twice) == Refusal(("message: names 'body' twice in one object; send one of them",), readable=True)
+    old = raw(headers={}, body='{"task": "t", "id": "i", "kwargs": {"a": 1}, "kwargs": {"b": 1}}')
+    assert asked(old) == Refusal(("body: names 'kwargs' twice in one object; send one of them",), readable=True)
+
+
+def test_what_celery_names_twice_counts_as_it_comes() -> None:
+    """Headers and follow-ups are not ours; the last one counts, as for Celery."""
+    message = raw(body='[[1], {"a": "b"}, {"chain": null, "chain": [{"x": 1, "x": 2}]}]')
+    twice = message.replace(b'"task": "t"', b'"lang": 1, "lang": 2, "task": "t"')
+    assert asked(twice) == Call("t", "i", [1], {"a": "b"}, {"chain": [{"x": 2}]})
+
+
 def test_what_is_no_object_is_unreadable() -> None:
     """Only what is no JSON object needs to be logged whole; the rest is kept where it can be read."""
     assert asked(b"5") == Refusal(("message: should be a JSON object",), readable=False)

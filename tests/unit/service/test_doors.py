@@ -34,7 +34,15 @@ class Broken:
     def __init__(self, error: Exception) -> None:
         self.error = error
         self.kept: list[tuple[str, ...]] = []
-        self.store = self.admission = self.refusals = self
+        self.store = self.admission = self.refusals = self.forwarder = self.own = self
+
+    def of_account(self, _: str) -> "Broken":
+        """The only shard."""
+        return self
+
+    def run(self, _: object, work: Callable[[object], object]) -> object:
+        """As the forwarder does where there is one shard."""
+        return work(self)
 
     def admit(self, *_: object, **__: object) -> None:
         """Takes nothing."""

@@ -105,3 +105,19 @@ def test_a_directory_that_cannot_be_written_ends_no_worker(loop: Turning, monkey
     beating.round()
     beating.round()
     assert pulses(HOST) == []
+
+
+def test_files_of_killed_workers_go(loop: Turning, tmp_path: Path) -> None:
+    """Of any host, half written ones too; not those of a worker that lives, nor anybody else's."""
+    names = ("bulk-cancel-worker-there-7", ".bulk-cancel-worker-there-8", "bulk-cancel-worker-here-9", "bulk-cancel.x")
+    for name in names:
+        (tmp_path / name).write_text("1.0")
+    for name in (names[0], names[1], names[3]):
+        os.utime(tmp_path / name, (0, 0))
+    beating = Pulse([loop])
+    beating.start()
+    while not beating._path.exists():
+        assert beating.is_alive()
+    beating.stop()
+    beating.join(5)
+    assert {path.name for path in tmp_path.iterdir()} == {names[2], names[3], beating._path.name}

@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from bulk_cancel.tasks.once import twice
+
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping
+    from collections.abc import Container, Iterator, Mapping
 
 MAX_BYTES: Final = 8 * 1024 * 1024
 """Longest message; about 100,000 orders."""
@@ -56,12 +58,32 @@ class _UnreadableError(ValueError):
     """The text is no JSON that we take; says why."""
 
 
+class _TwiceError(_UnreadableError):
+    """What the message asks for stands in it twice: readers differ in which of the two they take."""
+
+
+class _Twice(dict[str, object]):
+    """An object some of whose names came twice, with what came last."""
+
+    def __init__(self, pairs: list[tuple[str, object]]) -> None:
+        super().__init__(pairs)
+        self.names = {*twice(name for name, _ in pairs)}
+
+
+def _object_of(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    return found if len(found) == len(pairs) else _Twice(pairs)
+
+
+_decoder: Final = json.JSONDecoder(object_pairs_hook=_object_of)
+
+
 def read(raw: bytes, *, tasks: Container[str], now: datetime) -> Call | Refusal:
     """What the message asks for; `tasks` are the names that may be called, `now` is aware."""
     try:
         envelope = _unfolded(_envelope(raw))
     except _UnreadableError as error:
-        return Refusal((str(error),), readable=False)
+        return Refusal((str(error),), readable=isinstance(error, _TwiceError))
     headers = _object(envelope, "headers")
     faults = [*_header_faults(headers, tasks), *_time_faults(headers or {}, now), *_format_faults(envelope)]
     try:
@@ -92,6 +114,7 @@ def _envelope(raw: bytes) -> Mapping[str, object]:
     envelope = _json(text, "message")
     if not isinstance(envelope, dict):
         raise _UnreadableError("message: should be a JSON object")
+    _check_once(envelope, "message", "body")
     return envelope
 
 
@@ -108,6 +131,9 @@ def _unfolded(envelope: Mapping[str, object]) -> Mapping[str, object]:
         return envelope
     if not isinstance(said, dict) or "task" not in said:
         return envelope
+    _check_once(said, "body", "args", "kwargs")
+    for level in _levels([said.get("args"), said.get("kwargs")]):
+        _check_all_once(level)
     headers = {name: said.get(name) for name in ("task", "id", "eta", "expires")}
     follow_ups = {name: said.get(name) for name in _FOLLOW_UPS}
     body = json.dumps([said.get("args") or [], said.get("kwargs") or {}, follow_ups])
@@ -116,7 +142,7 @@ def _unfolded(envelope: Mapping[str, object]) -> Mapping[str, object]:
 
 def _json(text: str, what: str) -> object:
     try:
-        return json.loads(text)
+        return _decoder.decode(text)
     except RecursionError:
         raise _UnreadableError(f"{what}: nested too deeply") from None
     except ValueError as error:  # also a number of more than 4,300 digits
@@ -197,7 +223,8 @@ def _body(envelope: Mapping[str, object]) -> tuple[list[object], dict[str, objec
     body = _json(_body_text(envelope), "body")
     match body:
         case [list() as args, dict() as kwargs, follow_ups]:
-            _check_depth(body)
+            _check_depth([follow_ups])
+            _check_ours([args, kwargs])
             return args, kwargs, follow_ups
         case list() | dict():
             raise _UnreadableError("body: should be [args, kwargs, {}]: a list, an object, an object")
@@ -227,13 +254,40 @@ def _from_base64(body: str) -> str:
 
 
 def _check_depth(value: object) -> None:
-    """Level by level: a recursive walk would itself be what it guards against."""
+    if sum(1 for _ in _levels(value)) == MAX_DEPTH:
+        raise _UnreadableError("body: nested too deeply")
+
+
+def _check_ours(value: object) -> None:
+    """The same, and that no object within has a name twice; Celery's own things may."""
+    depth = 0
+    for level in _levels(value):
+        _check_all_once(level)
+        depth += 1
+    if depth == MAX_DEPTH:
+        raise _UnreadableError("body: nested too deeply")
+
+
+def _check_all_once(values: list[object]) -> None:
+    for value in values:
+        if isinstance(value, _Twice):
+            _check_once(value, "body", *value)
+
+
+def _check_once(found: dict[str, object], what: str, *names: str) -> None:
+    twice = [name for name in names if isinstance(found, _Twice) and name in found.names]
+    if twice:
+        raise _TwiceError(f"{what}: names {_shown(twice[0])} twice in one object; send one of them")
+
+
+def _levels(value: object) -> Iterator[list[object]]:
+    """What lies within, at most `MAX_DEPTH` levels; a recursive walk would itself be what depth guards against."""
     level = [value]
     for _ in range(MAX_DEPTH):
         level = [inner for outer in level for inner in _members(outer) if isinstance(inner, dict | list)]
         if not level:
             return
-    raise _UnreadableError("body: nested too deeply")
+        yield level
 
 
 def _members(value: object) -> list[object]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 from kombu.transport import redis, virtual
-from kombu.utils.json import loads
+from kombu.utils.json import dumps, loads
 from redis.exceptions import ResponseError
 
 from bulk_cancel.tasks.queues import URGENT
@@ -29,6 +29,15 @@ REST_S: Final = 5.0
 
 LARGE_BYTES: Final = 4 * 1024 * 1024
 """Normal messages are taken while those in work are shorter than this together: two large ones at once at most."""
+
+PUT_OFF: Final = "put off"
+"""In the place of True, where a task rejects its message: it is to come again, but not at once."""
+
+PUT_OFF_S: Final = 5.0
+"""How long it stays away: a thousand such messages cost two hundred turns a second."""
+
+_unlisted: Final[dict[str, Message]] = {}
+"""By tag: what was popped and is in no list of the broker's, which did not answer. It outlives channels."""
 
 _RENEWALS: Final = 3
 """Within one visibility timeout."""
@@ -111,17 +120,40 @@ class QoS(redis.QoS):
         """Forget the message; where Redis does not answer it stays there and is given out again."""
         self._settle(delivery_tag, requeue=False)
 
-    def reject(self, delivery_tag: str, requeue: bool = False) -> None:  # noqa: FBT001, FBT002
-        """Forget the message, or put it back at the end of its queue."""
-        self._settle(delivery_tag, requeue=requeue)
+    def reject(self, delivery_tag: str, requeue: bool | str = False) -> None:  # noqa: FBT001, FBT002
+        """Forget the message, or put it back at the end of its queue; or let it come again after PUT_OFF_S."""
+        if requeue == PUT_OFF:
+            self._put_off(delivery_tag)
+        else:
+            self._settle(delivery_tag, requeue=bool(requeue))
 
     def leave(self, delivery_tag: str) -> None:
         """Free the message's place here but not in Redis: it comes again after the visibility timeout."""
         virtual.QoS.ack(self, delivery_tag)
 
+    def _put_off(self, delivery_tag: str) -> None:
+        """Its place here is free at once; in the book it ages, so that it comes sooner than what is left there."""
+        message = self._delivered.get(delivery_tag)
+        self.leave(delivery_tag)  # first: what is in work is renewed
+        try:
+            if message is not None:
+                self._write(message, delivery_tag, given_out_at=time.time() - self.visibility_timeout + PUT_OFF_S)
+        except Exception as error:  # noqa: BLE001  # raised here it would end the worker
+            self._keep(delivery_tag, message)
+            logger.warning("a message could not be put off, and comes again a little later: %r", error)
+
+    def _write(self, message: Message, delivery_tag: str, *, given_out_at: float) -> None:
+        """The entry in the book, whether or not there was one."""
+        info = message.delivery_info
+        text = dumps([message._raw, info["exchange"], info["routing_key"]])  # noqa: SLF001
+        with self.pipe_or_acquire() as pipe:
+            pipe.zadd(self.unacked_index_key, {delivery_tag: given_out_at})
+            pipe.hset(self.unacked_key, delivery_tag, text).execute()
+
     def restore_visible(self, *args: object, **kwargs: object) -> None:
         """As kombu's, but what is in work here stays, and a refusal does not end the connection."""
         try:
+            self._list_again()
             self._renew()
             super().restore_visible(*args, **kwargs)
         except ResponseError as error:
@@ -153,21 +185,48 @@ class QoS(redis.QoS):
     def restore_unacked(self, client: object = None) -> None:
         """Give back what was not acknowledged, as far as Redis can be reached."""
         try:
+            for tag in self._in_work():
+                self._book_again(tag)
             super().restore_unacked(client)
         except Exception as error:  # noqa: BLE001  # kombu's state is half gone: also AttributeError
+            for tag, message in self._in_work().items():
+                self._keep(tag, message)
             logger.warning("%d unacknowledged messages come again later: %r", len(self._delivered), error)
             self._delivered.clear()
 
+    def _book_again(self, delivery_tag: str) -> None:
+        """One that could not be booked when it was popped is in no list: nothing would be put back."""
+        message = self._delivered.get(delivery_tag)
+        if message is not None and not message.booked and message.queue:
+            self._write(message, delivery_tag, given_out_at=time.time())
+
+    def _keep(self, delivery_tag: str, message: Message | None) -> None:
+        """One that is in no list stays with us, whatever becomes of this channel, until the broker answers."""
+        if message is not None and not message.booked and message.queue:
+            _unlisted[delivery_tag] = message
+
+    def _list_again(self) -> None:
+        """What was kept is in the book, and old enough to be given out at once."""
+        for tag, message in list(_unlisted.items()):
+            self._write(message, tag, given_out_at=time.time() - self.visibility_timeout)
+            _unlisted.pop(tag, None)
+
     def _settle(self, delivery_tag: str, *, requeue: bool) -> None:
+        message = self._delivered.get(delivery_tag) if requeue else None
+        if not requeue:
+            _unlisted.pop(delivery_tag, None)
         try:
             if time.monotonic() < self._rests_until:
+                self._keep(delivery_tag, message)
                 logger.debug("delivery %s comes again: the broker did not answer a moment ago", delivery_tag)
             elif requeue:
+                self._book_again(delivery_tag)
                 self.restore_by_tag(delivery_tag, leftmost=True)
             else:
                 self._remove_from_indices(delivery_tag).execute()
         except Exception as error:  # noqa: BLE001  # raised here it would end the worker
             self._rests_until = time.monotonic() + REST_S
+            self._keep(delivery_tag, message)
             logger.warning("the broker could not be told about a message, which comes again: %r", error)
         finally:
             self.leave(delivery_tag)

@@ -1,0 +1,48 @@
+"""Tells of mass cancels: that one began, is flat, is not, or takes nothing more, for people and programs that trade."""
+
+import json
+import logging
+from collections.abc import Mapping
+from typing import Final, cast
+
+from redis import Redis
+
+from bulk_cancel.worker.alerts.alerts import Condition, Notice, alert
+from bulk_cancel.worker.state.keys import Keys
+
+_LEVELS: Final[Mapping[str, int]] = {Notice.MASS_FLAT: logging.INFO, Condition.MASS_NOT_FLAT: logging.ERROR}
+
+
+def tell_of_masses(redis: Redis, keys: Keys) -> None:
+    """All that verbs noted, each as it stands by now; one may come twice if a worker dies in between.
+
+    A worker that is killed takes along what log and webhook have not taken yet.
+    """
+    noted = keys.of("mass_news")
+    for news in cast("list[str]", redis.zrange(noted, 0, -1)):
+        event, _, batch_id = news.partition(" ")
+        raw = cast("dict[str, str]", redis.hgetall(keys.of("mass", batch_id)))
+        if raw:
+            asked = cast("list[str | None]", redis.hmget(keys.of("batch", batch_id), ["requested_by", "reason"]))
+            alert(_named(event), batch_id, _facts(batch_id, raw, asked), level=_LEVELS.get(event, logging.WARNING))
+        redis.zrem(noted, news)
+
+
+def _named(event: str) -> Condition | Notice:
+    return Condition.MASS_NOT_FLAT if event == Condition.MASS_NOT_FLAT else Notice(event)
+
+
+def _facts(batch_id: str, raw: Mapping[str, str], asked: list[str | None]) -> dict[str, object]:
+    """`by` and `reason` are of whoever ended it, as long as nobody did of whoever asked for it."""
+    by, reason = asked
+    return {
+        "batch": batch_id,
+        "account": raw["account"],
+        "scope": json.loads(raw["scope"]),
+        "hold": raw.get("hold") == "1",
+        "state": raw["state"],
+        "seen_last": int(raw.get("matching", 0)),
+        "why": raw.get("trouble", ""),
+        "by": raw.get("ended_by", by or ""),
+        "reason": raw.get("ended_why", reason or ""),
+    }
