@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Final
 
-PARTS: Final = ("window_simulation", "first_byte", "cost", "curves", "championship")
+PARTS: Final = ("window_simulation", "first_byte", "cost", "listening", "curves", "shards", "championship")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -6,19 +6,25 @@ from statistics import median
 from typing import Final
 
 from bench import measured
-from bench.figures import Kept
+from bench.before import COMMIT
+from bench.figures import Confirm, Kept
 from bench.window_simulation import FAR, NEAR
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """`of` finds one figure per round; the median and the worst are held against `limit`, written as `shown` says."""
+    """`of` finds one figure per round; the median and the worst are held against `limit`, written as `shown` says.
+
+    `only`: the way of confirming that the limit is for. `before`: what the build before had, when the limit was set.
+    """
 
     name: str
     limit: float
     of: measured.Reader
     shown: str = "{:.2f} s"
     at_least: bool = False
+    only: Confirm | None = None
+    before: str = "–"
 
     def worst(self, values: Sequence[float]) -> float:
         """The one farthest on the wrong side."""
@@ -34,6 +40,14 @@ class Bar:
         return value >= self.limit if self.at_least else value <= self.limit
 
 
+HUNDRED: Final = "100 accounts × 8 × 50"
+MB: Final = "{:.0f} MB"
+_OLD: Final = COMMIT[:7]
+
+_BY_CELERY: Final = "first byte by Celery's `send_task()`"
+_NOT_WORSE: Final = {0.5: 1.05, 0.99: 1.25}
+"""The p99 is that of three samples."""
+
 BARS: Final = (
     Bar("1×300 flat", 0.12, measured.flat_s("1×300"), "{:.3f} s"),
     Bar("1×500 flat", 2.2, measured.flat_s("1×500")),
@@ -43,15 +57,94 @@ BARS: Final = (
     Bar("8×120 flat, single endpoint", 2.4, measured.flat_s("8×120, single endpoint")),
     Bar("refusals in a lap, every scenario", 0, measured.refusals, "{:.0f}"),
     Bar("orders left live in a lap, every scenario", 0, measured.left_live, "{:.0f}"),
-    Bar("first byte p50", 10, measured.first_byte_ms(0.5), "{:.1f} ms"),
-    Bar("first byte p99", 50, measured.first_byte_ms(0.99), "{:.1f} ms"),
+    Bar("first byte p50", 10, measured.first_byte_ms(0.5), "{:.1f} ms", before="2.8 ms"),
+    Bar("first byte p99", 50, measured.first_byte_ms(0.99), "{:.1f} ms", before="4.0 ms"),
     Bar("first byte p50 after seconds of quiet", 10, measured.first_byte_ms(0.5, idle=True), "{:.1f} ms"),
     Bar("first byte p99 after seconds of quiet", 50, measured.first_byte_ms(0.99, idle=True), "{:.1f} ms"),
+    Bar(
+        "first byte by Celery's `send_task()` p50", 10, measured.celery_first_byte_ms(0.5), "{:.1f} ms", before="5.2 ms"
+    ),
+    Bar(
+        "first byte by Celery's `send_task()` p99",
+        50,
+        measured.celery_first_byte_ms(0.99),
+        "{:.1f} ms",
+        before="8.6 ms",
+    ),
+    *(
+        Bar(f"{name} p{share * 100:.0f} ÷ that of {_OLD}", limit, reader(share), "{:.2f}", before="1")
+        for name, reader in (("first byte", measured.first_byte_of_before), (_BY_CELERY, measured.celery_of_before))
+        for share, limit in _NOT_WORSE.items()
+    ),
     Bar(f"window use, {NEAR}", 0.96, measured.window_use(NEAR), "{:.1%}", at_least=True),
     Bar(f"window use, {FAR}", 0.90, measured.window_use(FAR), "{:.1%}", at_least=True),
     Bar("refusals in a run of window use", 0, measured.window_refusals, "{:.0f}"),
     Bar("CPU per 1,000 orders, single", 0.9, measured.cpu_s("single"), "{:.3f} s"),
     Bar("CPU per 1,000 orders, batched", 0.12, measured.cpu_s("auto"), "{:.3f} s"),
+    Bar(
+        f"CPU ÷ that of {_OLD}, single",
+        0.65,
+        measured.cpu_of_before("single", "off"),
+        "{:.2f}",
+        before="1",
+    ),
+    Bar(
+        f"CPU ÷ that of {_OLD}, batched",
+        0.55,
+        measured.cpu_of_before("auto", "on"),
+        "{:.2f}",
+        before="1",
+    ),
+    Bar("CPU confirming ÷ not, batched", 1.5, measured.cpu_of_confirming("auto"), "{:.2f}", before="2.3"),
+    Bar(f"flat confirming ÷ not, {HUNDRED}", 1.3, measured.flat_ratio(HUNDRED), "{:.2f}", before="2.8"),
+    Bar("flat confirming ÷ not, 200×50", 1.25, measured.flat_ratio("200×50"), "{:.2f}", before="1.9"),
+    Bar(
+        "200×50: times as fast as ccxt, confirming",
+        11,
+        measured.faster_than("ccxt", "200×50"),
+        "{:.1f}",
+        at_least=True,
+        only="on",
+        before="6.8",
+    ),
+    Bar(
+        f"orders for 1 s of Redis's CPU, {HUNDRED}",
+        28_000,
+        measured.orders_per_redis_s(HUNDRED),
+        "{:,.0f}",
+        at_least=True,
+        only="off",
+        before="20,000",
+    ),
+    Bar(
+        f"orders for 1 s of Redis's CPU, {HUNDRED}, confirming",
+        18_000,
+        measured.orders_per_redis_s(HUNDRED),
+        "{:,.0f}",
+        at_least=True,
+        only="on",
+        before="11,000",
+    ),
+    Bar(
+        f"orders for 1 s of Redis's CPU ÷ those of {_OLD}, {HUNDRED}",
+        1.4,
+        measured.orders_per_redis_s_of_before(HUNDRED, "off"),
+        "{:.2f}",
+        at_least=True,
+        only="off",
+        before="1",
+    ),
+    Bar(
+        f"orders for 1 s of Redis's CPU ÷ those of {_OLD}, {HUNDRED}, confirming",
+        1.64,
+        measured.orders_per_redis_s_of_before(HUNDRED, "on"),
+        "{:.2f}",
+        at_least=True,
+        only="on",
+        before="1",
+    ),
+    Bar("memory of a worker for 100 accounts, start", 110, measured.listening_mb(after=False), MB, before="170 MB"),
+    Bar("the same after 40,000 orders", 140, measured.listening_mb(after=True), MB, before="280 MB"),
     Bar("verbs per HTTP call, single", 2, measured.verbs("single"), "{:.2f}"),
     Bar("verbs per HTTP call, batched", 2, measured.verbs("auto"), "{:.2f}"),
     Bar("memory per queued job", 600, measured.bytes_per_job("usual"), "{:.0f} bytes"),
@@ -60,19 +153,23 @@ BARS: Final = (
 )
 
 HEAD: Final = (
-    "| | bar | `CONFIRM=off`: median | worst | | `CONFIRM=on`, the default: median | worst | |",
-    "|---|---|---|---|---|---|---|---|",
+    "| | bar | before | `CONFIRM=off`: median | worst | | `CONFIRM=on`, the default: median | worst | |",
+    "|---|---|---|---|---|---|---|---|---|",
 )
 
 
 def table(kept: Kept) -> str:
     """Markdown, one row per bar."""
-    return "\n".join([*HEAD, *(_row(bar, bar.of(kept, "off"), bar.of(kept, "on")) for bar in BARS)])
+    return "\n".join([*HEAD, *(_row(bar, _values(bar, kept, "off"), _values(bar, kept, "on")) for bar in BARS)])
+
+
+def _values(bar: Bar, kept: Kept, confirm: Confirm) -> Sequence[float]:
+    return bar.of(kept, confirm) if bar.only in {None, confirm} else ()
 
 
 def _row(bar: Bar, off: Sequence[float], on: Sequence[float]) -> str:
     limit = f"{'≥' if bar.at_least else '≤'} {bar.shown.format(bar.limit)}"
-    return f"| {' | '.join([bar.name, limit, *_cells(bar, off), *_cells(bar, on)])} |"
+    return f"| {' | '.join([bar.name, limit, bar.before, *_cells(bar, off), *_cells(bar, on)])} |"
 
 
 def _cells(bar: Bar, values: Sequence[float]) -> list[str]:

@@ -13,23 +13,29 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Final
 
+from bench.before import Build
 from bench.rigs import DEPLOYED, config_of, until, warm_rig
-from bench.scenarios import CELERY, LIBRARIES, NETWORK, TUNED, US, Account, Scenario
+from bench.scenarios import BEFORE, CELERY, LIBRARIES, NETWORK, TUNED, US, Account, Scenario
 from bulk_cancel.worker.simulator.config import DEFAULT_KEY, Config
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
 from bulk_cancel.worker.simulator.process import Simulator
 
+OUR_DRIVER: Final = "bench.drivers.with_us"
 ROOT: Final = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What a contender runs on: exchange, Redis, what its driver is told, and the processes that it pays for."""
+    """What a contender runs on: exchange, Redis, what its driver is told, and the processes that it pays for.
+
+    `redis_pid` is that one of them that is our Redis.
+    """
 
     exchange: Simulator
     redis_url: str
     environment: dict[str, str]
     pids: tuple[int, ...]
+    redis_pid: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,16 +103,17 @@ def _count(log: IO[bytes], words: bytes) -> int:
 
 
 @contextmanager
-def _us(scenario: Scenario, *, workers: int, confirm: str = "off") -> Iterator[Running]:
+def _us(scenario: Scenario, *, workers: int, confirm: str, build: Build | None = None) -> Iterator[Running]:
     """A Redis and `workers` worker processes that know every account and have done some work before."""
-    settings = {name: text for account in scenario.people for name, text in _settings(account, scenario).items()}
+    settings = {name: text for account in scenario.people for name, text in settings_of(account, scenario).items()}
     settings["CONFIRM"] = confirm
-    with warm_rig(exchange_of(scenario), workers=workers, settings=settings) as rig:
+    with warm_rig(exchange_of(scenario), workers=workers, settings=settings, build=build) as rig:
         pids = (rig.redis.pid, *(worker.pid for worker in rig.workers))
-        yield Running(rig.exchange, rig.redis.url, rig.environment, pids)
+        yield Running(rig.exchange, rig.redis.url, rig.environment, pids, rig.redis.pid)
 
 
-def _settings(account: Account, scenario: Scenario) -> dict[str, str]:
+def settings_of(account: Account, scenario: Scenario) -> dict[str, str]:
+    """What a worker is told of an account of the race, by contract names without their prefix."""
     prefix = f"ACCOUNTS__{account.name.upper()}__"
     return {
         f"{prefix}API_KEY": account.key.key,
@@ -135,7 +142,16 @@ CONTENDERS: Final[Sequence[Contender]] = (
         partial(_plain_celery, options=("-c", "1", "--prefetch-multiplier", "1"), children=1),
     ),
     *(
-        Contender(name, "bench.drivers.with_us", partial(_us, workers=workers, confirm=confirm))
+        Contender(name, OUR_DRIVER, partial(_us, workers=workers, confirm=confirm))
         for name, workers, confirm in zip(US, (1, 2, 4, 2), ("off", "off", "off", "on"), strict=True)
     ),
 )
+
+
+def of_before(build: Build | None) -> Sequence[Contender]:
+    """The build before, in both ways of confirming; none if there is none here."""
+    return [
+        Contender(name, OUR_DRIVER, partial(_us, workers=2, confirm=confirm, build=build))
+        for confirm, name in BEFORE.items()
+        if build
+    ]

@@ -3,10 +3,11 @@
 import argparse
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any, Final
 
+from bench.before import Build, before
 from bench.cost_table import text
 from bench.cpu import cpu_s
 from bench.figures import Confirm, Costs, Endpoints, Ids, Run, Storage
@@ -31,18 +32,21 @@ RUNS: Final = 5
 ADMITTED: Final = 50_000
 
 
-def measure_run(endpoints: Endpoints, confirm: Confirm, *, instruments: int, workers: int = 2) -> Run:
-    """One bulk that fits into one window, on fresh workers."""
+def measure_run(
+    endpoints: Endpoints, confirm: Confirm, *, instruments: int, workers: int = 2, build: Build | None = None
+) -> Run:
+    """One bulk that fits into one window, on fresh workers, of this checkout or of another build."""
     counts = {f"COIN{number}-USDT": PER_INSTRUMENT[endpoints] for number in range(instruments)}
     settings = {"ACCOUNTS__DESK1__ENDPOINTS": endpoints, "CONFIRM": confirm}
-    with warm_rig(config_of(tuple(counts)), workers=workers, settings=settings) as rig:
+    with warm_rig(config_of(tuple(counts)), workers=workers, settings=settings, build=build) as rig:
         asked = open_orders(rig, counts)
         before = _Reading.of(rig)
         hand_in(rig, asked, batch_id="bulk")
         _wait(rig, "bulk")
         after = _Reading.of(rig)
         calls = rig.exchange.control.summary().arrivals
-    return _run((endpoints, confirm), len(asked), calls, before, after)
+    run = _run((endpoints, confirm), len(asked), calls, before, after)
+    return replace(run, build="before") if build else run
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +86,16 @@ def _wait(rig: Rig, batch_id: str) -> None:
         time.sleep(0.1)
 
 
-def measure(*, runs: int, instruments: int, admitted: int) -> Costs:
-    """Everything `runs` times, by turns, so that a busy minute hits all of it."""
+def measure(*, runs: int, instruments: int, admitted: int, old: Build | None) -> Costs:
+    """Everything `runs` times, by turns, so that a busy minute hits all of it; `old`: what is compared."""
     found: list[Run] = []
     floors: dict[Endpoints, list[float]] = {endpoints: [] for endpoints in PER_INSTRUMENT}
     storages: list[Storage] = []
     for number in range(runs):
         for kind in KINDS:
-            found.append(measure_run(*kind, instruments=instruments))
-            print(f"  {' '.join(kind)}, run {number + 1}: {_brief(found[-1])}", flush=True)
+            for build in (None, old) if old else (None,):
+                found.append(measure_run(*kind, instruments=instruments, build=build))
+                print(f"  {' '.join(kind)}, run {number + 1}, {found[-1].build}: {_brief(found[-1])}", flush=True)
         for endpoints, bare in floors.items():
             bare.append(floor_cpu_s(INSTRUMENTS * PER_INSTRUMENT[endpoints] // 2, batched=endpoints == "auto"))
         storages += [measure_storage(ids, admitted) for ids in IDS]
@@ -107,10 +112,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--runs", type=int, default=RUNS)
     parser.add_argument("--tiny", action="store_true", help="one run of a tenth")
     told = parser.parse_args(arguments)
-    if told.tiny:
-        costs = measure(runs=1, instruments=INSTRUMENTS // 10, admitted=ADMITTED // 10)
-    else:
-        costs = measure(runs=told.runs, instruments=INSTRUMENTS, admitted=ADMITTED)
+    part = 10 if told.tiny else 1
+    with before() as old:
+        costs = measure(
+            runs=1 if told.tiny else told.runs, instruments=INSTRUMENTS // part, admitted=ADMITTED // part, old=old
+        )
     print(text(costs))
     if is_whole(parser, told):
         keep("cost", text(costs), costs)

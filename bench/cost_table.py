@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Final
 
-from bench.figures import Costs, Run, Storage
+from bench.before import COMMIT
+from bench.figures import Build, Confirm, Costs, Endpoints, Run, Storage
 
 COLUMNS: Final = (
     "endpoints", "confirmation", "orders", "CPU s per 1,000 orders", "worst run", "of it workers", "Redis",
-    "÷ the HTTP calls alone", "verbs per HTTP call", "worst run",
+    "÷ the HTTP calls alone", f"÷ {COMMIT[:7]}", "verbs per HTTP call", "worst run",
 )  # fmt: skip
 HEAD: Final = (f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|")
 
@@ -16,14 +17,15 @@ HEAD: Final = (f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|")
 def text(costs: Costs) -> str:
     """The README's part."""
     kinds = dict.fromkeys((run.endpoints, run.confirm) for run in costs.runs)
-    rows = [
-        _row([run for run in costs.runs if (run.endpoints, run.confirm) == kind], costs.floors[kind[0]])
-        for kind in kinds
-    ]
+    rows = [_row(_of(costs, kind, "now"), _of(costs, kind, "before"), costs.floors[kind[0]]) for kind in kinds]
     return "\n".join([*HEAD, *rows, "", *_storage(costs)])
 
 
-def _row(runs: Sequence[Run], floor: float) -> str:
+def _of(costs: Costs, kind: tuple[Endpoints, Confirm], build: Build) -> list[Run]:
+    return [run for run in costs.runs if (run.endpoints, run.confirm) == kind and run.build == build]
+
+
+def _row(runs: Sequence[Run], old: Sequence[Run], floor: float) -> str:
     cpu, verbs = [run.cpu_s for run in runs], [run.verbs_per_call for run in runs]
     cells = [
         "single" if runs[0].endpoints == "single" else "auto (20 a request)",
@@ -34,6 +36,7 @@ def _row(runs: Sequence[Run], floor: float) -> str:
         f"{median(run.workers_cpu_s for run in runs):.3f}",
         f"{median(run.redis_cpu_s for run in runs):.3f}",
         f"{median(cpu) / floor:.1f}",
+        f"{median(cpu) / median(run.cpu_s for run in old):.2f}" if old else "–",
         f"{median(verbs):.2f}",
         f"{max(verbs):.2f}",
     ]

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 Endpoints = Literal["single", "auto"]
 Confirm = Literal["off", "on"]
 Ids = Literal["usual", "longest"]
+Build = Literal["now", "before"]
 T = TypeVar("T")
 
 RESULTS: Final = Path(__file__).parent / "results"
@@ -22,7 +23,7 @@ class Lap:
 
     `first_s` and `last_s`: arrivals of the first cancel and of the last accepted one (None: none); `handed_in_s` is
     None and `capped` true if it was stopped before it was done. `cpu_s` is that of all its processes with its Redis,
-    not of the exchange.
+    not of the exchange; `redis_cpu_s` is our Redis's part of it (None: not measured).
     """
 
     scenario: str
@@ -38,6 +39,7 @@ class Lap:
     refusals: int
     cpu_s: float
     capped: bool
+    redis_cpu_s: float | None = None
 
     @property
     def flat_s(self) -> float | None:
@@ -47,11 +49,18 @@ class Lap:
 
 @dataclass(frozen=True, slots=True)
 class FirstByte:
-    """Milliseconds from the call of `submit()` to the arrival of its one cancel, after a short and a long quiet."""
+    """Milliseconds from the call of `submit()` to the arrival of its one cancel, after a short and a long quiet.
+
+    `celery_samples_ms`: from the call of Celery's `send_task()`, after a short one. `before_…`: of the build before,
+    which took turns.
+    """
 
     workers: int
     samples_ms: tuple[float, ...]
     idle_samples_ms: tuple[float, ...] = ()
+    celery_samples_ms: tuple[float, ...] = ()
+    before_samples_ms: tuple[float, ...] = ()
+    before_celery_samples_ms: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +83,10 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One bulk: CPU seconds per 1,000 orders of workers and Redis, and what Redis was asked per HTTP call."""
+    """One bulk: CPU seconds per 1,000 orders of workers and Redis, and what Redis was asked per HTTP call.
+
+    `build`: this one, or the one to which it is compared (`bench.before`), in the same round.
+    """
 
     endpoints: Endpoints
     confirm: Confirm
@@ -84,6 +96,7 @@ class Run:
     redis_cpu_s: float
     verbs_per_call: float
     commands: dict[str, float]
+    build: Build = "now"
 
     @property
     def cpu_s(self) -> float:
@@ -111,6 +124,18 @@ class Costs:
 
 
 @dataclass(frozen=True, slots=True)
+class Listening:
+    """One worker that hears so many accounts: MB at start and after that many orders; idle, its share of a core."""
+
+    accounts: int
+    orders: int
+    start_mb: float
+    after_mb: float
+    idle_worker_share: float
+    idle_redis_share: float
+
+
+@dataclass(frozen=True, slots=True)
 class Kept:
     """What the last runs found; None or empty where nothing was kept."""
 
@@ -118,6 +143,7 @@ class Kept:
     first_byte: FirstByte | None = None
     uses: tuple[Use, ...] = ()
     costs: Costs | None = None
+    listening: tuple[Listening, ...] = ()
 
 
 def read(results: Path) -> Kept:
@@ -127,6 +153,7 @@ def read(results: Path) -> Kept:
         first_byte=_read(results / "first_byte.json", FirstByte, None),
         uses=_read(results / "window_use.json", tuple[Use, ...], ()),
         costs=_read(results / "cost.json", Costs, None),
+        listening=_read(results / "listening.json", tuple[Listening, ...], ()),
     )
 
 

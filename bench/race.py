@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Final
 
@@ -36,14 +37,19 @@ def _go(
     contender: Contender, scenario: Scenario, running: Running, driver: subprocess.Popen[bytes], cap_s: float
 ) -> Lap:
     pids = (*running.pids, driver.pid)
-    before = cpu_s(pids)
+    before, redis_before = cpu_s(pids), _redis_s(running)
     _tell(driver, b"go")
     started_us = int(_expect(driver, READY_S))
     line = _hear(driver, cap_s)
-    used = cpu_s(pids) - before
+    used, redis_used = cpu_s(pids) - before, _redis_s(running) - redis_before
     result = TypeAdapter(Result).validate_json(line) if line else None
     met = [arrival for arrival in running.exchange.control.log() if arrival.endpoint in CANCELS]
-    return _lap(contender.name, scenario, started_us, result, met=met, used_s=used)
+    lap = _lap(contender.name, scenario, started_us, result, met=met, used_s=used)
+    return replace(lap, redis_cpu_s=redis_used) if running.redis_pid else lap
+
+
+def _redis_s(running: Running) -> float:
+    return cpu_s([running.redis_pid]) if running.redis_pid else 0.0
 
 
 def _lap(

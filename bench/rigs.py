@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
 
+from bench.before import Build
 from bulk_cancel.tasks.messages import parse_cancel_orders
 from bulk_cancel.worker.simulator.accounts import ApiKey
 from bulk_cancel.worker.simulator.config import DEFAULT_KEY, Config
@@ -15,7 +16,7 @@ DEPLOYED: Final = {"appendonly": "yes", "appendfsync": "everysec"}
 """What the README asks of a user's Redis."""
 
 WARM: Final = tuple(f"WARM{number}-USDT" for number in range(4))
-START_S: Final = 60.0
+START_S: Final = 120.0
 SETTLE_S: Final = 3.0
 """Longer than a window, so that no slot of the warming-up is used in the measurement."""
 
@@ -28,10 +29,21 @@ def config_of(
 
 
 @contextmanager
-def warm_rig(config: Config, *, workers: int, settings: Mapping[str, str] | None = None) -> Iterator[Rig]:
-    """Workers that know every account and have done some work, on an exchange that has logged nothing yet."""
-    with Rig(workers=workers, config=config, redis=DEPLOYED, settings=settings) as rig:
+def warm_rig(
+    config: Config, *, workers: int, settings: Mapping[str, str] | None = None, build: Build | None = None
+) -> Iterator[Rig]:
+    """Workers that know and hear every account and have done some work, on an exchange that has logged nothing yet.
+
+    They are of this checkout, or of another `build`.
+    """
+    confirms = (settings or {}).get("CONFIRM", "on") == "on"
+    with Rig(workers=0 if build else workers, config=config, redis=DEPLOYED, settings=settings) as rig:
+        if build:
+            rig.start_workers(workers, build.python, build.app, build.cwd)
+            until(lambda: rig.consuming() >= workers)
         until(lambda: int(rig.store.redis.hlen(rig.store.keys.of("identity"))) >= len(config.accounts))
+        if confirms:
+            until(lambda: rig.exchange.control.summary().channels >= len(config.accounts))
         hand_in(rig, open_orders(rig, dict.fromkeys(WARM, 3)), batch_id="warm")
         rig.done("warm")
         time.sleep(SETTLE_S)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from bench.before import COMMIT
 from bench.figures import Confirm
 from bulk_cancel.worker.okx.limits import BATCH_SIZE, Limits
 from bulk_cancel.worker.simulator.accounts import ApiKey
@@ -20,6 +21,9 @@ OPTION_ORDERS: Final = 300
 
 OURS: Final[Mapping[Confirm, str]] = {"off": "us ×2", "on": "us ×2, confirming"}
 """The contenders that the bars are for, by `CONFIRM`."""
+
+BEFORE: Final[Mapping[Confirm, str]] = {"off": f"{COMMIT[:7]} ×2", "on": f"{COMMIT[:7]} ×2, confirming"}
+"""The build before, to which some bars are ratios."""
 
 LIBRARIES: Final = ("ccxt", "python-okx")
 US: Final = ("us ×1", OURS["off"], "us ×4", OURS["on"])
@@ -103,7 +107,7 @@ SCENARIOS: Final = (
     Scenario("8×500", 1, 8, 500),
     Scenario("20×200", 1, 20, 200),
     Scenario("200×50", 1, 200, 50, contenders=("ccxt", *US)),
-    Scenario("100 accounts × 8 × 50", 100, 8, 50, rounds=1),
+    Scenario("100 accounts × 8 × 50", 100, 8, 50, contenders=(*LIBRARIES, CELERY, *US, *BEFORE.values())),
     Scenario("3,000 on one option family", 1, 10, OPTION_ORDERS, option=True, rounds=1),
     Scenario("8×120, single endpoint", 1, 8, 120, single=True, contenders=("python-okx", *US)),
 )

@@ -4,15 +4,16 @@ import time
 from collections.abc import Callable, Sequence
 
 from bench.drivers.wire import Desk, HandIn, Work, serve
-from bulk_cancel.tasks import submit
-from bulk_cancel.worker.state.store import default_store
+from bulk_cancel.tasks import batch, submit
+from bulk_cancel.worker.state.shards import default_store
 
 POLL_S = 0.05
 
 
 def prepare(work: Work) -> HandIn:
-    """The rows as a risk system has them, and a connection to Redis."""
+    """The rows as a risk system has them, a client and a connection to Redis."""
     rows = [(desk, _rows(desk)) for desk in work.desks]
+    batch("none")  # the first client of a process imports what it needs
     default_store().redis.ping()
 
     def hand_in() -> Callable[[], None]:

@@ -87,7 +87,7 @@ def test_what_is_kept_is_judged_at_once(page: Path) -> None:
     laps = [lap("1×500", "us ×2", last_s=last_s) for last_s in (2.1, 2.2, 2.3)]
     keep("championship", "the table", laps)
     assert figures.read(page.parent / "results").laps == tuple(laps)
-    assert "| 1×500 flat | ≤ 2.20 s | 2.20 s | 2.30 s | **median only** |" in page.read_text()
+    assert "| 1×500 flat | ≤ 2.20 s | – | 2.20 s | 2.30 s | **median only** |" in page.read_text()
     assert "revision abc1234" in page.read_text()
     assert "\n\nthe table\n<!-- end:championship -->" in page.read_text()
 
