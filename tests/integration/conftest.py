@@ -1,11 +1,27 @@
-"""What do the tests of the verbs stand on? A Redis client as workers have it, and lanes whose clock the test sets."""
+"""What integration tests share: a Redis client as workers have it, lanes whose clock a test sets, and an exchange."""
 
 from collections.abc import Iterator
 
 import pytest
 from redis import Redis
 
+from bulk_cancel.worker.simulator.config import Config
+from bulk_cancel.worker.simulator.process import Simulator
 from tests.support.lane_rig import LaneRig
+from tests.support.simulated import EndingSimulator, calmed
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Simulator]:
+    """One simulated exchange for the tests of a module."""
+    with EndingSimulator(Config(seed=1)) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def exchange(running: Simulator) -> Simulator:
+    """The module's simulated exchange, as new."""
+    return calmed(running)
 
 
 @pytest.fixture

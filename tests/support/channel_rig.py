@@ -19,8 +19,8 @@ from bulk_cancel.worker.okx.session import Patience
 from bulk_cancel.worker.simulator.config import DEFAULT_KEY
 
 LATE_S = 10.0
-QUICK = Patience(ping_s=0.3, pong_s=0.3, open_s=2, first_s=0.02, cap_s=0.1, refused_s=0.2)
-CALM = Patience(first_s=0.02)
+QUICK = Patience(ping_s=0.3, pong_s=0.3, open_s=2, first_s=0.02, cap_s=0.1, refused_s=0.2, apart_s=0)
+CALM = Patience(first_s=0.02, apart_s=0)
 
 
 def credentials(name: str = "desk1", **fields: str) -> Credentials:

@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 
 from redis import Redis
 
+from bulk_cancel.tasks.asking import Asking
+from bulk_cancel.worker.state.formats import FORMATS, Formats
 from bulk_cancel.worker.state.scripts import Scripts, source
 
 T = TypeVar("T")
@@ -28,12 +30,14 @@ Shape = dict[str, "Shape"] | list["Shape"] | None
 class CheckedScripts(Scripts):
     """Runs verbs, and compares every answer with its verb's header; `seen` are the paths of all that was answered."""
 
-    def __init__(self, redis: Redis, prefix: str, *, text_of: Callable[[str], str] = source) -> None:
-        super().__init__(redis, prefix, text_of=text_of)
+    def __init__(
+        self, redis: Redis, prefix: str, *, formats: Formats = FORMATS, text_of: Callable[[str], str] = source
+    ) -> None:
+        super().__init__(redis, prefix, formats=formats, text_of=text_of)
         self.seen: set[str] = set()
 
-    def _call(self, verb: str, text: str) -> dict[str, Any]:
-        reply = super()._call(verb, text)
+    def _call(self, verb: str, text: str) -> Asking[dict[str, Any]]:
+        reply = yield from super()._call(verb, text)
         self.seen |= set(_found(verb, reply))
         return reply
 

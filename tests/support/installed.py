@@ -24,15 +24,15 @@ _PACKED: Final = ("pyproject.toml", "README.md", "LICENSE", "tasks", "worker")
 _PIP: Final = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
 
 
-def build_wheel(directory: Path) -> Path:
-    """The wheel of this checkout, built in `directory` with the locked build tool; the checkout stays as it is."""
+def build_wheel(directory: Path, checkout: Path = ROOT) -> Path:
+    """The wheel of a checkout, built in `directory` with the locked build tool; the checkout stays as it is."""
     source = directory / "source"
     source.mkdir()
     for name in _PACKED:
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+        if (checkout / name).is_dir():
+            shutil.copytree(checkout / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
-            shutil.copy(ROOT / name, source)
+            shutil.copy(checkout / name, source)
     options = ("--no-deps", "--no-index", "--no-build-isolation", "--wheel-dir", str(directory))
     subprocess.run([*_PIP, "wheel", *options, str(source)], check=True)
     [wheel] = directory.glob("*.whl")

@@ -3,17 +3,20 @@
 import json
 import time
 from collections.abc import Iterable, Mapping
+from functools import partial
 
 from redis import Redis
 
 from bulk_cancel.tasks.messages import parse_cancel_orders
 from bulk_cancel.tasks.receipts import Receipt
 from bulk_cancel.worker.books.confirm.confirmations import Confirmations
+from bulk_cancel.worker.books.confirm.proof import seen_open
 from bulk_cancel.worker.books.mass.masses import Masses
 from bulk_cancel.worker.config.settings import Settings
 from bulk_cancel.worker.config.users import User
 from bulk_cancel.worker.okx.credentials import Credentials
 from bulk_cancel.worker.okx.limits import Limits
+from bulk_cancel.worker.okx.span import Span
 from bulk_cancel.worker.operators.audit import Audit
 from bulk_cancel.worker.operators.decisions import Decisions
 from bulk_cancel.worker.state.admission import Admission
@@ -21,6 +24,7 @@ from bulk_cancel.worker.state.batches import Batches, Row
 from bulk_cancel.worker.state.board import Board
 from bulk_cancel.worker.state.claims import Call, Claim, Decided, Done, Job, Recorded, RestFor, Result
 from bulk_cancel.worker.state.directory import Directory
+from bulk_cancel.worker.state.formats import FORMATS, Formats
 from bulk_cancel.worker.state.keys import Keys
 from bulk_cancel.worker.state.lanes import Lanes
 from bulk_cancel.worker.state.refused import Refusals
@@ -67,12 +71,13 @@ class LaneRig:
         max_attempts: int = 3,
         retention_s: int = 600,
         confirm: bool = False,
+        formats: Formats = FORMATS,
     ) -> None:
         self.redis = redis
         self.keys = Keys("t")
         self.user = User("u1", tuple(map(credentials, accounts)), "http://127.0.0.1:1", limits, batch_size)
         self.exchange_scope = exchange_scope(self.user.base_url)
-        self.scripts = CheckedScripts(redis, "t", text_of=settable)
+        self.scripts = CheckedScripts(redis, "t", formats=formats, text_of=settable)
         self.us = START_US
         self.restart_redis("a1")
         self.advance(0)
@@ -84,15 +89,17 @@ class LaneRig:
         self.board = Board(
             redis, self.scripts, self.keys, retention_s=retention_s, blackout_us=TIMING.blackout_us, abandon_s=600
         )
-        self.confirmations = Confirmations(redis, self.keys, self.scripts, retention_s=retention_s)
+        self.confirmations = Confirmations(redis, self.keys, self.scripts, lambda _: self.user, retention_s=retention_s)
+        self.store.directory.publish(self.scripts)
 
     def _store(self, retention_s: int) -> Store:
         redis, keys, scripts = self.redis, self.keys, self.scripts
         directory = Directory(redis, keys, {"u1": self.user}, window_s=2.0)
         admission = Admission(redis, scripts, directory, deadline_s=900, retention_s=retention_s, wait_replicas=0)
         # a retention shorter than the deadline, so that tests need not wait for it
-        settings = Settings.model_construct(deadline_s=900, retention_s=retention_s)
-        return Store(settings, redis, keys, scripts, directory, admission, Batches(redis, keys), Refusals(redis, keys))
+        settings = Settings.model_construct(deadline_s=900, retention_s=retention_s, window_s=2.0, http_timeout_s=3.0)
+        batches, refusals = Batches(redis, keys, scripts.formats), Refusals(redis, keys)
+        return Store(settings, redis, keys, scripts, directory, admission, batches, refusals)
 
     def restart_redis(self, run_id: str) -> None:
         """The server gets another identity, as after a restart."""
@@ -102,6 +109,31 @@ class LaneRig:
         """Moves the clock."""
         self.us += round(seconds * 1e6)
         self.redis.set("test:us", self.us)
+
+    def end_proved(self, status: str = "canceled", code: str = "51400") -> None:
+        """Whatever is in line is sent, and ends as the exchange pushes."""
+        claim = self.claim(permits=60)
+        for call in claim.calls:
+            ids = [{"instId": job.ref.instId, "ordId": job.ref.ordId or ""} for job in call.jobs]
+            self.confirmations.pushed("u1", [{**row, "state": status, "accFillSz": "0"} for row in ids])
+            self.record(claim, call, decided=tuple(believed(job, "gone", code) for job in call.jobs))
+
+    def exchange_at(self, _base_url: str, _at: float) -> Span:
+        """The exchange's clock agrees with ours, to the ms."""
+        return Span(self.us / 1000, self.us / 1000)
+
+    def placed(self, ago_s: float) -> str:
+        """The `cTime` of an order that was placed so long ago."""
+        return str(round((self.us / 1e6 - ago_s) * 1000))
+
+    def name_order(self, ord_id: str, *, ago_s: float = 1.0) -> None:
+        """A look finds open, for every job that it looks for, this order, placed so long ago."""
+        look = self.confirmations.begin(self.user)
+        assert look
+        row = {"ordId": ord_id, "state": "live", "cTime": self.placed(ago_s)}
+        jobs = look.dated(partial(self.exchange_at, self.user.base_url)).jobs
+        self.confirmations.write([seen_open(job, row) for job in jobs])
+        self.confirmations.end(look, again_in_s=0)
 
     def submit(self, batch_id: str, orders: Iterable[Mapping[str, object]], **fields: object) -> Receipt:
         """Hands in a batch for account `a1`."""
@@ -124,6 +156,12 @@ class LaneRig:
             **fields,
         }
         return self.lanes.record([Done(claim, call, Result(**result))])[0]  # type: ignore[arg-type]
+
+    def crowd(self, order_id: str, *, batch_id: str) -> None:
+        """Many more batches than this one wait for the order."""
+        key, more = self.keys.of("job", f"{LANE}/o{order_id}"), " ".join(f"other{number}" for number in range(999))
+        text = str(self.redis.get(key))
+        self.redis.set(key, text.replace(f'"batches":"{batch_id}"', f'"batches":"{batch_id} {more}"'))
 
     def row(self, batch_id: str, place: int = 0) -> Row:
         """One order of a batch."""

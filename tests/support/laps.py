@@ -19,6 +19,7 @@ def lap(
     refusals: int = 0,
     cpu_s: float = 0.1,
     capped: bool = False,
+    redis_cpu_s: float | None = None,
 ) -> Lap:
     """A lap that is flat unless told otherwise."""
     accepted = orders - live
@@ -36,4 +37,5 @@ def lap(
         refusals,
         cpu_s,
         capped,
+        redis_cpu_s,
     )

@@ -1,5 +1,6 @@
 """A trader who goes on placing orders while they are cancelled."""
 
+import sys
 from threading import Event, Thread
 from typing import Self
 
@@ -9,12 +10,15 @@ from tests.support.rig import Rig
 
 
 class Placing:
-    """Places an order every `every_s` from another thread, for the length of a block."""
+    """Places an order every `every_s` from another thread, for the length of a block, or until there are `at_most`."""
 
-    def __init__(self, rig: Rig, *, every_s: float, inst_ids: tuple[str, ...] = ("BTC-USDT",)) -> None:
+    def __init__(
+        self, rig: Rig, *, every_s: float, inst_ids: tuple[str, ...] = ("BTC-USDT",), at_most: int = sys.maxsize
+    ) -> None:
         self._url = rig.exchange.url
         self._every_s = every_s
         self._inst_ids = inst_ids
+        self._at_most = at_most
         self._stopping = Event()
         self._thread = Thread(target=self._run)
         self.placed = 0
@@ -33,7 +37,7 @@ class Placing:
 
     def _run(self) -> None:
         control = ControlClient(self._url)
-        while not self._stopping.wait(self._every_s):
+        while self.placed < self._at_most and not self._stopping.wait(self._every_s):
             control.place(DEFAULT_KEY.uid, self._inst_ids[self.placed % len(self._inst_ids)], 1)
             self.placed += 1
         control.close()

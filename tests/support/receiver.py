@@ -32,6 +32,7 @@ class Receiver:
 
     port: int
     answers: list[int] = field(default_factory=list)
+    retry_after: str = ""
     deliveries: list[Delivery] = field(default_factory=list)
     arrived: Semaphore = field(default_factory=lambda: Semaphore(0))
     over: Event = field(default_factory=Event)
@@ -99,6 +100,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self.send_response(status)
         self.send_header("Content-Length", "0")
+        if status >= 500 and kept.retry_after:
+            self.send_header("Retry-After", kept.retry_after)
         if status in {301, 302, 307}:
             self.send_header("Location", f"http://127.0.0.1:{kept.port}/elsewhere")
         self.end_headers()

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import pytest
 from redis import Redis
 
 from bulk_cancel.worker.config.settings import Settings, load_settings
@@ -76,14 +77,24 @@ class Rig:
             **{f"BULK_CANCEL_{name}": value for name, value in self._extra.items()},
         }
 
-    def start_worker(self) -> subprocess.Popen[bytes]:
-        """One more worker process; returns at once."""
-        command = [sys.executable, "-m", "celery", "-A", self._app, "worker", "--loglevel", "INFO"]
+    def adopt(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Self:
+        """Its environment is this process's, whose folder is a new one: what commands find when a test runs them."""
+        for name, value in self.environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.chdir(tmp_path)
+        return self
+
+    def start_worker(self, python: str = sys.executable, app: str = "", cwd: Path = ROOT) -> subprocess.Popen[bytes]:
+        """One more worker process; returns at once. `python` and `app` are another release's, or this checkout's.
+
+        What lies in `cwd` is found first.
+        """
+        command = [python, "-m", "celery", "-A", app or self._app, "worker", "--loglevel", "INFO"]
         with self.log_file.open("ab") as log:
             worker = subprocess.Popen(
                 command,
                 env=os.environ | self.environment,
-                cwd=ROOT,
+                cwd=cwd,
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
@@ -95,9 +106,11 @@ class Rig:
         """Settings (contract names without their prefix) of the workers started from now on."""
         self._extra |= settings
 
-    def start_workers(self, count: int) -> list[subprocess.Popen[bytes]]:
+    def start_workers(
+        self, count: int, python: str = sys.executable, app: str = "", cwd: Path = ROOT
+    ) -> list[subprocess.Popen[bytes]]:
         """So many more worker processes, once all of them have reported themselves."""
-        started = [self.start_worker() for _ in range(count)]
+        started = [self.start_worker(python, app, cwd) for _ in range(count)]
         pids = {worker.pid for worker in started}
         self.wait_for(lambda: pids <= self.pids(), 30)
         return started
@@ -120,6 +133,10 @@ class Rig:
         """SIGTERM, as an orchestrator would; its exit code."""
         worker.send_signal(signal.SIGTERM)
         return worker.wait(timeout_s)
+
+    def taken(self, batch_id: str, timeout_s: float = 10) -> None:
+        """Returns as soon as the batch has been admitted, whatever became of its orders."""
+        self.wait_for(lambda: bool(self.store.redis.exists(self.store.keys.of("batch", batch_id))), timeout_s)
 
     def done(self, batch_id: str, timeout_s: float = 30) -> BatchState:
         """The batch once it is complete; an AssertionError with its state when it is not in time."""

@@ -4,9 +4,28 @@ import subprocess
 from contextlib import suppress
 from types import TracebackType
 
+from bulk_cancel.worker.simulator.book import Behaviour
+from bulk_cancel.worker.simulator.config import DEFAULT_KEY
+from bulk_cancel.worker.simulator.faults import Network
+from bulk_cancel.worker.simulator.meters import Limits
 from bulk_cancel.worker.simulator.process import Simulator
 
 ENDS_S = 5.0
+
+
+def calmed(exchange: Simulator) -> Simulator:
+    """The simulator as new, whatever the test before did: no orders, faults, arrivals, delays, limits or channels."""
+    control = exchange.control
+    control.drop_channels()
+    control.hold_channels(0)
+    control.lose_pushes(0)
+    control.reset()
+    control.put_account(DEFAULT_KEY)
+    control.set_network(Network())
+    control.set_behaviour(Behaviour())
+    control.set_limits(Limits())
+    control.set_clock_offset(0)
+    return exchange
 
 
 class EndingSimulator(Simulator):

@@ -8,6 +8,7 @@ from queue import Queue
 from pydantic import SecretStr
 
 from bulk_cancel.worker.books.confirm.witness import Witness
+from bulk_cancel.worker.config.gate import Gate
 from bulk_cancel.worker.config.settings import Settings
 from bulk_cancel.worker.config.users import User
 from bulk_cancel.worker.okx.answers import Row
@@ -37,7 +38,7 @@ class Worker:
         self.seen: Queue[tuple[str, str]] = Queue()
         self.witness = Witness(
             self.scripts,
-            {of.uid: of},
+            Gate({of.uid: of}),
             name,
             saw=self._saw,
             gap=lambda uid: self.seen.put((uid, "gap")),

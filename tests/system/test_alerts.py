@@ -6,6 +6,11 @@ from typing import Any
 
 import pytest
 
+from bulk_cancel.tasks.mass import parse_cancel_all
+from bulk_cancel.worker.books.mass.masses import Masses
+from bulk_cancel.worker.operators.decisions import Asked
+from bulk_cancel.worker.operators.holds import release
+from bulk_cancel.worker.simulator.messages import PlaceAlgos
 from tests.support.desks import cli, hand_in
 from tests.support.receiver import Receiver, receiver
 from tests.support.rig import Rig, orders
@@ -48,6 +53,35 @@ def give_up(rig: Rig, batch: str) -> str:
     return order_id
 
 
+def test_a_hold_is_told_from_its_beginning_to_its_end(rig: Rig, taker: Receiver) -> None:
+    """So that whoever trades stops first; and that an order came, with who released it."""
+    asked = {"account": "desk1", "batch_id": "h", "hold": True, "until_flat_s": 0.5, "requested_by": "ann"}
+    Masses(rig.store).take(parse_cancel_all({**asked, "reason": "halt"}))
+    facts = told(taker, "mass_cancel_began")
+    assert (facts["batch"], facts["account"], facts["hold"], facts["by"]) == ("h", "desk1", True, "ann")
+    assert told(taker, "mass_cancel_flat")["state"] == "running"
+    (order_id,) = rig.exchange.control.place(UID, "ETH-USDT", 1)
+    rig.exchange.control.script(order_id, ["51403"])
+    assert told(taker, "mass_cancel_not_flat")["batch"] == "h"
+    points = json.loads(cli(rig, "check", "--json").stdout)["points"]
+    point = next(each for each in points if each["name"] == "mass_cancel_not_flat")
+    assert (point["level"], point["text"]) == ("ACT", "h of desk1: on hold, not flat")
+    release(rig.store, "h", Asked("bob", "over"))
+    facts = told(taker, "mass_cancel_released")
+    assert (facts["state"], facts["by"], facts["reason"]) == ("released", "bob", "over")
+
+
+def test_what_a_mass_cancel_leaves_is_told(rig: Rig, taker: Receiver) -> None:
+    """Else whoever hears only that it is flat takes it for the end of all trading."""
+    rig.exchange.control.place_algos(PlaceAlgos(UID, "ETH-USDT", "trigger", 2))
+    Masses(rig.store).take(parse_cancel_all({"account": "desk1", "batch_id": "m"}))
+    facts = told(taker, "mass_cancel_incomplete")
+    assert (facts["batch"], facts["account"], facts["scope"]) == ("m", "desk1", {})
+    assert facts["what"] == "2 trigger orders (ETH-USDT 2): they can still place orders"
+    assert facts["still_able"] == [{"kind": "trigger", "count": 2, "by_instrument": {"ETH-USDT": 2}}]
+    assert (facts["complete"], facts["not_known"]) == (False, {})
+
+
 def test_a_webhook_that_hangs_slows_nothing(rig: Rig, taker: Receiver) -> None:
     """While an alert hangs, 360 orders of another instrument go in the first instant; `status` tells what is broken."""
     taker.answers.extend([HANGS] * 2)
@@ -58,10 +92,14 @@ def test_a_webhook_that_hangs_slows_nothing(rig: Rig, taker: Receiver) -> None:
     state = rig.done("fast")
     assert state.completed_at is not None
     assert (state.completed_at - state.created_at).total_seconds() < 2
-    rig.wait_for(lambda: "alert webhook" in cli(rig, "status").stdout)
-    shown = cli(rig, "status").stdout + cli(rig, "check").stdout
-    assert f"alert webhook: http://127.0.0.1:{taker.port}: " in shown
-    assert "very-secret" not in shown
+    shown: list[str] = []
+
+    def is_told() -> bool:
+        shown.append(cli(rig, "status").stdout + cli(rig, "check").stdout)
+        return f"alert webhook: http://127.0.0.1:{taker.port}: " in shown[-1]
+
+    rig.wait_for(is_told)
+    assert "very-secret" not in shown[-1]
     taker.wait(2, timeout_s=20)
     rig.wait_for(lambda: "alert webhook" not in cli(rig, "status").stdout, 20)
 

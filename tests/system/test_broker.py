@@ -9,6 +9,7 @@ import re
 import socket
 import subprocess
 import threading
+import time
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -19,7 +20,8 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from bulk_cancel.worker.service.broker import celery_config
-from bulk_cancel.worker.service.broker.qos import Popped
+from bulk_cancel.worker.service.broker.config import VISIBILITY_TIMEOUT_S
+from bulk_cancel.worker.service.broker.qos import PUT_OFF, PUT_OFF_S, Popped
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis, server_binary
 from tests.support.broker_app.servers import Worker, message, until
 
@@ -263,6 +265,52 @@ def test_a_message_that_cannot_be_booked_is_handled_all_the_same(broker: Embedde
         assert [(found.headers["task"], found.booked) for found in got] == [("t.note", False)]
         got[0].ack()
         broker.start()
+
+
+def test_a_message_that_is_put_off_occupies_nobody_and_comes_again(broker: EmbeddedRedis) -> None:
+    """Booked or not when it came, it is in the book, and old enough to be given out again in a few seconds."""
+    push(broker, message(marker="booked"))
+    with consuming(broker) as (channel, got), Redis.from_url(broker.url) as client:
+        channel.connection.client.drain_events(timeout=5)
+        channel.connection._deliver(Popped(message(marker="not booked"), "cancel"), "cancel")
+        client.delete("t:broker:unacked", "t:broker:unacked:index")
+        got[1].booked = False
+        for found in got:
+            found.reject(requeue=PUT_OFF)
+        assert channel.qos._in_work() == {}
+        ages = [time.time() - booked for _, booked in client.zrange("t:broker:unacked:index", 0, -1, withscores=True)]
+        assert [round(age + PUT_OFF_S) for age in ages] == [VISIBILITY_TIMEOUT_S] * 2
+        client.zincrby("t:broker:unacked:index", -PUT_OFF_S, got[1].delivery_tag)
+        channel.qos.restore_visible(num=9)
+        assert client.lrange("cancel", 0, -1) == [got[1].raw]
+
+
+def test_what_could_not_be_booked_goes_back_all_the_same(broker: EmbeddedRedis) -> None:
+    """Nobody else has it."""
+    with consuming(broker) as (channel, got), Redis.from_url(broker.url) as client:
+        channel.connection._deliver(Popped(message(marker="x"), "cancel"), "cancel")
+        client.delete("t:broker:unacked", "t:broker:unacked:index")
+        got[0].booked = False
+        got[0].reject(requeue=True)
+        assert client.lrange("cancel", 0, -1) == [got[0].raw]
+
+
+@pytest.mark.parametrize("end", ["requeue", "put off", "close"])
+def test_what_could_not_be_booked_is_kept_until_the_broker_answers(broker: EmbeddedRedis, end: str) -> None:
+    """Nobody else has it, and the broker is still away when it is to go back; channels come and go meanwhile."""
+    with consuming(broker) as (channel, got):
+        broker.kill()
+        channel.connection._deliver(Popped(message(marker="x"), "cancel"), "cancel")
+        if end == "close":
+            channel.close()
+        else:
+            got[0].reject(requeue=True if end == "requeue" else PUT_OFF)
+        broker.start()
+    with consuming(broker) as (channel, _), Redis.from_url(broker.url) as client:
+        channel.qos.restore_visible(num=9)
+        assert client.lrange("cancel", 0, -1) == [got[0].raw]
+        channel.qos.restore_visible(num=9)
+        assert client.llen("cancel") == 1
 
 
 def test_a_channel_closes_though_its_last_pop_is_never_answered(broker: EmbeddedRedis) -> None:

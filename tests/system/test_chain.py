@@ -39,7 +39,7 @@ def test_a_chain_runs_to_its_end(rig: Rig) -> None:
     """Both of our links cancel, and the last one lies in its program's queue."""
     first, second = rig.exchange.control.place("1001", "BTC-USDT", 2)
     subprocess.run([sys.executable, "-c", PRODUCER, rig.redis.url, first, second], cwd=ROOT, check=True)
-    rig.wait_for(lambda: bool(rig.store.redis.exists(rig.store.keys.of("batch", "two"))))
+    rig.taken("two")
     assert rig.done("one").counts == {"canceled": 1}
     assert rig.done("two").counts == {"canceled": 1}
     with Redis.from_url(rig.redis.url) as client:

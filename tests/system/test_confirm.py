@@ -13,7 +13,7 @@ from bulk_cancel.tasks.messages import parse_cancel_orders
 from bulk_cancel.worker.simulator.book import Behaviour
 from bulk_cancel.worker.simulator.config import DEFAULT_KEY, Config
 from bulk_cancel.worker.simulator.faults import Fault, Network, maintenance
-from bulk_cancel.worker.simulator.messages import EndOrders
+from bulk_cancel.worker.simulator.messages import EndOrders, PlaceOrders
 from bulk_cancel.worker.simulator.meters import Limits
 from bulk_cancel.worker.state.batches import Row
 from tests.support.rig import Rig, orders
@@ -144,14 +144,14 @@ def test_an_order_the_exchange_has_forgotten_is_gone(rig: Rig) -> None:
 
 
 def test_a_client_id_is_looked_for_once_more(rig: Rig) -> None:
-    """Its order was on its way in when its cancel arrived: nothing to cancel, it was said."""
+    """Nothing to cancel, it was said, but its order is on the book, and goes again by its ordId."""
+    (ident,) = rig.exchange.control.place_orders(PlaceOrders(UID, "BTC-USDT", clOrdIds=("late0",), age_s=5))
+    rig.exchange.control.script(ident, ["51400"])
     submit(rig, "b", {"instId": "BTC-USDT", "clOrdId": "late0"})
-    rig.wait_for(lambda: row(rig, "b").status == "accepted")
-    (ident,) = rig.exchange.control.place(UID, "BTC-USDT", 1, prefix="late")
     assert rig.done("b", 10).counts == {"canceled": 1}
     order = rig.exchange.control.order(ident)
     assert order
-    assert (order.state, row(rig, "b").attempts) == ("canceled", 2)
+    assert (order.state, order.cancels, row(rig, "b").attempts) == ("canceled", 2, 2)
 
 
 def test_a_client_id_nobody_knows_is_gone(rig: Rig) -> None:

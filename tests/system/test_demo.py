@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 from redis import Redis
 
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
@@ -68,6 +69,23 @@ def test_the_demo_reports_and_leaves_nothing_behind(demo: Demo) -> None:
     assert [each["orders"] for each in report["instruments"]] == [80, 40, 40, 40]
     assert all(each["batch_max"] <= 300 and each["single_max"] <= 60 for each in report["instruments"])
     assert report["line"].startswith("200 orders, 4 instruments: flat in ")
+    assert demo.left() == []
+
+
+def test_its_page_shows_the_same_demo_until_ctrl_c(demo: Demo) -> None:
+    """The address is printed, the report, too; then it ends as any other."""
+    with demo.start("--web", "--instruments", "4", "--json") as process:
+        assert process.stderr is not None
+        assert process.stdout is not None
+        lines = iter(process.stderr.readline, "")
+        url = next(line for line in lines if line.startswith("the page: ")).split()[-1]
+        assert "<title>bulk-cancel</title>" in requests.get(url, timeout=5).text
+        report = json.loads(process.stdout.readline())
+        [batch] = requests.get(f"{url}v1/batches", timeout=5).json()["batches"]
+        assert (batch["batch_id"], batch["counts"]) == (report["batch_id"], report["outcomes"])
+        assert any("until Ctrl-C" in line for line in lines)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(15) == 0
     assert demo.left() == []
 
 

@@ -16,7 +16,7 @@ from bulk_cancel.worker.books.mass.masses import Masses
 from bulk_cancel.worker.books.mass.state import Mass
 from bulk_cancel.worker.simulator.book import Behaviour
 from bulk_cancel.worker.simulator.config import Config
-from bulk_cancel.worker.simulator.faults import Network
+from bulk_cancel.worker.simulator.faults import Fault, Network
 from bulk_cancel.worker.simulator.messages import PlaceOrders
 from bulk_cancel.worker.state.batches import BatchState
 from tests.support.placing import Placing
@@ -99,6 +99,19 @@ def test_only_what_fits_every_filter_is_cancelled(rig: Rig) -> None:
     )
     assert {order.ordId for order in control.orders(uid=UID, state="live")} == set(kept)
     assert {row.ordId for row in rig.store.batches.rows("filters")} == set(meant)
+
+
+def test_the_orders_of_one_program_are_told_by_their_client_ids(rig: Rig) -> None:
+    """Several programs trade on one account: those of the others, and those without such an id, stay."""
+    control = rig.exchange.control
+    meant = control.place_orders(PlaceOrders(UID, "BTC-USDT", 40, prefix="mm3"))
+    kept = control.place_orders(PlaceOrders(UID, "BTC-USDT", 5, prefix="mM3"))
+    kept += control.place(UID, "BTC-USDT", 5)
+    mass, state = ask(rig, "program", clOrdId_prefix="mm3", until_flat_s=0.3)
+    assert (mass.state, state.counts) == ("flat", {"canceled": 40})
+    assert mass.left_out == {"clOrdId does not begin with mm3": 10}
+    assert {order.ordId for order in control.orders(uid=UID, state="live")} == set(kept)
+    assert {row.ordId for row in rig.store.batches.rows("program")} == set(meant)
 
 
 @pytest.mark.parametrize("offset_s", [25.0, -25.0])
@@ -185,16 +198,16 @@ def test_a_rejected_order_keeps_the_scope_from_being_flat(rig: Rig) -> None:
     control.clear_scripts()
 
 
-def test_an_order_that_was_given_up_goes_again_while_it_is_open(rig: Rig) -> None:
+def test_an_order_that_was_given_up_goes_again_while_it_is_open() -> None:
     """Its attempts were used up; a later listing shows it, so it is no dead row but a new generation."""
-    control = rig.exchange.control
-    (order_id,) = control.place(UID, "BTC-USDT", 1)
-    control.script(order_id, ["51412"] * 9)
-    mass, state = ask(rig, "given-up", timeout_s=40, until_flat_s=0.5)
-    assert (mass.state, state.counts) == ("flat", {"canceled": 1})
-    (row,) = rig.store.batches.rows("given-up")
-    assert len(row.log) > 1
-    assert live(rig) == 0
+    with Rig(settings={"MAX_ATTEMPTS": "2"}) as rig:
+        control = rig.exchange.control
+        (order_id,) = control.place(UID, "BTC-USDT", 1)
+        control.script(order_id, ["51412"] * 3)
+        mass, state = ask(rig, "given-up", timeout_s=40, until_flat_s=0.5)
+        assert (mass.state, state.counts) == ("flat", {"canceled": 1})
+        assert control.summary().cancels_per_order == {4: 1}  # more than one generation has
+        assert live(rig) == 0
 
 
 def test_all_accounts_are_one_mass_cancel_for_each_user(rig: Rig) -> None:
@@ -213,7 +226,7 @@ def test_a_foreign_celery_client_asks_by_name(rig: Rig) -> None:
         asked = {"account": "desk1", "instId": "BTC-USDT", "side": None}
         app.send_task("tasks.cancel_all", kwargs={"batch_id": "wrong", **asked, "symbol": "BTC"}, queue="cancel")
         app.send_task("tasks.cancel_all", kwargs={"batch_id": "foreign", **asked}, queue="cancel")
-        rig.wait_for(lambda: bool(rig.store.redis.exists(rig.store.keys.of("batch", "foreign"))))
+        rig.taken("foreign")
     assert rig.done("foreign").counts == {"canceled": 3}
     rig.wait_for(lambda: rig.store.refusals.count() == 1)
     (refused,) = rig.store.refusals.newest(5)
@@ -311,3 +324,36 @@ def test_the_kill_switch_ends_flat_while_a_strategy_goes_on() -> None:
         assert set(true.values()) == {"canceled", "filled"}
         summary = rig.exchange.control.summary()
         assert (summary.live_orders, summary.refusals) == (0, 0)
+
+
+@pytest.mark.timeout(60)
+def test_books_that_are_blind_are_not_taken_for_flat() -> None:
+    """For longer than the scope is to be empty no reading call knows of any order; the channel told of those placed.
+
+    It ends flat once they are seen, cancelled, and off.
+    """
+    blind = (
+        Fault(endpoint="orders-pending", status=200, body='{"code":"0","msg":"","data":[]}'),
+        Fault(endpoint="orders-history", status=200, body='{"code":"0","msg":"","data":[]}'),
+        Fault(endpoint="order", status=200, body='{"code":"51603","msg":"Order does not exist","data":[]}'),
+    )
+    asked = {"account": "desk1", "batch_id": "blind", "until_flat_s": 2.0}
+    with Rig(workers=2) as rig:
+        control = rig.exchange.control
+        rig.wait_for(lambda: control.summary().channels == 1)
+        ids = {control.add_fault(fault) for fault in blind}
+        Masses(rig.store).take(parse_cancel_all(asked))
+        rig.wait_for(lambda: Masses(rig.store).state("blind").listings > 0)
+        orders = control.place(UID, "BTC-USDT", 3)
+        rig.wait_for(lambda: orders[0] in Masses(rig.store).state("blind").trouble, 20)
+        assert not Masses(rig.store).state("blind").ended
+        assert live(rig) == len(orders)
+        for each in ids:
+            control.remove_fault(each)
+        rig.wait_for(lambda: Masses(rig.store).state("blind").ended, 20)
+        mass, state = Masses(rig.store).state("blind"), rig.done("blind")
+        assert (mass.state, state.counts) == ("flat", {"canceled": len(orders)})
+        ended_us = max(order.uTime_us for order in control.orders(uid=UID))
+        assert mass.flat_at is not None
+        assert mass.flat_at.timestamp() * 1e6 >= ended_us - 1_000
+        assert live(rig) == 0

@@ -37,9 +37,7 @@ def shared() -> Iterator[Rig]:
 @pytest.fixture
 def rig(shared: Rig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Rig:
     """The shared one, in its environment, with an empty book."""
-    for name, value in shared.environment.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.chdir(tmp_path)
+    shared.adopt(monkeypatch, tmp_path)
     shared.exchange.control.set_behaviour(Behaviour(cancel_lag_ms=20))
     assert run(["all", "--account", "desk1", "--json"]) == 0
     return shared
@@ -112,7 +110,7 @@ def test_a_dry_run_lists_and_changes_nothing(rig: Rig, command: Command) -> None
     assert rows[-1].split() == ["ETH-USDT", "3", "0", "3"]
     status, out, _ = command("all", "--account", "desk1", "--dry-run", "--json")
     lines = [json.loads(line) for line in out.splitlines()]
-    assert (status, len(lines)) == (0, 153)
+    assert (status, len(lines), lines.pop()["schema"]) == (0, 154, "survey/1")
     assert 90 <= lines[-1]["age_s"] < 120
     assert live(rig) == 153
 
@@ -186,7 +184,7 @@ def test_it_says_that_no_worker_is_alive() -> None:
         said = _as_process(rig, "all", "--account", "desk1", "--timeout", "0.2", "--batch-id", "early")
         assert said[0] == 2
         assert "unknown account" in said[2]
-        rig.store.directory.publish()
+        rig.store.directory.publish(rig.store.scripts)
         said = _as_process(rig, "all", "--account", "desk1", "--timeout", "0.2", "--batch-id", "early")
         assert said[0] == 3
         assert "no worker is alive: nothing is cancelled until one runs" in said[2]
@@ -242,7 +240,7 @@ def test_a_drill_that_nobody_agreed_to_places_nothing(rig: Rig, command: Command
     assert live(rig) == 0
 
 
-@pytest.mark.parametrize(("answer", "status", "left"), [("n\n", 130, 3), ("y\n", 0, 0)])
+@pytest.mark.parametrize(("answer", "status", "left"), [("n\n", 1, 3), ("y\n", 0, 0)])
 def test_all_accounts_in_a_terminal_are_asked_for(rig: Rig, answer: str, status: int, left: int) -> None:
     """With the count; a program, and whoever says --yes, is not asked."""
     rig.exchange.control.place(UID, "BTC-USDT", 3)

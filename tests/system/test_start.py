@@ -1,21 +1,26 @@
 """How a worker's start ends when there is no Redis that it can use."""
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
 
+from bulk_cancel.worker.simulator.config import DEFAULT_KEY
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
 from tests.support.broker_app.servers import until
 from tests.support.checkout import ROOT
+from tests.support.desks import hand_in
+from tests.support.rig import Rig, orders
 
 Start = Callable[[str], subprocess.Popen[bytes]]
+PAGE = 4096
 ACCOUNT = "BULK_CANCEL_ACCOUNTS__DESK1__"
 
 
@@ -45,6 +50,32 @@ def test_sigterm_ends_a_worker_that_waits_for_redis(start: Start, tmp_path: Path
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(30) == 0
     assert time.monotonic() - began < 2
+
+
+def fill(writing: int) -> None:
+    """Not one more byte has room in the pipe."""
+    os.set_blocking(writing, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writing, b".")
+
+
+def test_a_worker_whose_words_nobody_reads_cancels_and_ends() -> None:
+    """Its stdout and stderr are a pipe that is full: neither its work nor its end waits for a reader."""
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, PAGE)
+    with Rig(workers=0, settings={"LOG_LEVEL": "DEBUG"}) as rig:
+        rig.log_file = Path(f"/proc/self/fd/{writing}")
+        (worker,) = rig.start_workers(1)
+        ids = rig.exchange.control.place(DEFAULT_KEY.uid, "BTC-USDT", 200)
+        hand_in(rig, "b", orders("BTC-USDT", ids))
+        assert rig.done("b").counts == {"canceled": 200}
+        fill(writing)
+        began = time.monotonic()
+        assert rig.stop_worker(worker) == 0
+        assert time.monotonic() - began < 10
+    os.close(reading)
+    os.close(writing)
 
 
 def test_an_unfit_redis_is_one_sentence(start: Start, tmp_path: Path) -> None:

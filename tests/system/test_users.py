@@ -1,4 +1,4 @@
-"""A worker, a producer, a reader and a Celery client with exactly the rights of README.md: everything works."""
+"""A worker, a producer, a reader and a Celery client with exactly the rights of OPERATING.md: everything works."""
 
 import re
 import subprocess
@@ -30,7 +30,7 @@ Celery(broker=sys.argv[1]).send_task("tasks.cancel_orders", queue="cancel", kwar
 def rig() -> Iterator[Rig]:
     """One worker as the user `worker`."""
     with Rig(workers=0) as running:
-        text = (ROOT / "README.md").read_text()
+        text = (ROOT / "OPERATING.md").read_text()
         assert CELERY in text
         lines = dict(re.findall(r"^ACL SETUSER (\w+) on >\S+ (.+)$", text, re.MULTILINE))
         for name, rules in {**lines, "celery": CELERY}.items():
@@ -60,7 +60,7 @@ def test_each_user_can_do_its_work(rig: Rig) -> None:
     first, second = rig.exchange.control.place("1001", "BTC-USDT", 2)
     run(rig, "producer", "-c", SUBMIT, first)
     run(rig, "celery", "-c", SEND, as_user(rig, "celery"), second)
-    rig.wait_for(lambda: bool(rig.store.redis.exists(rig.store.keys.of("batch", "sent"))))
+    rig.taken("sent")
     assert rig.done("submitted").counts == rig.done("sent").counts == {"canceled": 1}
     assert denied(rig) <= {"client"}
     for command in ("status", "refused", "check"):

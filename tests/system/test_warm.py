@@ -3,8 +3,7 @@
 import requests
 
 from bulk_cancel.tasks.messages import parse_cancel_orders
-from bulk_cancel.worker.books.identity import fingerprint
-from bulk_cancel.worker.config.users import users_of
+from bulk_cancel.worker.config.users import fingerprint, users_of
 from bulk_cancel.worker.simulator.faults import Fault
 from tests.support.rig import Rig, orders
 

@@ -40,7 +40,7 @@ import importlib, pkgutil, sys
 for room in sys.argv[1:]:
     package = importlib.import_module(room)
     for module in pkgutil.walk_packages(getattr(package, "__path__", ()), room + "."):
-        if not module.name.endswith("__main__"):
+        if not module.name.endswith("__main__") and (".testing" in room or ".testing" not in module.name):
             importlib.import_module(module.name)
 """
 TYPED: Final = """
@@ -51,7 +51,14 @@ reveal_type(submit(rows, account="desk1", labels={"strategy": "mm-3"}))
 reveal_type(submit_all("desk1", side="buy"))
 submit(rows, account=1)
 """
-PRODUCERS_ROOMS: Final = ("tasks", "worker.alive", "worker.config", "worker.state", "worker.books.mass.masses")
+SERVICE_TEST: Final = """
+from bulk_cancel.tasks import submit
+
+def test_a_service(bulk_cancel):
+    submit([{"instId": "BTC-USDT", "ordId": "1"}], account="desk1", batch_id="b")
+    assert bulk_cancel.end("b").counts == {"canceled": 1}
+"""
+PRODUCERS_ROOMS: Final = ("tasks", "worker.alive", "worker.config", "worker.state", "worker.operators.desk")
 WORKERS_ROOMS: Final = ("worker.alerts", "worker.books", "worker.operators", "worker.sending", "worker.service")
 """Each brings what it imports, so not every room is named."""
 
@@ -78,8 +85,9 @@ def project(tmp_path: Path) -> Path:
 
 def packed() -> set[str]:
     """What of this checkout should be in the wheel, by its name there."""
-    kinds = (".py", ".lua", "py.typed")
-    files = (path for room in ("tasks", "worker") for path in (ROOT / room).rglob("*") if path.name.endswith(kinds))
+    kinds = (".py", ".lua", "py.typed", "openapi.json")
+    found = [path for room in ("tasks", "worker") for path in (ROOT / room).rglob("*") if path.name.endswith(kinds)]
+    files = [*found, *(ROOT / "worker" / "gateway" / "page").iterdir()]
     return {f"bulk_cancel/{path.relative_to(ROOT)}" for path in files}
 
 
@@ -112,7 +120,7 @@ def test_a_project_with_tasks_and_a_worker_of_its_own_hands_in_and_is_served(
         assert not Path(ours).resolve().is_relative_to(ROOT)
         rig.workers.append(start_worker(environments("worker"), project, rig))
         # a message is a batch only when the worker has read it, which may be after all other orders are done
-        rig.wait_for(lambda: bool(rig.store.redis.exists(rig.store.keys.of("batch", "sent"))), 30)
+        rig.taken("sent", 30)
         counts = [rig.done(batch_id).counts for batch_id in ("submitted", "everything", "sent")]
         assert counts == [{"canceled": 1}, {"canceled": 3}, {"canceled": 1}]
         assert rig.stop_worker(rig.workers[0]) == 0
@@ -136,15 +144,21 @@ def test_a_type_checker_sees_what_submit_takes_and_gives(environments: Environme
     assert (err, found) == (
         "",
         [
-            'note: Revealed type is "bulk_cancel.tasks.receipts.Receipt"',
-            'note: Revealed type is "list[bulk_cancel.tasks.receipts.MassReceipt]"',
+            'note: Revealed type is "bulk_cancel.tasks.handles.Submitted"',
+            'note: Revealed type is "list[bulk_cancel.tasks.handles.MassSubmitted]"',
             'error: Argument "account" to "submit" has incompatible type "int"; expected "str"  [arg-type]',
         ],
     )
 
 
 @pytest.mark.parametrize(
-    ("extra", "rooms"), [("", PRODUCERS_ROOMS), ("worker", WORKERS_ROOMS), ("cli", ("worker.cli", "worker.simulator"))]
+    ("extra", "rooms"),
+    [
+        ("", PRODUCERS_ROOMS),
+        ("testing", ("tasks.testing",)),
+        ("worker", WORKERS_ROOMS),
+        ("cli", ("worker.cli", "worker.simulator")),
+    ],
 )
 def test_an_extra_brings_what_its_rooms_import(
     environments: Environments, project: Path, extra: str, rooms: tuple[str, ...]
@@ -152,6 +166,14 @@ def test_an_extra_brings_what_its_rooms_import(
     """Nothing is installed in there that the wheel's metadata does not name."""
     told = environments(extra).run("-c", IMPORT_ALL, *(f"bulk_cancel.{room}" for room in rooms), cwd=project)
     assert (told.returncode, told.stderr) == (0, "")
+
+
+def test_the_kit_is_there_for_whoever_tests_a_service(environments: Environments, project: Path) -> None:
+    """By pytest's entry point; its extra brings all that it needs."""
+    (project / "test_service.py").write_text(SERVICE_TEST)
+    arguments = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "test_service.py")
+    told = environments("testing").run(*arguments, cwd=project)
+    assert (told.returncode, told.stderr) == (0, ""), told.stdout
 
 
 def test_a_producer_is_told_what_the_command_line_needs(environments: Environments, project: Path) -> None:

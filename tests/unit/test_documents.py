@@ -4,6 +4,7 @@ import configparser
 import re
 import sys
 import tomllib
+from inspect import signature
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ from typing import Any
 import pytest
 import yaml
 
+from bulk_cancel.worker.cli.app import COMMANDS
 from bulk_cancel.worker.config.account import ACCOUNT_FIELDS
 from bulk_cancel.worker.config.settings import Settings
+from bulk_cancel.worker.config.shards import Shard
 from tests.support.checkout import ROOT
 
 WORKER = ROOT / "worker"
@@ -152,6 +155,13 @@ def test_every_command_that_a_document_names_is_there() -> None:
     assert [name for name in programs if not (Path(sys.executable).parent / name).exists()] == []
 
 
+def test_commands_without_json_are_named() -> None:
+    """Those that are ended by a signal, as they should be."""
+    told = (ROOT / "README.md").read_text("utf-8").partition("cleaning up; 0 of ")[2].partition("which are meant")[0]
+    served = {name for name, command in COMMANDS.items() if "as_json" not in signature(command.load()).parameters}
+    assert set(re.findall(r"`(\w+)`", told)) == served
+
+
 def test_every_wall_is_explained() -> None:
     """One row a contract, in the order of pyproject.toml."""
     named = [cells[0].strip("`") for cells in rows(CONTRIBUTING, "| contract | in short |")]
@@ -161,15 +171,21 @@ def test_every_wall_is_explained() -> None:
 def test_every_setting_has_its_row() -> None:
     """All that a process can be told, of itself and of each account, and nothing else."""
     table = rows((ROOT / "README.md").read_text("utf-8"), "| name | default | |")
-    named = re.findall(r"`(ACCOUNTS__<NAME>)?(__)?([A-Z_]+)`", " ".join(cells[0] for cells in table))
+    cells = " ".join(cells[0] for cells in table)
+    assert re.findall(r"`SHARDS__<NAME>__([A-Z_]+)`", cells) == [field.upper() for field in Shard.model_fields]
+    named = re.findall(r"`(ACCOUNTS__<NAME>)?(__)?([A-Z_]+)`", cells)
     assert sorted(name.lower() for *_, of_an_account, name in named if of_an_account) == sorted(ACCOUNT_FIELDS)
     ours = {name.lower() for *_, of_an_account, name in named if not of_an_account}
-    assert ours == Settings.model_fields.keys() - {"accounts"}
+    assert ours == Settings.model_fields.keys() - {"accounts", "shards"}
 
 
 def test_the_changelog_knows_this_version() -> None:
-    """What is not released yet stands first; then the version of pyproject.toml, with its day."""
+    """What is not released yet stands first, then the last release, with its day."""
     text = (ROOT / "CHANGELOG.md").read_text("utf-8")
     unreleased, newest = re.findall(r"^## (.*)$", text, re.MULTILINE)[:2]
     assert unreleased == "[Unreleased]"
-    assert re.fullmatch(rf"\[{re.escape(PROJECT['project']['version'])}\] - \d{{4}}-\d\d-\d\d", newest)
+    released = re.fullmatch(r"\[(\d+\.\d+\.\d+)\] - \d{4}-\d\d-\d\d", newest)
+    assert released
+    version, next_one, _ = PROJECT["project"]["version"].partition(".dev")
+    assert (version != released[1]) == bool(next_one)
+    assert not next_one or f"It will be {version};" in text

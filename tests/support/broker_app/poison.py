@@ -69,6 +69,7 @@ KINDS: Final[dict[str, tuple[bytes, str]]] = {
     "body of four": (body([[], {}, {}, {}]), "should be [args"),
     "args no list": (body(["abc", {}, {}]), "should be [args"),
     "kwargs no object": (body([[], [1], {}]), "should be [args"),
+    "a name twice in kwargs": (poison(body='[[], {"x": {"a": 1, "a": 2}}, {}]'), "names 'a' twice"),
     "body no JSON": (poison(body="x"), "body: not JSON"),
     "body empty": (poison(body=""), "body: not JSON"),
     "body an object": (poison(body={"a": 1}), "string that holds JSON"),

@@ -7,10 +7,10 @@ import os
 import subprocess
 import sys
 import time
-import uuid
 from typing import TYPE_CHECKING, Self
 
 from tests.support.checkout import ROOT
+from tests.support.envelopes import envelope
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,15 +77,4 @@ class Worker:
 
 def message(*, queue: str = "cancel", **kwargs: object) -> bytes:
     """A good message that calls `t.note`."""
-    return json.dumps(
-        {
-            "body": json.dumps([[], kwargs, {}]),
-            "content-type": "application/json",
-            "content-encoding": "utf-8",
-            "headers": {"task": "t.note", "id": str(uuid.uuid4())},
-            "properties": {
-                "delivery_tag": str(uuid.uuid4()),
-                "delivery_info": {"exchange": "", "routing_key": queue},
-            },
-        }
-    ).encode()
+    return json.dumps(envelope("t.note", kwargs, queue=queue)).encode()

@@ -1,6 +1,5 @@
 """What do the drills have in common? Orders to hand in, workers to kill, and what the exchange's log says of both."""
 
-import json
 import subprocess
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -109,9 +108,3 @@ def sent_after_their_end(rig: Rig, batch_id: str) -> list[str]:
     """Orders of which a cancel arrived after their outcome had been written."""
     ends = {str(row.ordId): row.finished_at or 0 for row in rig.store.batches.rows(batch_id)}
     return [order for arrival in cancels(rig) for order in arrival.ordIds if arrival.at_us > ends.get(order, 1 << 62)]
-
-
-def problems(rig: Rig) -> list[str]:
-    """What the workers say of themselves in `status`."""
-    beats = rig.store.redis.hvals(rig.store.keys.of("workers"))
-    return [text for beat in beats for text in json.loads(beat)["problems"].values()]

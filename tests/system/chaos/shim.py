@@ -13,6 +13,7 @@ from redis import Redis
 
 from bulk_cancel.worker.config.settings import load_settings
 from bulk_cancel.worker.sending.sender import Sender
+from bulk_cancel.worker.state.formats import Formats
 from bulk_cancel.worker.state.scripts import Scripts, source
 
 OFFSET: Final = "test:offset_us"
@@ -34,8 +35,8 @@ def skewed(verb: str) -> str:
 class SkewedScripts(Scripts):
     """Verbs under the moved clock."""
 
-    def __init__(self, redis: Redis, prefix: str) -> None:
-        super().__init__(redis, prefix, text_of=skewed)
+    def __init__(self, redis: Redis, prefix: str, *, formats: Formats) -> None:
+        super().__init__(redis, prefix, formats=formats, text_of=skewed)
 
 
 def install() -> None:

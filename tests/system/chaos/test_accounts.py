@@ -7,24 +7,23 @@ from typing import Final
 
 import pytest
 
-from bulk_cancel.worker.books.identity import fingerprint
-from bulk_cancel.worker.config.users import users_of
+from bulk_cancel.worker.config.users import fingerprint, users_of
 from bulk_cancel.worker.simulator.config import DEFAULT_KEY, Config
 from bulk_cancel.worker.simulator.log import CANCELS
 from bulk_cancel.worker.simulator.messages import AccountChange
+from bulk_cancel.worker.state.fleet import read_workers
 from tests.support.desks import HOUSE, Desk, cli, desk, hand_in, last, let_pass, rest, settings_of
 from tests.support.rig import Rig, orders
 from tests.system.chaos.report import Witness
 
 PROBE_S: Final = 30.0
 MANY: Final = 80
-REVOKED, BARRED, WRONG, NEVER = desk(2), desk(3), desk(4), desk(5)
+REVOKED, WRONG, NEVER = desk(2), desk(4), desk(5)
 """What becomes of each; the passphrase of `NEVER` is wrong from the start."""
 
 Change = Callable[[Rig], None]
 BREAK: Final[dict[Desk, tuple[str, Change]]] = {
     REVOKED: ("50111", lambda rig: rig.exchange.control.change_account(AccountChange(REVOKED.key.key, revoked=True))),
-    BARRED: ("50110", lambda rig: rig.exchange.control.change_account(AccountChange(BARRED.key.key, ip_allowed=False))),
     WRONG: ("50105", lambda rig: rig.exchange.control.put_account(replace(WRONG.key, passphrase="another"))),
 }
 
@@ -43,7 +42,7 @@ def status(rig: Rig) -> str:
 
 @pytest.fixture(scope="module")
 def rig() -> Iterator[Rig]:
-    """Two workers for five accounts; the exchange knows one of them with another passphrase."""
+    """Two workers for four accounts; the exchange knows one of them with another passphrase."""
     keys = (DEFAULT_KEY, *(each.key for each in BREAK), replace(NEVER.key, passphrase="another"))
     with Rig(workers=0, config=Config(accounts=keys)) as running:
         for each in (*BREAK, NEVER):
@@ -73,7 +72,7 @@ def test_credentials_wrong_from_the_start(rig: Rig, witness: Witness, *, long: b
 
 
 def test_credentials_that_stop_working(rig: Rig, witness: Witness, *, long: bool) -> None:
-    """Revoked key, barred address, wrong passphrase: each account pauses, is probed every 30 s, resumes when mended."""
+    """Revoked key, wrong passphrase: each account pauses, is probed every 30 s, resumes when mended."""
     rig.wait_for(lambda: rig.store.redis.hlen(rig.store.keys.of("identity")) == len(BREAK) + 2)
     for each, (_, spoil) in BREAK.items():
         spoil(rig)
@@ -126,8 +125,8 @@ def check_one_probe(rig: Rig, *, long: bool) -> None:
 
 def problems(rig: Rig) -> dict[str, str]:
     """What does not work → why, of all workers."""
-    beats = rig.store.redis.hvals(rig.store.keys.of("workers"))
-    told = [item for beat in beats for item in json.loads(beat)["problems"].items()]
+    workers = read_workers(rig.store.redis, rig.store.keys)
+    told = [item for worker in workers for item in worker.problems.items()]
     return {name: why for name, why in told if not name.startswith("channel of ")}  # tries again by itself, later
 
 

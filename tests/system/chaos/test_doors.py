@@ -2,7 +2,6 @@
 
 import json
 import math
-import uuid
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -10,6 +9,7 @@ import pytest
 
 from tests.support.broker_app.poison import KINDS
 from tests.support.desks import HOUSE, hand_in
+from tests.support.envelopes import envelope
 from tests.support.rig import Rig, orders
 from tests.system.chaos.report import Witness
 
@@ -60,7 +60,7 @@ DOORS: Final[dict[str, tuple[object, str]]] = {
     "batch id with a space": (ONE | {"batch_id": "a b"}, "batch_id: should be"),
     "batch id with NUL": (ONE | {"batch_id": "a\0"}, "batch_id: should be"),
     "batch id without end": (ONE | {"batch_id": "a" * 5_000}, "batch_id: should be"),
-    "batch id of another batch": (ONE | {"batch_id": "taken"}, "known with 1 other orders"),
+    "batch id of another batch": (ONE | {"batch_id": "taken"}, "known with 1 other order"),
     "urgent perhaps": (ONE | {"urgent": "perhaps"}, "urgent: "),
     "deadline of none": (ONE | {"deadline_s": 0}, "deadline_s: "),
     "deadline not a number": (ONE | {"deadline_s": math.nan}, "deadline_s: "),
@@ -87,22 +87,12 @@ def rig() -> Iterator[Rig]:
         yield running
 
 
-def envelope(said: object, order_id: str, inst_id: str = "BTC-USDT") -> str:
+def message(said: object, order_id: str, inst_id: str = "BTC-USDT") -> str:
     """The message as it lies in the queue, its good order named."""
     args, kwargs = (said, {}) if isinstance(said, list) else ([], said)
-    body = json.dumps([args, kwargs, {}]).replace(f'"{GOOD}"', json.dumps({"instId": inst_id, "ordId": order_id}))
-    return json.dumps(
-        {
-            "body": body,
-            "content-type": "application/json",
-            "content-encoding": "utf-8",
-            "headers": {"task": "tasks.cancel_orders", "id": str(uuid.uuid4())},
-            "properties": {
-                "delivery_tag": str(uuid.uuid4()),
-                "delivery_info": {"exchange": "", "routing_key": "cancel"},
-            },
-        }
-    )
+    made = envelope("tasks.cancel_orders", kwargs, args=args)
+    good = json.dumps({"instId": inst_id, "ordId": order_id})
+    return json.dumps(made | {"body": str(made["body"]).replace(f'"{GOOD}"', good)})
 
 
 def test_poison_at_the_real_doors(rig: Rig, witness: Witness) -> None:
@@ -110,13 +100,13 @@ def test_poison_at_the_real_doors(rig: Rig, witness: Witness) -> None:
     ids = rig.exchange.control.place(HOUSE, "BTC-USDT", len(DOORS) + 1)
     hand_in(rig, "taken", orders("BTC-USDT", ids[-1:]))
     for (said, _), order_id in zip(DOORS.values(), ids, strict=False):
-        rig.store.redis.lpush("cancel", envelope(said, order_id))
+        rig.store.redis.lpush("cancel", message(said, order_id))
     rig.store.redis.lpush("cancel", *(raw for raw, _ in KINDS.values()))
     expected = len(DOORS) + len(KINDS)
     rig.wait_for(lambda: rig.store.refusals.count() >= expected, 30)
     witness.injected(expected)
     last_one = rig.exchange.control.place(HOUSE, "ETH-USDT", 1)
-    rig.store.redis.lpush("cancel", envelope(ONE, last_one[0], "ETH-USDT"))
+    rig.store.redis.lpush("cancel", message(ONE, last_one[0], "ETH-USDT"))
     good = [order_id for name, order_id in zip(DOORS, ids, strict=False) if name not in WHOLE]
     rig.wait_for(lambda: rig.exchange.control.summary().live_orders == len(WHOLE), 20)
     assert rig.store.refusals.count() == expected

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
@@ -14,6 +13,7 @@ from typing import Final, cast
 import pytest
 
 from tests.support.desks import HOUSE, hand_in
+from tests.support.envelopes import envelope
 from tests.support.rig import Rig, orders
 from tests.system.chaos.report import Witness
 
@@ -36,21 +36,10 @@ def rig() -> Iterator[Rig]:
         yield running
 
 
-def envelope(batch_id: str, rows: list[dict[str, str]]) -> str:
+def message(batch_id: str, rows: list[dict[str, str]]) -> str:
     """A `tasks.cancel_orders` message as a producer without Celery pushes it; each has an id of its own."""
     kwargs = {"batch_id": batch_id, "account": "desk1", "orders": rows}
-    return json.dumps(
-        {
-            "body": json.dumps([[], kwargs, {}]),
-            "content-type": "application/json",
-            "content-encoding": "utf-8",
-            "headers": {"task": "tasks.cancel_orders", "id": str(uuid.uuid4())},
-            "properties": {
-                "delivery_tag": str(uuid.uuid4()),
-                "delivery_info": {"exchange": "", "routing_key": "cancel"},
-            },
-        }
-    )
+    return json.dumps(envelope("tasks.cancel_orders", kwargs))
 
 
 def outcomes(rig: Rig, ids: AbstractSet[str]) -> Counter[str]:
@@ -70,10 +59,10 @@ def check_once(rig: Rig, rows: Iterable[Mapping[str, str]]) -> None:
 def test_the_same_message_fifty_times(rig: Rig, witness: Witness) -> None:
     """Pushed raw, half of them before and half of them after the first was done."""
     rows = list(orders("BTC-USDT", rig.exchange.control.place(HOUSE, "BTC-USDT", MANY)))
-    rig.store.redis.lpush("cancel", *(envelope("again", rows) for _ in range(25)))
-    rig.wait_for(lambda: bool(rig.store.redis.exists(rig.store.keys.of("batch", "again"))))
+    rig.store.redis.lpush("cancel", *(message("again", rows) for _ in range(25)))
+    rig.taken("again")
     assert rig.done("again").counts == {"canceled": MANY}
-    rig.store.redis.lpush("cancel", *(envelope("again", rows) for _ in range(25)))
+    rig.store.redis.lpush("cancel", *(message("again", rows) for _ in range(25)))
     rig.wait_for(lambda: not rig.store.redis.llen("cancel"))
     hand_in(rig, "behind", orders("ETH-USDT", rig.exchange.control.place(HOUSE, "ETH-USDT", 1)))
     rig.done("behind")

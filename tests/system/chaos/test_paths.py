@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from bulk_cancel.worker.state.formats import FORMATS, guard
 from bulk_cancel.worker.state.scripts import source
 from bulk_cancel.worker.state.store import open_store
 from tests.support.proxy import Proxy
@@ -50,7 +51,7 @@ def paths() -> Iterator[Paths]:
 
 def sha(verb: str) -> bytes:
     """What a call of the verb has on the wire."""
-    return hashlib.sha1(source(verb).encode()).hexdigest().encode()  # noqa: S324 (as Redis names scripts)
+    return hashlib.sha1((guard(FORMATS) + source(verb)).encode()).hexdigest().encode()  # noqa: S324 (as Redis names scripts)
 
 
 @pytest.mark.parametrize("after", [0, 7] if long_form() else [7])

@@ -168,6 +168,20 @@ def test_client_kill(shared: Rig, witness: Witness, long: bool) -> None:  # noqa
     assert finding.resume_s < 5
 
 
+def test_a_pool_that_starts_on_a_full_redis_goes_on(witness: Witness) -> None:
+    """It was down for longer than anything of it is remembered; new workers say that they live, and send."""
+    with Rig(workers=0, config=quick_exchange(), settings=QUICK) as rig:
+        submit(rig, "b", place(rig, 40, lanes=4))
+        redis = rig.store.redis
+        redis.config_set("maxmemory", redis.info("memory")["used_memory"] // 2)
+        witness.injected()
+        rig.start_workers(1)
+        rig.done("b")
+        redis.config_set("maxmemory", 0)
+        witness.ended()
+        witness.judge(rig)
+
+
 def test_memory(shared: Rig, witness: Witness, monkeypatch: pytest.MonkeyPatch, long: bool) -> None:  # noqa: FBT001
     """At 90 % and full: a submit is refused as a whole and clearly; what was taken goes on to its recorded end."""
     redis, more = shared.store.redis, place(shared, 40, lanes=4)
@@ -178,7 +192,7 @@ def test_memory(shared: Rig, witness: Witness, monkeypatch: pytest.MonkeyPatch, 
         witness.injected()
         with pytest.raises(RedisFullError, match="nothing was taken"):
             submit(shared, "more", more)
-    monkeypatch.setattr(shared.store.admission, "refuse_when_full", lambda _: None)  # filled up since it looked
+    monkeypatch.setattr(shared.store.admission, "ask_room", lambda _: iter(()))  # filled up since it looked
     with pytest.raises(RedisFullError, match="full"):
         submit(shared, "more", more)
     monkeypatch.undo()
