@@ -2,7 +2,7 @@ FROM python:3.12-slim AS build
 RUN python -m venv /opt/bulk-cancel
 ENV PATH=/opt/bulk-cancel/bin:$PATH
 WORKDIR /src
-# the lock of a worker and its command line: no Redis server of its own, no development tools
+# the lock of a worker, its command line and the HTTP door: no Redis server of its own, no development tools
 COPY requirements.lock ./
 RUN pip install --no-cache-dir --require-hashes --requirement requirements.lock
 COPY pyproject.toml README.md LICENSE ./
