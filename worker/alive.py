@@ -18,7 +18,8 @@ from redis.exceptions import RedisError
 from bulk_cancel.tasks.errors import SettingsError
 from bulk_cancel.worker.service.pulse import FRESH_S, pulses
 from bulk_cancel.worker.state.fleet import read_workers
-from bulk_cancel.worker.state.store import Store, default_store
+from bulk_cancel.worker.state.shards import default_store
+from bulk_cancel.worker.state.store import Store
 
 
 def main(arguments: Sequence[str]) -> int | str:
