@@ -10,11 +10,18 @@ from pathlib import Path
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 from redis import Redis
 
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
 
 TIERS = ("unit", "integration", "system")
+
+# Examples are the same at every run, on every machine, and have all the time they need: a failure tells of the change
+# at hand. New ones are sought with --hypothesis-profile explore.
+settings.register_profile("explore", deadline=None, print_blob=True, suppress_health_check=list(HealthCheck))
+settings.register_profile("repeatable", settings.get_profile("explore"), derandomize=True, database=None)
+settings.load_profile("repeatable")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import pytest
 import yaml
+from hypothesis import settings
 
 from tests.support.checkout import ROOT
 
@@ -197,3 +198,10 @@ def test_tests_share_through_their_support_alone() -> None:
     assert [path for path, text in files.items() if shared.search(text)] == []
     places = [path for path, text in files.items() if re.search(r"__file__\)(?:\.resolve\(\))?\.parents", text)]
     assert places == [ROOT / "tests" / "support" / "checkout.py"]
+
+
+def test_no_example_is_against_the_clock() -> None:
+    """Neither a slow machine nor chance decides whether the tests pass, whatever hypothesis would do there."""
+    asked = settings.get_profile("repeatable")
+    assert (asked.derandomize, asked.deadline, asked.database) == (True, None, None)
+    assert not settings.get_profile("explore").derandomize

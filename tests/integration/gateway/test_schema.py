@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import Phase, given, settings
 from schemathesis import Case, GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.result import Ok
@@ -92,10 +92,7 @@ def test_every_answer_is_documented(operation: Any, mode: GenerationMode, door: 
     """No 5xx; and what the contract allows is taken."""
     checks = [*ALWAYS, *([positive_data_acceptance] if mode is GenerationMode.POSITIVE else [])]
 
-    @settings(
-        max_examples=CASES, deadline=None, derandomize=True, database=None, phases=[Phase.explicit, Phase.generate],
-        suppress_health_check=[*HealthCheck],
-    )  # fmt: skip
+    @settings(max_examples=CASES, phases=[Phase.explicit, Phase.generate])
     @given(case=operation.as_strategy(generation_mode=mode))
     def holds(case: Case[Any]) -> None:
         answer = case.call(base_url=door.url, headers={"Authorization": "Bearer kill"}, session=door.session)

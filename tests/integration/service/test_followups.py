@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 from celery import Celery, chain, group, signature
 from celery.canvas import Signature
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from redis import Redis
 
@@ -100,7 +100,7 @@ def test_how_to_publish_is_ours_to_say(redis: Redis, redis_url: str) -> None:
     assert len(sent(redis, "celery")) == 1
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150)
 @given(said=JSON)
 def test_no_signature_harms_the_worker(said: object, redis_url: str) -> None:
     """Whatever JSON stands there, it is sent or returned as a fault."""

@@ -11,9 +11,16 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import ClassVar, cast
 
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from redis import Redis
 
 from bulk_cancel.tasks.errors import BatchConflictError
@@ -326,10 +333,4 @@ def test_lanes_keep_their_promises_under_every_run(redis_server: EmbeddedRedis) 
     """Random runs, shrunk to the shortest that breaks a promise."""
     LanesModel.server = redis_server
     examples = int(os.environ.get("MODEL_EXAMPLES", "40"))
-    settings.register_profile(
-        "model", max_examples=examples, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
-    )
-    settings.load_profile("model")
-    from hypothesis.stateful import run_state_machine_as_test  # noqa: PLC0415 (takes the profile loaded just now)
-
-    run_state_machine_as_test(LanesModel)
+    run_state_machine_as_test(LanesModel, settings=settings(max_examples=examples, stateful_step_count=40))

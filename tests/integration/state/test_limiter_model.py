@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from hypothesis import HealthCheck, Phase, example, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 from redis import Redis
 
@@ -187,9 +187,7 @@ class Run:
         )
 
 
-@settings(
-    max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), phases=set(Phase) - {Phase.explain}
-)
+@settings(max_examples=EXAMPLES, phases=set(Phase) - {Phase.explain})
 @given(
     st.lists(PLANS, min_size=1, max_size=12), st.lists(MOVES, min_size=5, max_size=40), st.sampled_from(sorted(FREE))
 )

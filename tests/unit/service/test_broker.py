@@ -177,7 +177,7 @@ def test_size_and_depth_are_bounded_exactly() -> None:
         assert isinstance(asked(raw(([deep], {}, {}))), Call) is not excess
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.binary(max_size=60))
 def test_no_bytes_raise(message: bytes) -> None:
     """Whatever is in a queue is refused, not raised, and can be printed."""
@@ -185,7 +185,7 @@ def test_no_bytes_raise(message: bytes) -> None:
     printable(message).encode()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.fixed_dictionaries({}, optional=dict.fromkeys(("body", "headers", "properties", "content-type"), JSON)))
 def test_no_object_raises(changes: dict[str, object]) -> None:
     """Whatever stands where, the answer is a call or a refusal with reasons."""
@@ -193,7 +193,7 @@ def test_no_object_raises(changes: dict[str, object]) -> None:
     assert isinstance(answer, Call) or answer.errors
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(JSON)
 def test_no_body_raises(body: object) -> None:
     """Whatever the body holds, the answer is a call or a refusal with reasons."""
