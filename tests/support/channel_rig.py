@@ -17,8 +17,9 @@ from bulk_cancel.worker.okx.channel import Channel
 from bulk_cancel.worker.okx.credentials import Credentials
 from bulk_cancel.worker.okx.session import Patience
 from bulk_cancel.worker.simulator.config import DEFAULT_KEY
+from tests.support.waiting import PATIENCE_S, until
 
-LATE_S = 10.0
+LATE_S = PATIENCE_S
 QUICK = Patience(ping_s=0.3, pong_s=0.3, open_s=2, first_s=0.02, cap_s=0.1, refused_s=0.2, apart_s=0)
 CALM = Patience(first_s=0.02, apart_s=0)
 
@@ -93,10 +94,7 @@ def listening(
 
 def wait_until(holds: Callable[[], bool]) -> None:
     """For what has no event: a property that another thread changes."""
-    gives_up = time.monotonic() + LATE_S
-    while not holds():
-        assert time.monotonic() < gives_up, "it never came about"
-        time.sleep(0.005)
+    until(holds)
 
 
 LOGGED_IN = '{"event":"login","code":"0","msg":""}'

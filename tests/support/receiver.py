@@ -9,6 +9,8 @@ from socket import SHUT_RDWR, socket
 from threading import Event, Semaphore, Thread
 from typing import Any
 
+from tests.support.waiting import PATIENCE_S
+
 PATH = "/hooks/very-secret-path?token=very-secret-token"
 
 
@@ -43,7 +45,7 @@ class Receiver:
         """Where it listens, with a path and a query that nobody may see."""
         return f"http://127.0.0.1:{self.port}{PATH}"
 
-    def wait(self, count: int = 1, timeout_s: float = 10) -> list[Delivery]:
+    def wait(self, count: int = 1, timeout_s: float = PATIENCE_S) -> list[Delivery]:
         """All that arrived, once so many more than at the last wait have."""
         for _ in range(count):
             assert self.arrived.acquire(timeout=timeout_s), f"{len(self.deliveries)} deliveries only"

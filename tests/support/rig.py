@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -22,6 +21,7 @@ from bulk_cancel.worker.state.batches import BatchState
 from bulk_cancel.worker.state.store import Store, adopt, open_store
 from tests.support.checkout import ROOT
 from tests.support.simulated import EndingSimulator
+from tests.support.waiting import PATIENCE_S, until
 
 
 class Rig:
@@ -146,13 +146,9 @@ class Rig:
                 return state
         raise AssertionError(f"not complete in {timeout_s} s: {state}")
 
-    def wait_for(self, true: Callable[[], bool], timeout_s: float = 10) -> None:
+    def wait_for(self, true: Callable[[], bool], timeout_s: float = PATIENCE_S) -> None:
         """Returns as soon as `true()` holds; an AssertionError when it does not in time."""
-        ends = time.monotonic() + timeout_s
-        while not true():
-            if time.monotonic() > ends:
-                raise AssertionError(f"did not come true in {timeout_s} s")
-            time.sleep(0.01)
+        until(true, timeout_s)
 
     def _settings(self) -> Settings:
         with _environment(self.environment):

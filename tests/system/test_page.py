@@ -31,6 +31,7 @@ from tests.support.cli_desk import report_worker
 from tests.support.door import Door, token_file
 from tests.support.rig import Rig, orders
 from tests.support.sharded import emptied, settings_for, urls_of
+from tests.support.waiting import PATIENCE_S
 
 CHROMIUM: Final = shutil.which("chromium")
 UID: Final = "1001"
@@ -40,6 +41,7 @@ PICTURES: Final = os.environ.get("PICTURES", "")
 EACH: Final = 1_300 if PICTURES else 700
 """Orders of each instrument: pictures take their time."""
 
+expect.set_options(timeout=1000 * PATIENCE_S)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH: the page is tested where there is one")
 
 

@@ -1,7 +1,7 @@
 """Is what no call tells noticed, once for all workers, and does `status` and `check` say the same?"""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
@@ -17,6 +17,7 @@ from bulk_cancel.worker.state.keys import Keys
 from bulk_cancel.worker.state.scopes import account_scope
 from bulk_cancel.worker.state.scripts import Scripts
 from tests.support.lane_rig import LANE, LaneRig, finished, orders
+from tests.support.waiting import until
 
 ACCOUNTS = {"a1": "u1"}
 Lines = list[dict[str, Any]]
@@ -27,14 +28,6 @@ def lines() -> Iterator[Lines]:
     """What is logged."""
     with capture_logs() as logged:
         yield cast("Lines", logged)
-
-
-def until(true: Callable[[], object], timeout_s: float = 8) -> None:
-    """Waits for it."""
-    ends = time.monotonic() + timeout_s
-    while not true():
-        assert time.monotonic() < ends
-        time.sleep(0.005)
 
 
 def events(lines: Lines, name: str) -> Lines:

@@ -39,6 +39,7 @@ from tests.support.okx_server import (
     says_then_closes,
     soon,
 )
+from tests.support.waiting import PATIENCE_S
 
 
 @pytest.fixture
@@ -88,7 +89,7 @@ def test_closed_idle_connection_is_replaced_before_use(client: OkxClient) -> Non
     with Server(says_then_closes(ACCEPTED)) as server:
         for calls in (1, 2, 3):
             cancel(client, server.url)
-            assert server.ends.get(timeout=5) == "closed"
+            assert server.ends.get(timeout=PATIENCE_S) == "closed"
             assert len(server.arrivals) == len(server.accepted) == calls
 
 
@@ -115,7 +116,7 @@ def test_old_connections_are_dropped(client: OkxClient, monkeypatch: pytest.Monk
         client.warm(server.url, 2)
         monkeypatch.setattr(connection, "IDLE_S", -1.0)
         cancel(client, server.url)
-        assert [server.ends.get(timeout=5) for _ in range(2)] == ["reset"] * 2
+        assert [server.ends.get(timeout=PATIENCE_S) for _ in range(2)] == ["reset"] * 2
         assert len(server.accepted) == 3
 
 
@@ -151,10 +152,10 @@ def test_connections_that_the_other_side_closed_are_opened_anew(client: OkxClien
     """Before a call needs them."""
     with Server(says(ACCEPTED)) as server:
         assert client.warm(server.url, 3) == 3
-        wires = [server.begun.get(timeout=5) for _ in range(3)]
+        wires = [server.begun.get(timeout=PATIENCE_S) for _ in range(3)]
         for wire in wires[:2]:
             wire.shutdown(socket.SHUT_RDWR)
-        assert [server.ends.get(timeout=5) for _ in range(2)] == ["closed"] * 2
+        assert [server.ends.get(timeout=PATIENCE_S) for _ in range(2)] == ["closed"] * 2
         assert client.warm(server.url, 3) == 2
         cancel(client, server.url)
         assert len(server.accepted) == 5
@@ -175,7 +176,7 @@ def test_what_grows_old_is_replaced_before_it_goes(client: OkxClient, monkeypatc
         monkeypatch.setattr(connection, "dial", dial)
         assert client.warm(server.url, 8) == 8
         assert set(usable) == {8}
-        assert [server.ends.get(timeout=5) for _ in range(8)] == ["reset"] * 8
+        assert [server.ends.get(timeout=PATIENCE_S) for _ in range(8)] == ["reset"] * 8
 
 
 def test_connections_in_use_are_no_reason_for_more(client: OkxClient) -> None:
@@ -237,9 +238,9 @@ def test_close_resets_what_idles(client: OkxClient) -> None:
     with Server(says(ACCEPTED)) as server:
         cancel(client, server.url)
         client.close()
-        assert server.ends.get(timeout=5) == "reset"
+        assert server.ends.get(timeout=PATIENCE_S) == "reset"
         assert client.order(credentials(server.url), ORDER)
-        assert server.ends.get(timeout=5) == "reset"
+        assert server.ends.get(timeout=PATIENCE_S) == "reset"
 
 
 def test_reading_calls(client: OkxClient) -> None:

@@ -34,6 +34,7 @@ from tests.support.okx_server import (
     says,
     says_then_closes,
 )
+from tests.support.waiting import PATIENCE_S
 
 TIMEOUT_S = 0.3
 # beyond it something waited for a thing that no deadline bounds
@@ -60,7 +61,7 @@ def test_dribbled_answer_is_cut_with_a_reset(hasty_client: OkxClient, head: byte
     with Server(dribbles(head)) as server:
         took_s = fails(hasty_client, server.url, DeadlinePassed)
         assert TIMEOUT_S <= took_s < TIMEOUT_S + SLACK_S
-        assert server.ends.get(timeout=5) == "reset"
+        assert server.ends.get(timeout=PATIENCE_S) == "reset"
         assert len(server.arrivals) == 1
 
 

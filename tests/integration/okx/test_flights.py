@@ -14,9 +14,9 @@ from bulk_cancel.worker.okx.orders import OrderRef
 from bulk_cancel.worker.okx.wire.connection import Wire
 from bulk_cancel.worker.okx.wire.flights import Flights
 from tests.support.okx_server import ACCEPTED, ORDER, Server, credentials, open_client, rows, says, soon
+from tests.support.waiting import PATIENCE_S
 
 TIMEOUT_S: Final = 0.3
-SOON_S: Final = 5.0
 Came = queue.Queue[Answer | ExchangeError]
 
 
@@ -44,11 +44,11 @@ def test_a_silent_call_holds_up_no_other(client: OkxClient) -> None:
         begin(client, server.url, silent, OrderRef("BTC-USDT", "1"))
         for _ in range(20):
             begin(client, server.url, others, OrderRef("BTC-USDT", "2"))
-            landed = others.get(timeout=SOON_S)
+            landed = others.get(timeout=PATIENCE_S)
             assert isinstance(landed, Answer)
             assert landed.items[0].ordId == "2"
-        assert isinstance(silent.get(timeout=SOON_S), DeadlinePassed)
-        assert server.ends.get(timeout=SOON_S) == "reset"
+        assert isinstance(silent.get(timeout=PATIENCE_S), DeadlinePassed)
+        assert server.ends.get(timeout=PATIENCE_S) == "reset"
         assert others.empty()
         assert silent.empty()
 
@@ -59,7 +59,7 @@ def test_an_answer_in_pieces_lands_once(client: OkxClient) -> None:
     def answer(sock: socket.socket, _: bytes) -> None:
         for at in range(0, len(ACCEPTED), 40):
             sock.sendall(ACCEPTED[at : at + 40])
-            read.get(timeout=SOON_S)
+            read.get(timeout=PATIENCE_S)
 
     read: queue.Queue[None] = queue.Queue()
     came = Came()
@@ -68,7 +68,7 @@ def test_an_answer_in_pieces_lands_once(client: OkxClient) -> None:
         begin(client, server.url, came)
         for _ in range(0, len(ACCEPTED), 40):
             read.put(None)
-        assert isinstance(came.get(timeout=SOON_S), Answer)
+        assert isinstance(came.get(timeout=PATIENCE_S), Answer)
 
 
 def test_who_is_told_and_raises_stops_no_other(client: OkxClient) -> None:
@@ -82,7 +82,7 @@ def test_who_is_told_and_raises_stops_no_other(client: OkxClient) -> None:
         client.warm(server.url, 1)
         client.begin_cancel(credentials(server.url), [ORDER], batch=False, write_by=soon(), then=then)
         begin(client, server.url, came)
-        assert isinstance(came.get(timeout=SOON_S), Answer)
+        assert isinstance(came.get(timeout=PATIENCE_S), Answer)
 
 
 def test_what_fails_after_the_first_byte_is_told_as_unknown(client: OkxClient, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,7 +95,7 @@ def test_what_fails_after_the_first_byte_is_told_as_unknown(client: OkxClient, m
     came = Came()
     with Server(says(ACCEPTED)) as server:
         begin(client, server.url, came)
-        assert type(came.get(timeout=SOON_S)) is OutcomeUnknown
+        assert type(came.get(timeout=PATIENCE_S)) is OutcomeUnknown
     assert came.empty()
 
 
@@ -113,7 +113,7 @@ def test_what_fails_in_the_thread_is_told_as_unknown(client: OkxClient, monkeypa
     with Server(says(ACCEPTED)) as server:
         for expected in (OutcomeUnknown, Answer):
             begin(client, server.url, came)
-            assert type(came.get(timeout=SOON_S)) is expected
+            assert type(came.get(timeout=PATIENCE_S)) is expected
 
 
 def test_no_connection_is_told_like_an_answer(client: OkxClient) -> None:
@@ -122,7 +122,7 @@ def test_no_connection_is_told_like_an_answer(client: OkxClient) -> None:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     came = Came()
     begin(client, url, came)
-    assert isinstance(came.get(timeout=SOON_S), NeverSent)
+    assert isinstance(came.get(timeout=PATIENCE_S), NeverSent)
 
 
 def test_an_order_without_an_id_is_never_begun(client: OkxClient) -> None:

@@ -26,6 +26,7 @@ from tests.support.okx_server import (
     open_client,
     says,
 )
+from tests.support.waiting import PATIENCE_S
 
 TIMEOUT_S = 0.3
 # beyond it something waited for a thing that no deadline bounds
@@ -73,7 +74,7 @@ def test_deadline_over_tls(hasty_tls_client: OkxClient, tls: ssl.SSLContext, hea
     with Server(dribbles(head), tls) as server:
         took_s = fails(hasty_tls_client, server.url, DeadlinePassed)
         assert TIMEOUT_S <= took_s < TIMEOUT_S + SLACK_S
-        assert server.ends.get(timeout=5) == "reset"
+        assert server.ends.get(timeout=PATIENCE_S) == "reset"
 
 
 def test_tls_connection_is_reused(tls_client: OkxClient, tls: ssl.SSLContext) -> None:
@@ -89,7 +90,7 @@ def test_untrusted_certificate_is_never_sent_to(client: OkxClient, tls: ssl.SSLC
     """Nothing is said to a server that cannot prove itself."""
     with Server(says(ACCEPTED), tls) as server:
         fails(client, server.url, NeverSent)
-        assert server.ends.get(timeout=5) == "reset"
+        assert server.ends.get(timeout=PATIENCE_S) == "reset"
     assert not server.arrivals
 
 

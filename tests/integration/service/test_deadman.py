@@ -1,7 +1,7 @@
 """Do the orders go when all workers die, and only then?"""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import pairwise
 
@@ -29,6 +29,7 @@ from bulk_cancel.worker.state.switches import Switch, read_switches
 from tests.support.lane_rig import LaneRig
 from tests.support.simulated import EndingSimulator
 from tests.support.switch_rig import RoundSwitch
+from tests.support.waiting import until
 
 UID, KEYS, SCALE = DEFAULT_KEY.uid, Keys("t"), 0.3
 """A second of the switch lasts 0.3 s: 10 are 3, so that a worker that takes over a round later is in time."""
@@ -92,14 +93,6 @@ class Pool:
     def live(self) -> int:
         """Orders on the book."""
         return self.exchange.control.summary().live_orders
-
-
-def until(true: Callable[[], object], timeout_s: float = 10) -> None:
-    """Waits for it."""
-    ends = time.monotonic() + timeout_s
-    while not true():
-        assert time.monotonic() < ends
-        time.sleep(0.01)
 
 
 @pytest.fixture

@@ -22,11 +22,12 @@ from bulk_cancel.worker.simulator.process import Simulator
 from bulk_cancel.worker.simulator.server import Server
 from tests.support.simulated import EndingSimulator, calmed
 from tests.support.simulator_calls import cancel, code
+from tests.support.waiting import PATIENCE_S
 
 UID = DEFAULT_KEY.uid
 OTHER = ApiKey(key="other", secret="other-secret", passphrase="other-pass", uid="2002")
 SUBSCRIBE = {"op": "subscribe", "args": [{"channel": "orders", "instType": "ANY"}]}
-LATE_S = 5.0
+LATE_S = PATIENCE_S
 
 
 @pytest.fixture(scope="module")
@@ -220,7 +221,7 @@ def test_a_lagging_cancel_is_pushed_when_it_takes_effect(exchange: Simulator) ->
     assert [(row["ordId"], row["state"], row["cancelSource"]) for row in rows] == [
         (order_id, "canceled", "1") for order_id in orders
     ]
-    assert 0.08 <= took_s < 2
+    assert took_s >= 0.08
 
 
 def test_pushes_take_the_network_s_delay_and_keep_their_order(exchange: Simulator) -> None:
@@ -235,9 +236,9 @@ def test_pushes_take_the_network_s_delay_and_keep_their_order(exchange: Simulato
 
 def test_silence_ends_a_channel_and_any_word_keeps_it() -> None:
     """A push counts as much as a ping."""
-    with EndingSimulator(Config(channel_silence_s=1)) as exchange, subscribed(exchange) as channel:
+    with EndingSimulator(Config(channel_silence_s=2)) as exchange, subscribed(exchange) as channel:
         began = time.monotonic()
-        while time.monotonic() - began < 1.5:
+        while time.monotonic() - began < 3:
             exchange.control.place(UID, "BTC-USDT")
             pushed(channel, 1)
             time.sleep(0.2)  # between words, not for one

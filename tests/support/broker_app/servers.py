@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def until(true: Callable[[], bool], *, within_s: float) -> bool:
+def until(true: Callable[[], bool], *, within_s: float = 30) -> bool:
     """Whether `true` came to hold in time."""
     end = time.monotonic() + within_s
     while not true():

@@ -16,6 +16,7 @@ from bulk_cancel.worker.alerts.alerts import QUEUED, SUBJECTS, Alert, Alerts, Co
 from bulk_cancel.worker.alerts.webhook import Webhook, WebhookError, sign
 from bulk_cancel.worker.config.webhook_secrets import secrets_of
 from tests.support.checkout import ROOT
+from tests.support.waiting import until
 
 README = ROOT / "README.md"
 
@@ -65,14 +66,6 @@ def start(hook: Hook) -> Iterator[Callable[..., Alerts]]:
     hook.open.set()
     for each in started:
         each.stop()
-
-
-def until(true: Callable[[], bool]) -> None:
-    """Waits for it."""
-    ends = time.monotonic() + 5
-    while not true():
-        assert time.monotonic() < ends
-        time.sleep(0.002)
 
 
 def test_an_alert_is_a_log_line_and_a_message_with_the_same_facts(hook: Hook, start: Callable[..., Alerts]) -> None:
