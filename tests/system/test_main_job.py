@@ -126,15 +126,13 @@ def test_a_batch_request_of_one_never_arrives() -> None:
 
 
 def test_a_busy_instrument_does_not_delay_another(rig: Rig) -> None:
-    """60 orders handed in behind 2,000 of another instrument are all sent within a second."""
+    """60 orders handed in behind 2,000 of another instrument are all sent when most of these still wait."""
     busy = rig.exchange.control.place(UID, "BTC-USDT", 2000)
     other = rig.exchange.control.place(UID, "ETH-USDT", 60)
     submit(rig, "busy", *orders("BTC-USDT", busy))
     submit(rig, "other", *orders("ETH-USDT", other))
-    state = rig.done("other", 10)
-    assert state.completed_at is not None
-    assert (state.completed_at - state.created_at).total_seconds() < 1.0
-    assert rig.store.batches.state("busy").waiting > 0
+    rig.done("other")
+    assert rig.store.batches.state("busy").waiting > 1000
 
 
 def test_a_foreign_celery_client_needs_only_the_broker(rig: Rig) -> None:
@@ -197,7 +195,7 @@ def test_urgent_orders_overtake_a_full_lane(rig: Rig) -> None:
     ids = rig.exchange.control.place(UID, "BTC-USDT", 1100)
     submit(rig, "normal", *orders("BTC-USDT", ids[:1090]))
     submit(rig, "urgent", *orders("BTC-USDT", ids[1090:]), urgent=True)
-    rig.done("urgent", 10)
+    rig.done("urgent")
     assert rig.store.batches.state("normal").waiting > 300
 
 

@@ -262,7 +262,7 @@ def test_another_worker_goes_on_when_one_is_killed() -> None:
         rig.start_worker()
         rig.wait_for(lambda: Masses(rig.store).state("b").ended, 40)
         assert Masses(rig.store).state("b").state == "flat"
-        state = rig.done("b", 10)
+        state = rig.done("b")
         assert (state.size, sum(state.counts.values())) == (1500, 1500)
         summary = rig.exchange.control.summary()
         assert (summary.live_orders, summary.refusals) == (0, 0)

@@ -57,7 +57,7 @@ def test_credentials_wrong_from_the_start(rig: Rig, witness: Witness, *, long: b
     hand_in(rig, "late", orders("BTC-USDT", ids), account=NEVER.name)
     hand_in(rig, "first", orders("BTC-USDT", rig.exchange.control.place(HOUSE, "BTC-USDT", MANY)))
     witness.injected()
-    assert rig.done("first", 10).counts == {"canceled": MANY}
+    assert rig.done("first").counts == {"canceled": MANY}
     rig.wait_for(lambda: "50105" in json.dumps(problems(rig)))
     assert f"{NEVER.name}: credentials refused: HTTP 401 50105" in status(rig)
     last(rig, 2)
@@ -80,7 +80,7 @@ def test_credentials_that_stop_working(rig: Rig, witness: Witness, *, long: bool
         hand_in(rig, each.name, orders("BTC-USDT", ids), account=each.name)
     hand_in(rig, "well", orders("BTC-USDT", rig.exchange.control.place(HOUSE, "BTC-USDT", MANY)))
     witness.injected(len(BREAK))
-    assert rig.done("well", 10).counts == {"canceled": MANY}
+    assert rig.done("well").counts == {"canceled": MANY}
     shown = status(rig)
     for each, (code, _) in BREAK.items():
         rig.wait_for(lambda each=each: bool(rest(rig, f"account:{each.name}")))  # type: ignore[misc]
@@ -95,7 +95,7 @@ def test_credentials_that_stop_working(rig: Rig, witness: Witness, *, long: bool
     witness.ended()
     let_pass(rig, PROBE_S)
     for each in BREAK:
-        assert rig.done(each.name, 15).counts == {"canceled": MANY}
+        assert rig.done(each.name).counts == {"canceled": MANY}
         assert {row.attempts for row in rig.store.batches.rows(each.name)} == {1}
     assert "rests" not in status(rig)
     witness.judge(rig)
@@ -142,7 +142,7 @@ def test_a_clock_a_minute_off(witness: Witness) -> None:
     with Rig(workers=2, config=Config(clock_offset_s=60)) as rig:
         witness.injected()
         hand_in(rig, "late", orders("BTC-USDT", rig.exchange.control.place(DEFAULT_KEY.uid, "BTC-USDT", MANY)))
-        assert rig.done("late", 20).counts == {"canceled": MANY}
+        assert rig.done("late").counts == {"canceled": MANY}
         rig.exchange.control.set_clock_offset(-60)
         witness.injected()
         rows = [
@@ -151,7 +151,7 @@ def test_a_clock_a_minute_off(witness: Witness) -> None:
             for row in orders(each, rig.exchange.control.place(DEFAULT_KEY.uid, each, 2 * MANY))
         ]
         hand_in(rig, "early", rows)
-        assert rig.done("early", 20).counts == {"canceled": len(rows)}
+        assert rig.done("early").counts == {"canceled": len(rows)}
         ended = rig.store.batches.rows("early")
         assert max(row.attempts for row in ended) <= 3
         assert any(entry["sCode"] == "50102" for row in ended for entry in row.log)
@@ -179,5 +179,5 @@ def test_two_accounts_that_are_one_user(witness: Witness) -> None:
         witness.ended()
         rig.start_worker()
         for batch in ("desk1", other.name):
-            assert rig.done(batch, 20).counts == {"canceled": MANY}
+            assert rig.done(batch).counts == {"canceled": MANY}
         witness.judge(rig, batches=2)

@@ -59,16 +59,20 @@ def test_attempts_used_up(rig: Rig, witness: Witness) -> None:
     witness.judge(rig)
 
 
-def test_deadline_passed_while_queued(rig: Rig, witness: Witness) -> None:
+def test_deadline_passed_while_queued(
+    rig: Rig,
+    witness: Witness,
+    slack: float,
+) -> None:
     """The exchange is down for longer than the batch may take: nothing is sent late, and every order is named."""
     ids = rig.exchange.control.place(HOUSE, "ETH-USDT", MANY)
     fault = rig.exchange.control.add_fault(maintenance())
     hand_in(rig, "late", orders("ETH-USDT", ids), deadline_s=2)
     witness.injected()
-    assert rig.done("late", 20).counts == {"exhausted": MANY}
+    assert rig.done("late").counts == {"exhausted": MANY}
     state = rig.store.batches.state("late")
     assert state.completed_at is not None
-    assert (state.completed_at - state.deadline_at).total_seconds() < 3
+    assert (state.completed_at - state.deadline_at).total_seconds() < 3 * slack
     before = rig.exchange.control.summary().arrivals
     rig.exchange.control.remove_fault(fault)
     check_loud(rig, "late", ids)

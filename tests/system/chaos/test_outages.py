@@ -77,12 +77,12 @@ def test_every_kind_of_outage(rig: Rig, desks: dict[str, Desk], witness: Witness
         hand_in(rig, f"b{each.number}", rows[name], account=each.name)
     witness.injected(len(FAULTS))
     hand_in(rig, "healthy", well)
-    assert rig.done("healthy", outage_s / 2).counts == {"canceled": 2 * EACH}
+    assert rig.done("healthy").counts == {"canceled": 2 * EACH}
     last(rig, outage_s)
     rig.exchange.control.remove_fault()
     witness.ended()
 
-    states = {name: rig.done(f"b{each.number}", 20) for name, each in desks.items()}
+    states = {name: rig.done(f"b{each.number}") for name, each in desks.items()}
     for name, state in states.items():
         assert set(state.counts) <= {"canceled", "gone"}, (name, state)
     arrivals = [row for row in rig.exchange.control.log() if row.endpoint in CANCELS]
@@ -125,7 +125,7 @@ def test_refused_connections(rig: Rig, witness: Witness, *, long: bool) -> None:
     assert not rest(rig, f"exchange:{rig.exchange.url}")
     rig.exchange.control.accept_connections()
     witness.ended()
-    assert rig.done("refused", 20).counts == {"canceled": 2 * EACH}
+    assert rig.done("refused").counts == {"canceled": 2 * EACH}
     assert {row.attempts for row in rig.store.batches.rows("refused")} == {1}
     lines = [line for line in logged(rig)[before:] if line["event"] == "call" and line["slots"] == "release"]
     assert len(lines) <= 2 * EACH  # the first wave; whoever found nobody claims nothing until a connection stands

@@ -94,7 +94,12 @@ def _secret(paths: Paths) -> object:
     return type(paths.rig.store.settings.redis_url)(f"redis://127.0.0.1:{paths.redis.port}/0")
 
 
-def test_half_open_connections_to_redis(paths: Paths, witness: Witness, long: bool) -> None:  # noqa: FBT001
+def test_half_open_connections_to_redis(
+    paths: Paths,
+    witness: Witness,
+    long: bool,  # noqa: FBT001
+    slack: float,
+) -> None:
     """Connections that swallow everything without a word: work resumes within 15 s."""
     submit(paths.rig, "half", place(paths.rig, 4000 if long else 960, lanes=4))
     started(paths.rig, "half")
@@ -103,8 +108,8 @@ def test_half_open_connections_to_redis(paths: Paths, witness: Witness, long: bo
     paths.rig.done("half", 60)
     finding = witness.judge(paths.rig)
     assert finding.resume_s is not None
-    assert finding.resume_s < 15
-    assert longest_pause_s(paths.rig, "half") < 15
+    assert finding.resume_s < 15 * slack
+    assert longest_pause_s(paths.rig, "half") < 15 * slack
 
 
 def test_swallowed_packets_are_delivered_late(paths: Paths, witness: Witness, long: bool) -> None:  # noqa: FBT001
@@ -127,7 +132,10 @@ def test_swallowed_packets_are_delivered_late(paths: Paths, witness: Witness, lo
 
 
 @pytest.mark.skipif(not long_form(), reason="long form only: the test before is its short form")
-def test_packets_swallowed_for_6_s_are_delivered_late(witness: Witness) -> None:
+def test_packets_swallowed_for_6_s_are_delivered_late(
+    witness: Witness,
+    slack: float,
+) -> None:
     """With the timeout and the window as delivered: twice the timeout, the latest that the limiter's proof allows."""
     with Proxy() as exchange, Rig(workers=0, settings={"ACCOUNTS__DESK1__ENDPOINTS": "single"}) as rig:
         exchange.target = int(rig.exchange.url.rpartition(":")[2])
@@ -144,6 +152,6 @@ def test_packets_swallowed_for_6_s_are_delivered_late(witness: Witness) -> None:
         all_off_book(rig, "b", 60)
         finding = witness.judge(rig, by_outcome=True)
         assert finding.resume_s is not None
-        assert finding.resume_s < 15
+        assert finding.resume_s < 15 * slack
         swallowed = [row for row in cancels(rig) if 0 <= row.at_us - back_us < 200_000]
         assert len(swallowed) >= 8, "nothing was swallowed"

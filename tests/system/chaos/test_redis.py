@@ -88,7 +88,7 @@ def _kill_redis(rig: Rig, witness: Witness) -> None:
         sent = [arrival.at_us / 1e6 - up for arrival in cancels(rig) if arrival.at_us / 1e6 > down + 1.1]
         assert not [after for after in sent if after < BLACKOUT_S], (sent[:5], up - down)
         left = waiting(rig, "b")
-        rig.wait_for(lambda: left == 0 or waiting(rig, "b") < left, 15)  # the next kill strikes under load, too
+        rig.wait_for(lambda: left == 0 or waiting(rig, "b") < left)  # the next kill strikes under load, too
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,12 @@ def shared() -> Iterator[Rig]:
         yield rig
 
 
-def test_redis_frozen(shared: Rig, witness: Witness, long: bool) -> None:  # noqa: FBT001
+def test_redis_frozen(
+    shared: Rig,
+    witness: Witness,
+    long: bool,  # noqa: FBT001
+    slack: float,
+) -> None:
     """Work resumes within 15 s of its return; a submit meanwhile fails in time, and never takes half of a batch."""
     frozen_s = 10 if long else 3
     submit(shared, "frozen", place(shared, 4000 if long else 1000, lanes=4))
@@ -112,17 +117,17 @@ def test_redis_frozen(shared: Rig, witness: Witness, long: bool) -> None:  # noq
     try:
         submit(shared, "meanwhile", meanwhile)
     except RedisError:
-        assert time.monotonic() - began < 8
+        assert time.monotonic() - began < 8 * slack
     thaw.join()
     witness.ended()
-    shared.wait_for(lambda: _answers(shared), 15)  # everybody connects anew at once
+    shared.wait_for(lambda: _answers(shared))  # everybody connects anew at once
     shared.done("frozen", 40)
     _never_half(shared, "meanwhile", 600)
     submit(shared, "meanwhile", meanwhile)
     shared.done("meanwhile", 40)
     finding = witness.judge(shared)
     assert finding.resume_s is not None
-    assert finding.resume_s < 15
+    assert finding.resume_s < 15 * slack
 
 
 def _answers(rig: Rig) -> bool:
@@ -140,7 +145,12 @@ def _never_half(rig: Rig, batch_id: str, size: int) -> None:
     assert not state.complete or sum(state.counts.values()) == size
 
 
-def test_script_flush(shared: Rig, witness: Witness, long: bool) -> None:  # noqa: FBT001
+def test_script_flush(
+    shared: Rig,
+    witness: Witness,
+    long: bool,  # noqa: FBT001
+    slack: float,
+) -> None:
     """Verbs that the server forgot are loaded again: no stall."""
     submit(shared, "flush", place(shared, 4000 if long else 1000, lanes=4))
     started(shared, "flush")
@@ -148,13 +158,18 @@ def test_script_flush(shared: Rig, witness: Witness, long: bool) -> None:  # noq
         shared.store.redis.script_flush()
         witness.injected().ended()
         time.sleep(0.1)
-    shared.done("flush", 20)
+    shared.done("flush")
     finding = witness.judge(shared)
     assert finding.resume_s is not None
-    assert finding.resume_s < 3
+    assert finding.resume_s < 3 * slack
 
 
-def test_client_kill(shared: Rig, witness: Witness, long: bool) -> None:  # noqa: FBT001
+def test_client_kill(
+    shared: Rig,
+    witness: Witness,
+    long: bool,  # noqa: FBT001
+    slack: float,
+) -> None:
     """Every connection is cut, again and again: all come back by themselves."""
     submit(shared, "cut", place(shared, 4000 if long else 1000, lanes=4))
     started(shared, "cut")
@@ -165,7 +180,7 @@ def test_client_kill(shared: Rig, witness: Witness, long: bool) -> None:  # noqa
     shared.done("cut", 30)
     finding = witness.judge(shared)
     assert finding.resume_s is not None
-    assert finding.resume_s < 5
+    assert finding.resume_s < 5 * slack
 
 
 def test_a_pool_that_starts_on_a_full_redis_goes_on(witness: Witness) -> None:

@@ -88,7 +88,7 @@ def outlive_rests(rig: Rig, scope: Scope) -> None:
             let_rests_pass(rig)
         let_rests_pass(rig)
     for name in names:
-        rig.done(name, 20)
+        rig.done(name)
 
 
 def let_rests_pass(rig: Rig) -> None:
