@@ -242,6 +242,31 @@ def test_an_urgent_message_is_urgent_whatever_priority_it_names(broker: Embedded
         assert "urgent" in [each.queue for each in got[:2]]
 
 
+@pytest.mark.parametrize("priority", ["", "\x06\x163"])
+def test_what_waits_for_a_busy_worker_is_not_deleted(
+    broker: EmbeddedRedis, state: Redis, worker: Worker, priority: str
+) -> None:
+    """A producer whose Queue has `expires` gives the list a time to live, and nobody takes from it meanwhile."""
+    with Redis.from_url(broker.url) as client:
+        push(broker, *(message(marker=f"long{index}", sleep_s=4) for index in range(32)))
+        assert until(lambda: client.llen("cancel") == 8, within_s=5), worker.logged()
+        client.lpush(f"cancel{priority}", message(marker="waits"))
+        client.expire(f"cancel{priority}", 2)
+        assert until(lambda: client.ttl(f"cancel{priority}") == -1, within_s=2)
+    assert until(lambda: bool(state.sismember("done", "waits")), within_s=15), worker.logged()
+
+
+def test_what_nobody_reads_may_expire(broker: EmbeddedRedis) -> None:
+    """Only lists of the queues that are consumed are kept: the others are unused, which is what `expires` is about."""
+    with Redis.from_url(broker.url) as client:
+        for queue in ("cancel", "urgent"):
+            client.lpush(queue, message(marker="waits"))
+            client.expire(queue, 100)
+        with consuming(broker) as (channel, _):
+            channel.qos.restore_visible(num=9)
+            assert (client.ttl("cancel"), client.ttl("urgent") > 0) == (-1, True)
+
+
 def test_an_acknowledgement_may_come_after_the_channel_is_gone(broker: EmbeddedRedis) -> None:
     """A channel closes without raising while the broker is dead; once it is back a late ack reaches it."""
     push(broker, message(marker="x"))

@@ -36,7 +36,8 @@ _WORK: Final = f"""
 """
 _CONSUME: Final = """
 LLEN K; BRPOP K 0.01; LPUSH K m; RPUSH K m; ZADD K 0 m; ZREM K m; ZRANGE K 0 0; HSET K f 1; HGET K f; HDEL K f; WATCH K;
-UNWATCH; EVAL return(1) 0; EVALSHA 0 0; SCRIPT LOAD return(1); INFO server
+UNWATCH; EVAL return(1) 0; EVALSHA 0 0; SCRIPT LOAD return(1); INFO server; PERSIST K;
+SET K 1 PX 5000
 """
 _TRIALS: Final[dict[Role, str]] = {"reader": _READ, "producer": _PRODUCE, "worker": _WORK, "broker": _CONSUME}
 

@@ -151,8 +151,9 @@ class QoS(redis.QoS):
             pipe.hset(self.unacked_key, delivery_tag, text).execute()
 
     def restore_visible(self, *args: object, **kwargs: object) -> None:
-        """As kombu's, but what is in work here stays, and a refusal does not end the connection."""
+        """As kombu's, but what waits and what is in work here stays, and a refusal does not end the connection."""
         try:
+            self.channel.keep_lists()
             self._list_again()
             self._renew()
             super().restore_visible(*args, **kwargs)

@@ -2,9 +2,9 @@
 
 kombu's Redis transport with these differences: a message of a queue travels as the bytes that were found
 there, under a delivery tag of our own, and goes back as the same bytes into the queue it came from (kombu
-trusts the sender's tag, exchange and priority, and loses what it cannot parse or route); and a connection
-that is gone is closed without raising (kombu kills a busy worker at a restart of Redis). What is left
-unacknowledged comes back after the visibility timeout.
+trusts the sender's tag, exchange and priority, and loses what it cannot parse or route); a connection
+that is gone is closed without raising (kombu kills a busy worker at a restart of Redis); and no list is deleted
+while it is read. What is left unacknowledged comes back after the visibility timeout.
 """
 
 # mypy: allow-untyped-calls
@@ -79,6 +79,19 @@ class Channel(redis.Channel):
         self._in_poll = self.client.connection
         self._brpop_sent_at = time.monotonic()  # type: ignore[assignment]  # kombu begins with None
         self.client.connection.send_command("BRPOP", *lists, timeout or self.brpop_timeout or 0)
+
+    def keep_lists(self) -> None:
+        """What waits here stays while it has a reader, as kombu promises of a Queue with `expires`.
+
+        On Redis it is a time to live that a producer gives to the list, and BRPOP does not renew it: what waited for
+        a busy worker was deleted. Refusals are left to the commands that cannot do without.
+        """
+        lists = [self._q_for_pri(queue, step) for queue in self.active_queues for step in self.priority_steps]
+        client = self._create_client()
+        with client.pipeline(transaction=False) as pipe:
+            for name in self._foreign.leave_out(lists, client):
+                pipe.persist(name)
+            pipe.execute(raise_on_error=False)
 
     def _brpop_read(self, **options: object) -> bool:
         """As kombu's, but what was popped is delivered unread."""
