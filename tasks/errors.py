@@ -13,6 +13,7 @@
     ├── UnknownBatchError (LookupError)
     ├── UnknownMassError (LookupError)
     ├── UnsealedBatchError
+    ├── MovedAccountError
     ├── NotCompleteError
     ├── LostPositionError (LookupError)
     ├── NotAPositionError (ValueError)
@@ -143,6 +144,18 @@ class UnsealedBatchError(BulkCancelError):
             f"batch {state.batch_id!r} is not handed in completely ({state.size:,} orders were announced): submit the "
             "same batch again first, then retry"
         )
+
+
+class MovedAccountError(BulkCancelError):
+    """The batch is on a shard that does not have its account any more; `shard` has it now, "" if that is not known."""
+
+    def __init__(self, batch_id: str, account: str, *, here: str, shard: str = "") -> None:
+        to = f"shard {shard}" if shard else "the shard that has the account"
+        super().__init__(
+            f"batch {batch_id!r} is on shard {here}, where no worker serves its account {account} any more, so its "
+            f"orders would go nowhere: submit them again under a new batch_id, and they go to {to}"
+        )
+        self.shard = shard
 
 
 class NotCompleteError(BulkCancelError):

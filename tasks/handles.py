@@ -96,6 +96,7 @@ class Handle(Held):
 
         Raises:
             UnsealedBatchError: the batch is not handed in completely, or its mass cancel still runs.
+            MovedAccountError: its account is on another shard by now; UnknownAccountError: nobody serves it.
             ValueError: a status after which no order goes again.
         """
         asked = self._at_home().retry(self.batch_id, by=by, reason=reason, statuses=statuses, deadline_s=deadline_s)

@@ -61,9 +61,9 @@ def failures(failed: Mapping[str, Exception]) -> list[str]:
     ]
 
 
-def tell_failed(failed: Mapping[str, Exception], *, as_json: bool) -> Exit:
-    """What of the runner is missing, on stderr; the exit status of that."""
-    lines = failures(failed)
+def tell_failed(failed: Mapping[str, Exception], *more: str, as_json: bool) -> Exit:
+    """What of the runner is missing, and what else was not done, on stderr; the exit status of that."""
+    lines = [*failures(failed), *more]
     if not lines:
         return Exit.OK
     document = {"schema": "error/1", "error": lines, "exit": int(Exit.DEAD)}

@@ -40,7 +40,7 @@ class Desk:
     def __init__(self, shard: Shard) -> None:
         self.shard = shard
         self.store = store = shard.store
-        self.decisions = Decisions(store)
+        self.decisions = Decisions(store, shard.ask_where)
         self.audit = Audit(store)
         self.targets = Targets(store)
         self._lock = Lock()

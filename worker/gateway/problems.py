@@ -17,6 +17,7 @@ from bulk_cancel.tasks.errors import (
     BatchConflictError,
     BulkCancelError,
     InvalidOrders,
+    MovedAccountError,
     NotReplicatedError,
     PartlyTakenError,
     RedisFullError,
@@ -53,6 +54,7 @@ KINDS: Final[Mapping[str, tuple[int, str]]] = {
     "method": (405, "The address does not take this method"),
     "conflict": (409, "The id is known with other content"),
     "two-shards": (409, "The id is known on two shards"),
+    "account-moved": (409, "The batch is on a shard that does not have its account any more"),
     "contradiction": (409, "The filters contradict each other: they match nothing"),
     "not-on-hold": (409, "The mass cancel is not on hold"),
     "unsealed": (409, "The batch is not complete yet"),
@@ -86,6 +88,7 @@ _PLAIN: Final[Sequence[tuple[type[Exception], str]]] = (
     (UnknownAccountError, "unknown-account"),
     (UnknownLaneError, "unknown-lane"),
     (BatchConflictError, "conflict"),
+    (MovedAccountError, "account-moved"),
     (UnreadableFormatError, "format"),
     (UnsealedBatchError, "unsealed"),
     (NotOnHoldError, "not-on-hold"),
@@ -144,8 +147,12 @@ def problem_of(error: Exception) -> Problem:
         return _of_redis(error)
     for kind, name in _PLAIN:
         if isinstance(error, kind):
-            return Problem(name, str(error))
+            return Problem(name, str(error), more=_more(error))
     return Problem("internal", type(error).__name__)
+
+
+def _more(error: Exception) -> dict[str, object]:
+    return {"shard": error.shard} if isinstance(error, MovedAccountError) and error.shard else {}
 
 
 def _of_redis(error: RedisError) -> Problem:

@@ -15,10 +15,18 @@ from typing import Any, Final
 from redis.exceptions import ResponseError
 
 from bulk_cancel.tasks.asking import Asking, answered
-from bulk_cancel.tasks.errors import RedisFullError, UnknownBatchError, UnsealedBatchError
-from bulk_cancel.tasks.outcomes import Retried, Withdrawn
+from bulk_cancel.tasks.errors import (
+    BulkCancelError,
+    MovedAccountError,
+    RedisFullError,
+    UnknownAccountError,
+    UnknownBatchError,
+    UnsealedBatchError,
+)
+from bulk_cancel.tasks.outcomes import BatchState, Retried, Withdrawn
 from bulk_cancel.worker.books.mass.by_operator import ask_call_off
 from bulk_cancel.worker.operators.matching import Filter, Match
+from bulk_cancel.worker.operators.served import Where, ask_served, not_told
 from bulk_cancel.worker.operators.targets import Target, Targets
 from bulk_cancel.worker.state.chunks import chunks
 from bulk_cancel.worker.state.ids import JobId
@@ -75,10 +83,13 @@ class Resumed:
 class Decisions:
     """What operators may decide on one runner. `DEADLINE_S` is for batches that have no deadline of their own.
 
-    Raises UnknownBatchError, UnknownAccountError, UnknownLaneError and redis-py's errors.
+    `where` finds the shard of an account that is not here any more. Raises UnknownBatchError, UnknownAccountError,
+    UnknownLaneError and redis-py's errors.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, where: Where = not_told) -> None:
+        self._store = store
+        self._where = where
         self._redis = store.redis
         self._keys = store.keys
         self._scripts = store.scripts
@@ -114,7 +125,8 @@ class Decisions:
     ) -> Retried:
         """Lets the orders that ended in one of `statuses` go again, for `deadline_s` or as long as the batch had.
 
-        Raises UnsealedBatchError, and RedisFullError when Redis has no room for more work.
+        Raises UnsealedBatchError, MovedAccountError on a shard that does not have its account any more, and
+        RedisFullError when Redis has no room for more work.
         """
         return answered(self.ask_retry(batch_id, asked, statuses=statuses, deadline_s=deadline_s))
 
@@ -127,7 +139,17 @@ class Decisions:
             raise UnsealedBatchError(state)
         again = _ended_as((yield from self._batches.ask_raw(batch_id)), statuses)
         fields = {"statuses": list(statuses), "deadline_s": deadline_s, "filter": ""}
-        return (yield from self._retry(batch_id, asked, again, **fields))
+        return (yield from self._retry(state, asked, again, **fields))
+
+    def refuses(self, batch: BatchState) -> BulkCancelError | None:
+        """Why none of the batch's orders may go again now; None: they may."""
+        if not batch.sealed:
+            return UnsealedBatchError(batch)
+        try:
+            answered(ask_served(self._store, batch, self._where))
+        except (MovedAccountError, UnknownAccountError) as error:
+            return error
+        return None
 
     def retry_matching(
         self, match: Match, asked: Asked, wanted: Filter, *, statuses: Sequence[Again], deadline_s: int | None = None
@@ -135,7 +157,7 @@ class Decisions:
         """Lets those of the orders go again that still stand as they did; raises as `retry` does."""
         chosen_by = json.dumps(wanted.asked | {"status": statuses})
         fields = {"statuses": list(statuses), "deadline_s": deadline_s, "filter": chosen_by}
-        return answered(self._retry(match.state.batch_id, asked, [*match.rows], **fields))
+        return answered(self._retry(match.state, asked, [*match.rows], **fields))
 
     def pause(self, name: str, asked: Asked) -> Paused:
         """Nothing more is sent for the account's User ID, or in the lane (a name with `/`), until it is resumed."""
@@ -159,8 +181,10 @@ class Decisions:
         count, state = _sums(replies), (yield from self._batches.ask_state(batch_id))
         return Withdrawn(count["withdrawn"], count["sent"], count["ended"], state)
 
-    def _retry(self, batch_id: str, asked: Asked, jobs: Sequence[str], **fields: object) -> Asking[Retried]:
+    def _retry(self, batch: BatchState, asked: Asked, jobs: Sequence[str], **fields: object) -> Asking[Retried]:
         """`fields` of the verb: deadline_s (None: as long as the batch had), statuses, filter."""
+        yield from ask_served(self._store, batch, self._where)
+        batch_id = batch.batch_id
         fields["deadline_s"] = fields["deadline_s"] or (yield from self._deadline_of(batch_id))
         try:
             replies = yield from self._in_steps("retry", asked, jobs, batch=batch_id, **fields)

@@ -27,7 +27,7 @@ class Desk:
     def __init__(self, shard: Shard) -> None:
         self.shard = shard
         self.store = store = shard.store
-        self._decisions = Decisions(store)
+        self._decisions = Decisions(store, shard.ask_where)
         self._outcomes = Outcomes(store.redis, store.keys)
 
     def home(self, batch_id: str) -> "Asking[Desk]":

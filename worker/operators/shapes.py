@@ -162,7 +162,7 @@ def withdrawn_matching_json(orders: int, done: Sequence[Withdrawn]) -> dict[str,
 
 
 def retried_matching_json(orders: int, done: Sequence[Retried], left_out: Sequence[str]) -> dict[str, object]:
-    """What retry did to the `orders` that fit a filter; `left_out` are batches that are not handed in completely."""
+    """What retry did to the `orders` that fit a filter; `left_out` are batches that take no retry."""
     return {"orders": orders, **_by_batch(done, ("opened", "joined", "remembered")), "left_out": left_out}
 
 

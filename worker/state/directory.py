@@ -71,6 +71,11 @@ class Directory:
         """Whether there is an account called `name`, over either client."""
         return name in self._own or bool((yield self._redis.hexists(self._key, name)))
 
+    def ask_served(self, name: str) -> Asking[bool]:
+        """Whether the workers of this Redis have the account; while they have told of none, our settings say it."""
+        names: list[object] = yield self._redis.hkeys(self._key)
+        return name in map(str, names) if names else name in self._own
+
     def all(self) -> dict[str, AccountInfo]:
         """All accounts known here, by name in order."""
         return answered(self.ask_all())

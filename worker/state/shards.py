@@ -46,6 +46,8 @@ class Shard:
     store: Store
     alone: bool
     """The runner has no other: its errors are redis-py's own."""
+    ask_where: Callable[[str], Asking[str]]
+    """The name of the shard that has an account; empty if that is not known."""
 
     def ask(self, asking: Asking[T]) -> Asking[T]:
         """The same question; that Redis did not answer is told with the shard's name. Raises ShardAwayError."""
@@ -104,7 +106,7 @@ class Shards:
                 if name not in self.names:
                     raise KeyError(name)
                 store = self._open(on_shard(self.settings, name))
-                self._opened[name] = Shard(name, store, alone=not self.several)
+                self._opened[name] = Shard(name, store, not self.several, self._where)
             return self._opened[name]
 
     def all(self) -> Iterator[Shard]:
@@ -145,6 +147,12 @@ class Shards:
         if own:
             return self.of(own.shard)
         return (yield from self._published(account))
+
+    def _where(self, account: str) -> Asking[str]:
+        """By what workers tell, since settings may be older; a shard that does not answer is passed over."""
+        told = yield from self.ask_each(lambda shard: shard.store.directory.ask_served(account))
+        found = [name for name, serves in told.answers.items() if serves]
+        return found[0] if len(found) == 1 else ""
 
     def ask_is_empty(self, shard: Shard) -> Asking[bool]:
         """Whether our settings have accounts and none is of this shard, and its workers tell of none either.

@@ -121,6 +121,49 @@ def test_filters_reach_every_shard(desk: Desk) -> None:
     assert (done["opened"], len(done["batches"])) == (5, 2)
 
 
+@pytest.fixture
+def moved(desk: ShardedDesk, monkeypatch: pytest.MonkeyPatch) -> ShardedDesk:
+    """Batch `there` of desk2 was withdrawn on `a`, and the account has moved to `default` since."""
+    submit(desk, "desk1", "here")
+    submit(desk, "desk2", "there")
+    desk("withdraw", "--inst-id", "BTC-USDT", "--yes")
+    monkeypatch.setenv("BULK_CANCEL_ACCOUNTS__DESK2__SHARD", "default")
+    monkeypatch.setenv("BULK_CANCEL_ACCOUNTS__DESK3__SHARD", "a")
+    for name in ("API_KEY", "API_SECRET", "PASSPHRASE"):
+        monkeypatch.setenv(f"BULK_CANCEL_ACCOUNTS__DESK3__{name}", "third")
+    for shard in Shards(load_settings()).all():
+        shard.store.directory.publish(shard.store.scripts)
+    return desk
+
+
+def test_what_would_go_nowhere_is_not_let_go_again(moved: ShardedDesk) -> None:
+    """One sentence says what is where, and how it is mended; nothing waits on the shard that the account has left."""
+    status, out, err = moved("retry", "there", "--status", "withdrawn")
+    assert (status, out) == (2, "")
+    assert "batch 'there' is on shard a, where no worker serves its account desk2 any more" in err
+    assert "submit them again under a new batch_id, and they go to shard default" in err
+    assert moved.shards.of("a").store.batches.state("there").waiting == 1
+    assert moved.json("withdraw", "there")["withdrawn"] == 1
+
+
+def test_a_filter_leaves_out_what_would_go_nowhere(moved: ShardedDesk) -> None:
+    """The others go; each that was left is named, and the exit status says that something was."""
+    status, out, err = moved("retry", "--status", "withdrawn", "--yes")
+    assert (status, "2 orders of 1 batch waiting again" in out) == (1, True)
+    assert "batch there left out: no worker serves its account desk2 there any more" in out
+    assert "they go to shard default" in err
+    _, out, err = moved("retry", "--status", "withdrawn", "--yes", "--json")
+    assert json.loads(out)["left_out"] == ["there"]
+    assert "they go to shard default" in json.loads(err)["error"][0]
+
+
+def test_workers_know_better_than_old_settings(moved: ShardedDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings of before the move do not make orders go where nobody serves them."""
+    monkeypatch.setenv("BULK_CANCEL_ACCOUNTS__DESK2__SHARD", "a")
+    status, _, err = moved("retry", "there", "--status", "withdrawn")
+    assert (status, "they go to shard default" in err) == (2, True)
+
+
 @pytest.mark.usefixtures("a_is_away")
 def test_a_shard_that_is_away_keeps_nobody_else(desk: Desk) -> None:
     """What was asked of it fails with its name, and is never called unknown."""

@@ -110,6 +110,22 @@ def test_an_id_on_two_shards_is_not_decided_about(door: Door) -> None:
     assert "default and a" in answer.json()["detail"]
 
 
+def test_what_would_go_nowhere_is_not_let_go_again(door: Door, two: list[EmbeddedRedis], shards: Shards) -> None:
+    """The problem says where the account is by now; by filter its batch is left out, and counts for nothing."""
+    hand_in(door, "old", "desk2", 1)
+    door.call("POST", "/v1/batches/old/withdraw")
+    for shard in Shards(settings_for(urls_of(two), {"desk1": "a", "desk2": "default"})).all():
+        shard.store.directory.publish(shard.store.scripts)
+    again = {"statuses": ["withdrawn"]}
+    answer = door.call("POST", "/v1/batches/old/retry", json=again)
+    assert (answer.status_code, kind_of(answer), answer.json()["shard"]) == (409, "account-moved", "default")
+    assert "submit them again under a new batch_id" in answer.json()["detail"]
+    done = door.call("POST", "/v1/retry", json=again).json()
+    assert (done["orders"], done["opened"], done["left_out"]) == (0, 0, ["old"])
+    assert door.call("POST", "/v1/retry", json={**again, "dry_run": True}).json()["orders"] == 0
+    assert shards.of("a").store.batches.state("old").waiting == 0
+
+
 def test_nobody_is_locked_out_of_what_is_theirs_by_anothers_id(door: Door) -> None:
     """Whose token is for the accounts of one of the two is led to that one."""
     assert door.call("PUT", "/v1/mass-cancels/kill", "one", json={"account": "desk1", "hold": True}).status_code == 201

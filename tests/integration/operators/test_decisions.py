@@ -1,6 +1,7 @@
 """Do an operator's decisions do what they say, once, and nothing else, on a real Redis?"""
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,11 +10,12 @@ from redis import Redis
 from bulk_cancel.tasks.asking import Asking
 from bulk_cancel.tasks.errors import RedisFullError, UnknownAccountError, UnsealedBatchError
 from bulk_cancel.tasks.mass import parse_cancel_all
-from bulk_cancel.worker.operators.decisions import Asked
+from bulk_cancel.worker.operators.decisions import Asked, Decisions
 from bulk_cancel.worker.operators.matching import Filter, Matching
 from bulk_cancel.worker.operators.targets import UnknownLaneError
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
 from bulk_cancel.worker.state.batches import UnknownBatchError
+from bulk_cancel.worker.state.directory import Directory
 from bulk_cancel.worker.state.ids import JobId
 from bulk_cancel.worker.state.scripts import Scripts
 from bulk_cancel.worker.state.statuses import Again
@@ -216,6 +218,19 @@ class TestRetry:
             (f"{LANE}/o1", 1, 2, 60),
             (f"{LANE}/o3", 1, 2, 60),
         ]
+
+    def test_orders_of_an_account_that_nobody_serves_stay_ended(self, rig: LaneRig) -> None:
+        """Refused, as a submit of them is: they would wait until their deadline for no worker."""
+        rig.submit("b", orders(2))
+        end(rig, "rejected")
+        decisions = Decisions(replace(rig.store, directory=Directory(rig.redis, rig.keys, {}, window_s=2.0)))
+        assert decisions.retry("b", ASKED, statuses=[Again.EXHAUSTED]).opened == 0
+        rig.redis.delete(rig.keys.of("accounts"))
+        with pytest.raises(UnknownAccountError, match="unknown account 'a1'"):
+            decisions.retry("b", ASKED)
+        assert rig.batches.state("b").waiting == 0
+        (match,) = Matching(rig.store).ended(Filter(), [Again.REJECTED])
+        assert isinstance(decisions.refuses(match.state), UnknownAccountError)
 
     def test_it_ends_as_any_batch_does(self, rig: LaneRig) -> None:
         """Counted once, kept for its retention from its new end on."""

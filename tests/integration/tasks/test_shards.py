@@ -9,7 +9,7 @@ import pytest
 from redis import Redis
 
 from bulk_cancel.tasks import BulkCancel, aio
-from bulk_cancel.tasks.errors import PartlyTakenError, UnknownAccountError, UnknownBatchError
+from bulk_cancel.tasks.errors import MovedAccountError, PartlyTakenError, UnknownAccountError, UnknownBatchError
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
 from bulk_cancel.worker.state.shards import ShardAwayError, Shards, TwoShardsError
 from tests.support.sharded import emptied, servers, settings_for, urls_of
@@ -161,6 +161,19 @@ def test_an_account_or_a_batch_on_two_shards_is_told(ask: Ask, shards: Shards) -
     shards.of("default").store.redis.hset("bc:accounts", "desk2", "{}")
     with pytest.raises(TwoShardsError, match="'desk2' is known on the shards default and a"):
         ask(lambda client: client.submit(ORDERS, account="desk2"))
+
+
+def test_what_would_go_nowhere_is_not_let_go_again(ask: Ask, two: list[EmbeddedRedis], shards: Shards) -> None:
+    """A batch that stayed behind when its account moved: its orders are to be handed in again, and where they go."""
+    ask(partial(submitted, account="desk2", batch_id="old"))
+    ask(lambda client: client.batch("old").withdraw(by="ann"))
+    moved = Shards(settings_for(urls_of(two), {"desk1": "a", "desk2": "default"}))
+    for shard in moved.all():
+        shard.store.directory.publish(shard.store.scripts)
+    with pytest.raises(MovedAccountError, match=r"is on shard a, .* they go to shard default") as refused:
+        ask(lambda client: client.batch("old").retry(by="ann", statuses=["withdrawn"]))
+    assert refused.value.shard == "default"
+    assert shards.of("a").store.batches.state("old").waiting == 0
 
 
 def test_outcomes_of_all_shards_are_read_from_one_position(ask: Ask, shards: Shards) -> None:

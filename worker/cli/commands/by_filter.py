@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Generic, TypeVar
 import typer
 from pydantic import TypeAdapter, ValidationError
 
-from bulk_cancel.tasks.errors import UnknownAccountError
+from bulk_cancel.tasks.errors import BulkCancelError, UnknownAccountError, UnsealedBatchError
 from bulk_cancel.tasks.messages import InstId, faults_in
 from bulk_cancel.tasks.outcomes import Retried, Withdrawn
 from bulk_cancel.worker.cli.context import answers, failures
@@ -23,7 +23,7 @@ from bulk_cancel.worker.operators.decisions import Asked, Decisions
 from bulk_cancel.worker.operators.matching import Filter, Match, Matching, orders_of
 from bulk_cancel.worker.operators.shapes import placed
 from bulk_cancel.worker.operators.whole import Whole
-from bulk_cancel.worker.state.batches import UnknownBatchError
+from bulk_cancel.worker.state.batches import BatchState, UnknownBatchError
 from bulk_cancel.worker.state.shards import Each, Shard
 from bulk_cancel.worker.state.statuses import Again
 from bulk_cancel.worker.state.store import Store
@@ -51,15 +51,20 @@ Found = Each[list[Match]]
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The orders that fit, by batch, and the batches that take no decision yet."""
+    """The orders that fit, by batch, and the batches that take no decision now, with why."""
 
     matches: Sequence[Match]
-    left_out: Sequence[Match] = ()
+    left_out: Sequence[tuple[BatchState, BulkCancelError]] = ()
 
     @property
     def orders(self) -> int:
         """Each counts once, whoever handed it in."""
         return orders_of(self.matches)
+
+    @property
+    def unserved(self) -> list[str]:
+        """Why batches were left out that will take none by themselves either."""
+        return [str(why) for _, why in self.left_out if not isinstance(why, UnsealedBatchError)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +122,15 @@ def retry_matching(
     deadline_s: int | None,
     ask: bool,
 ) -> tuple[Chosen, Decided[Retried]]:
-    """Finds, asks, and lets go again; a batch that is not handed in completely is left out."""
+    """Finds, asks, and lets go again; a batch whose orders may not go again now is left out."""
     found = _found(whole, wanted, batch, lambda store: Matching(store).ended(wanted, statuses, batch))
-    sealed = whole.then(found, lambda _, matches: [match for match in matches if match.state.sealed])
-    chosen = Chosen(_all(sealed), [match for match in _all(found) if not match.state.sealed])
+    told = whole.then(found, _refusals)
+    taken = whole.then(told, lambda _, each: [match for match, why in each if why is None])
+    left_out = [(match.state, why) for each in answers(told).values() for match, why in each if why]
+    chosen = Chosen(_all(taken), left_out)
     _confirm(whole, wanted, chosen, found.failed, "let them go again", ask=ask)
     retry = partial(Decisions.retry_matching, asked=asked, wanted=wanted, statuses=statuses, deadline_s=deadline_s)
-    return chosen, _decided(whole, sealed, retry)
+    return chosen, _decided(whole, taken, retry)
 
 
 def withdraw_matching(
@@ -134,6 +141,11 @@ def withdraw_matching(
     chosen = Chosen(_all(found))
     _confirm(whole, wanted, chosen, found.failed, "withdraw them", ask=ask)
     return chosen, _decided(whole, found, partial(Decisions.withdraw_matching, asked=asked, wanted=wanted))
+
+
+def _refusals(shard: Shard, matches: Sequence[Match]) -> list[tuple[Match, BulkCancelError | None]]:
+    decisions = Decisions(shard.store, shard.ask_where)
+    return [(match, decisions.refuses(match.state)) for match in matches]
 
 
 def _all(found: Found) -> list[Match]:
@@ -153,7 +165,7 @@ def _decided(whole: Whole, found: Found, decide: Callable[[Decisions, Match], Do
     """What was decided of each batch; one that went since it was read is passed over."""
 
     def at(shard: Shard, matches: list[Match]) -> list[Done]:
-        done, decisions = [], Decisions(shard.store)
+        done, decisions = [], Decisions(shard.store, shard.ask_where)
         for match in matches:
             with suppress(UnknownBatchError):
                 done.append(decide(decisions, match))

@@ -123,24 +123,31 @@ def retry(
     with context.whole() as whole:
         if batch is not None and not wanted.asked:
             with whole.at_batch(batch) as shard:
-                return _retry(shard.store, batch, asked, statuses, deadline, as_json=as_json)
+                decisions = Decisions(shard.store, shard.ask_where)
+                return _retry(decisions, batch, asked, statuses, deadline, as_json=as_json)
         if not only:
             _some(batch, wanted, "--account, --inst-id, --code, --since or --status")
         chosen, done = retry_matching(
             whole, wanted, asked, batch=batch, statuses=statuses, deadline_s=deadline, ask=not yes
         )
     if as_json:
-        left_out = [match.state.batch_id for match in chosen.left_out]
+        left_out = [batch.batch_id for batch, _ in chosen.left_out]
         print_json(document("retry-matching", done.placed(retried_matching_json(chosen.orders, done.rows, left_out))))
     else:
-        show(*retried_matching_words(done.rows, [match.state for match in chosen.left_out], statuses))
-    return context.tell_failed(done.failed, as_json=as_json)
+        show(*retried_matching_words(done.rows, chosen.left_out, statuses))
+    return context.tell_failed(done.failed, *chosen.unserved, as_json=as_json)
 
 
 def _retry(
-    store: Store, batch: str, asked: Asked, statuses: Sequence[Again], deadline_s: int | None, *, as_json: bool
+    decisions: Decisions,
+    batch: str,
+    asked: Asked,
+    statuses: Sequence[Again],
+    deadline_s: int | None,
+    *,
+    as_json: bool,
 ) -> int:
-    done = Decisions(store).retry(batch, asked, statuses=statuses, deadline_s=deadline_s)
+    done = decisions.retry(batch, asked, statuses=statuses, deadline_s=deadline_s)
     if as_json:
         print_json(document("retry", retried_json(done)))
     else:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
+from bulk_cancel.tasks.errors import BulkCancelError, UnsealedBatchError
 from bulk_cancel.tasks.outcomes import Retried, Withdrawn
 from bulk_cancel.worker.cli.screen.output import by_whom, clean, moment, number, plural
 from bulk_cancel.worker.operators.decisions import Paused, Rested, Resumed
@@ -65,7 +66,7 @@ def withdrawn_matching_words(done: Sequence[Withdrawn]) -> Iterator[str]:
 
 
 def retried_matching_words(
-    done: Sequence[Retried], left_out: Sequence[BatchState], statuses: Sequence[str]
+    done: Sequence[Retried], left_out: Sequence[tuple[BatchState, BulkCancelError]], statuses: Sequence[str]
 ) -> Iterator[str]:
     """How many of the orders that fit a filter go again, all batches together, and which were left out."""
     if done:
@@ -76,9 +77,14 @@ def retried_matching_words(
         yield "see: bulk-cancel batches --status open"
     elif not left_out:
         yield f"nothing to retry: no order that fits ended {' or '.join(statuses)}"
-    for state in left_out:
-        why = "a mass cancel that still runs" if state.mass else "not handed in completely"
-        yield f"batch {clean(state.batch_id)} left out: {why}"
+    for state, error in left_out:
+        yield f"batch {clean(state.batch_id)} left out: {_why_left_out(state, error)}"
+
+
+def _why_left_out(state: BatchState, error: BulkCancelError) -> str:
+    if not isinstance(error, UnsealedBatchError):
+        return f"no worker serves its account {state.account} there any more"
+    return "a mass cancel that still runs" if state.mass else "not handed in completely"
 
 
 def released_words(done: Released) -> Iterator[str]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Final
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from bulk_cancel.tasks.errors import UnknownBatchError, UnsealedBatchError
+from bulk_cancel.tasks.errors import MovedAccountError, UnknownAccountError, UnknownBatchError, UnsealedBatchError
 from bulk_cancel.tasks.messages import AccountName, InstId, Text, Whole
 from bulk_cancel.worker.gateway.answers import answer
 from bulk_cancel.worker.gateway.bodies import Body, Instant, Statuses, list_of, parsed
@@ -86,8 +86,10 @@ def retry_matching(runner: Runner, caller: Operator, sent: Body) -> Response:
     wanted = asked.wanted(caller)
     found = _found(runner, caller, wanted, lambda desk: Matching(desk.store).ended(wanted, asked.statuses))
     if asked.dry_run:
-        sealed = [(desk, [match for match in matches if match.state.sealed]) for desk, matches in found]
-        return answer("retry-matching", _counted(sealed))
+        taken = [
+            (desk, [match for match in matches if not desk.decisions.refuses(match.state)]) for desk, matches in found
+        ]
+        return answer("retry-matching", _counted(taken))
     told = [_retry(at, Asked(caller.name, asked.reason), asked, wanted) for at in found]
     return answer("retry-matching", sums_of(told))
 
@@ -109,7 +111,7 @@ def _retry(at: At, who: Asked, asked: RetrySome, wanted: Filter) -> dict[str, An
         for match in matches:
             try:
                 done.append(again(match, who, wanted))
-            except UnsealedBatchError:
+            except (UnsealedBatchError, MovedAccountError, UnknownAccountError):
                 left_out.append(match.state.batch_id)
             except UnknownBatchError:  # it went since it was read
                 continue
