@@ -1,4 +1,7 @@
-"""Tells of mass cancels: that one began, is flat, is not, or takes nothing more, for people and programs that trade."""
+"""Tells of mass cancels, for people and programs that trade: that one began, is flat, is not, or takes nothing more.
+
+Also that nobody looked at what one has left that can place orders.
+"""
 
 import json
 import logging
@@ -8,6 +11,7 @@ from typing import Final, cast
 from redis import Redis
 
 from bulk_cancel.worker.alerts.alerts import Condition, Notice, alert
+from bulk_cancel.worker.okx.sources import UNSEEN
 from bulk_cancel.worker.state.keys import Keys
 
 _LEVELS: Final[Mapping[str, int]] = {Notice.MASS_FLAT: logging.INFO, Condition.MASS_NOT_FLAT: logging.ERROR}
@@ -22,7 +26,9 @@ def tell_of_masses(redis: Redis, keys: Keys) -> None:
     for news in cast("list[str]", redis.zrange(noted, 0, -1)):
         event, _, batch_id = news.partition(" ")
         raw = cast("dict[str, str]", redis.hgetall(keys.of("mass", batch_id)))
-        if raw:
+        if event == Notice.MASS_INCOMPLETE:
+            alert(Notice.MASS_INCOMPLETE, batch_id, _unseen(batch_id, raw), level=logging.WARNING)
+        elif raw:
             asked = cast("list[str | None]", redis.hmget(keys.of("batch", batch_id), ["requested_by", "reason"]))
             alert(_named(event), batch_id, _facts(batch_id, raw, asked), level=_LEVELS.get(event, logging.WARNING))
         redis.zrem(noted, news)
@@ -30,6 +36,17 @@ def tell_of_masses(redis: Redis, keys: Keys) -> None:
 
 def _named(event: str) -> Condition | Notice:
     return Condition.MASS_NOT_FLAT if event == Condition.MASS_NOT_FLAT else Notice(event)
+
+
+def _unseen(batch_id: str, raw: Mapping[str, str]) -> dict[str, object]:
+    """Of one whose survey was given up; one that is kept no longer (RETENTION_S) is told by its id alone."""
+    about = {"batch": batch_id, "account": raw.get("account"), "scope": json.loads(raw.get("scope", "null"))}
+    about |= {
+        "hold": raw.get("hold") == "1",
+        "state": raw.get("state"),
+        "what": f"not known: {', '.join(UNSEEN.values())}",
+    }
+    return {**about, "complete": False, "still_able": [], "not_known": dict(UNSEEN), "not_available": []}
 
 
 def _facts(batch_id: str, raw: Mapping[str, str], asked: list[str | None]) -> dict[str, object]:

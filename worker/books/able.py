@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Self
 
-from bulk_cancel.worker.okx.sources import kind_words
+from bulk_cancel.worker.okx.sources import UNSEEN, kind_words
 
 FIRED: Final = "fired_order"
 """The kind of open orders that an algo order placed after the last listing: they trade by themselves."""
@@ -90,4 +90,4 @@ def said_of(survey: Survey | None) -> dict[str, object]:
     return survey.said if survey else NOT_MADE.said
 
 
-NOT_MADE = Survey(unknown={"all": "nobody looked at what else can place orders"})
+NOT_MADE = Survey(unknown=UNSEEN)

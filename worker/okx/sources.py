@@ -166,6 +166,10 @@ WORDS: Final[Mapping[str, str]] = {
 """Each kind in words, for one of it."""
 
 
+UNSEEN: Final[Mapping[str, str]] = {"all": "nobody looked at what else can place orders"}
+"""What is not known, and why, if no list was read."""
+
+
 def kind_words(name: str) -> str:
     """A kind of what can place orders, or a list of several, in words for one of it."""
     return "TP/SL and OCO order" if name == "conditional,oco" else WORDS.get(name, name.replace("_", " "))

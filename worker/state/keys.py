@@ -154,7 +154,7 @@ CATALOGUE: Final[tuple[Entry, ...]] = (
         "hash",
         "a mass cancel, by its batch: scope, state, products, what was listed and surveyed, flat_since µs; since",
         "running: none; ended: RETENTION_S",
-        "mass_begin, listing_begin, listing_end, survey_end",
+        "mass_begin, listing_begin, listing_end, survey_begin, survey_end",
     ),
     Entry(
         "held", "held:{}", "string", "a mass cancel on hold was listed completely a moment ago", "15 s", "listing_end"
@@ -173,7 +173,7 @@ CATALOGUE: Final[tuple[Entry, ...]] = (
         "zset",
         "'event batch' of a mass cancel that no worker has told yet → wall µs",
         "1 day",
-        "mass_begin, listing_end, watch",
+        "mass_begin, listing_end, survey_begin, watch",
     ),
     Entry("masses", "board:masses", "zset", "running mass cancel → µs of its next listing", "none", "board"),
     Entry(

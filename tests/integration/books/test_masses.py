@@ -1,20 +1,24 @@
 """Do the verbs of a mass cancel keep their promises on a real Redis, whoever dies or comes twice?"""
 
 import json
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from redis import Redis
+from structlog.testing import capture_logs
 
 from bulk_cancel.tasks.asking import Asking
 from bulk_cancel.tasks.errors import AdmissionError, BatchConflictError, UnknownAccountError, UnknownMassError
 from bulk_cancel.tasks.mass import parse_cancel_all
 from bulk_cancel.worker.alerts.conditions import not_flat
+from bulk_cancel.worker.alerts.mass_news import tell_of_masses
 from bulk_cancel.worker.books.able import Able, Survey
 from bulk_cancel.worker.books.mass.flat import Seen, Verdict, judge
 from bulk_cancel.worker.books.mass.masses import Listing, MassEnded
 from bulk_cancel.worker.books.mass.opened import ToldOrders
+from bulk_cancel.worker.books.mass.report import report_json
 from bulk_cancel.worker.books.mass.state import NOT_LISTED, Mass
 from bulk_cancel.worker.books.mass.told import KEPT_S, Told
 from bulk_cancel.worker.operators.decisions import Asked
@@ -706,6 +710,13 @@ def _again(rig: LaneRig) -> Listing:
     return begin(rig)
 
 
+def told_of(rig: LaneRig) -> list[MutableMapping[str, Any]]:
+    """What is told of mass cancels now."""
+    with capture_logs() as lines:
+        tell_of_masses(rig.redis, rig.keys)
+    return lines
+
+
 class TestSurvey:
     """What else can place orders is looked at once, when all is over."""
 
@@ -781,6 +792,51 @@ class TestSurvey:
         rig.advance(660)
         assert rig.masses.survey_begin("m", "s", lease_s=LEASE_S) is None
         assert rig.board.wake(9).surveys == ()
+
+    def test_one_that_nobody_made_is_told_once(self, rig: LaneRig) -> None:
+        """What can still place orders is not known: no success, whatever became of the orders."""
+        take(rig, deadline_s=60, until_flat_s=1)
+        rig.masses.end(begin(rig), seen(rig), Verdict("flat", 1, 1))
+        assert told_of(rig)[0]["event"] == "mass_cancel_began"
+        rig.advance(661)
+        for _ in range(2):
+            assert rig.masses.survey_begin("m", "s", lease_s=LEASE_S) is None
+        (line,) = told_of(rig)
+        assert (line["event"], line["log_level"], line["batch"], line["account"]) == (
+            "mass_cancel_incomplete", "warning", "m", "a1",
+        )  # fmt: skip
+        assert (line["what"], line["complete"]) == ("not known: nobody looked at what else can place orders", False)
+        assert line["not_known"] == {"all": "nobody looked at what else can place orders"}
+        assert (line["state"], line["still_able"], line["not_available"]) == ("flat", [], [])
+        assert told_of(rig) == []
+        report = read_report(rig.store, "m")
+        assert (report.over, report.cancelled, report.complete, report.succeeded) == (True, True, False, False)
+        assert report_json(report)["not_known"] == line["not_known"]
+
+    def test_one_of_which_nothing_is_known_any_more_is_told_too(self, rig: LaneRig) -> None:
+        """A mass cancel may be kept for a shorter time than its survey is tried."""
+        take(rig, deadline_s=60)
+        rig.masses.end(begin(rig), seen(rig), Verdict("done", None, None))
+        told_of(rig)
+        rig.redis.delete(rig.keys.of("mass", "m"))  # as its time to live does
+        assert rig.masses.survey_begin("m", "s", lease_s=LEASE_S) is None
+        (line,) = told_of(rig)
+        assert (line["event"], line["batch"], line["account"], line["scope"], line["state"]) == (
+            "mass_cancel_incomplete", "m", None, None, None,
+        )  # fmt: skip
+        assert not rig.redis.exists(rig.keys.of("mass", "m"))
+
+    def test_one_that_was_made_is_not_given_up(self, rig: LaneRig) -> None:
+        """However late its board is looked at."""
+        take(rig, deadline_s=60)
+        rig.masses.end(begin(rig), seen(rig), Verdict("done", None, None))
+        rig.masses.survey_begin("m", "s", lease_s=LEASE_S)
+        rig.masses.survey_end("m", "s", Survey())
+        told_of(rig)
+        rig.redis.zadd(rig.keys.of("surveys"), {"m": 1})
+        rig.advance(661)
+        assert rig.masses.survey_begin("m", "t", lease_s=LEASE_S) is None
+        assert (told_of(rig), rig.masses.state("m").survey) == ([], Survey())
 
     def test_a_retry_asks_for_another(self, rig: LaneRig) -> None:
         """Also if none was ever made; and what is told of the mass cancel is kept for as long as its batch."""

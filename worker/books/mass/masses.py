@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 from bulk_cancel.tasks.asking import Asking, answered
 from bulk_cancel.tasks.errors import AdmissionError, BatchConflictError, UnknownMassError
 from bulk_cancel.tasks.mass import ALL_ACCOUNTS, CancelAll
-from bulk_cancel.worker.books.able import Survey
+from bulk_cancel.worker.books.able import NOT_MADE, Survey
 from bulk_cancel.worker.books.mass.boards import BOARDS, fields_of_running
 from bulk_cancel.worker.books.mass.flat import Seen, State, Verdict
 from bulk_cancel.worker.books.mass.products import Products
@@ -210,7 +210,7 @@ class Masses:
     def survey_begin(self, batch_id: str, survey: str, *, lease_s: float) -> Mass | None:
         """The mass cancel, if it is over and its survey is ours for `lease_s`; again with the same id renews."""
         argument = {"mass": batch_id, "survey": survey, "lease_us": round(lease_s * 1e6), "later_us": LATER_US}
-        reply = self._scripts.run("survey_begin", argument)
+        reply = self._scripts.run("survey_begin", {**argument, "not_made": NOT_MADE.text})
         return read_mass(batch_id, reply["mass"]) if reply["mine"] else None
 
     def survey_end(
