@@ -50,11 +50,18 @@ def kinds(report: dict[str, Any]) -> list[str]:
     return [each["kind"] for each in report["still_able"]]
 
 
-@pytest.mark.parametrize("body", ["", '{"code":"51000","msg":"Parameter ordType error","data":[]}'])
-def test_orders_go_while_a_list_of_algo_orders_cannot_be_read(rig: Rig, all_: All, body: str) -> None:
+@pytest.mark.parametrize(
+    ("status_code", "body"),
+    [
+        (500, ""),
+        (400, '{"code":"51000","msg":"Parameter ordType error","data":[]}'),
+        (200, '{"code":"50030","msg":"No permission to use this API","data":[]}'),
+    ],
+)
+def test_orders_go_while_a_list_of_algo_orders_cannot_be_read(rig: Rig, all_: All, status_code: int, body: str) -> None:
     """It is not known whether any are left, so it is never flat."""
     rig.exchange.control.place(UID, SWAP, 20)
-    rig.exchange.control.add_fault(Fault(status=500 if not body else 400, body=body, endpoint="orders-algo-pending"))
+    rig.exchange.control.add_fault(Fault(status=status_code, body=body, endpoint="orders-algo-pending"))
     status, report = all_("--with", "algos", "--timeout", "4")
     rig.exchange.control.remove_fault()
     assert list(rig.exchange.control.orders(state="live")) == []

@@ -62,8 +62,8 @@ class Book:
     def algo_orders(self, user: User, lists: Iterable[str], filters: Mapping[str, str]) -> Iterator[list[Row]]:
         """The same of algo orders: those of each list, in the words of orders (`as_order`).
 
-        The exchange's `filters` are instType and instId. A list that the account may not have, or that the exchange
-        does not know any more, is an empty one.
+        The exchange's `filters` are instType and instId. A list that is not on demo, or that the exchange does
+        not know any more, is an empty one.
         """
         for listed in (BY_NAME[name] for name in lists):
             try:

@@ -18,6 +18,10 @@ UNAVAILABLE: Final = frozenset(code for code, row in STOP_CODES.items() if row.v
 """The product is not open to this account, or not on demo. 50046 and 50062, "not now", are not among them: what was
 started before may still be at work."""
 
+_NOT_ON_DEMO: Final = "50038"
+_OF_EVERY_ACCOUNT: Final = frozenset({"algos", "config"})
+"""The meters of what is no product: every account has algo orders and a role, whether or not our key may see them."""
+
 _IDLE: Final = frozenset({"no_close_position", "stopped"})
 """States of bots that place nothing any more, though they may be listed."""
 
@@ -58,7 +62,9 @@ class SourceList:
     def is_unavailable(self, code: str) -> bool:
         """Whether the refusal says that the account has nothing of it, since it may not."""
         # new ones are smart_iceberg alone, and the exchange may have ceased to know the old name
-        return code in UNAVAILABLE or (self.name == "iceberg" and code == _PARAMETER_ERROR)
+        if self.name == "iceberg" and code == _PARAMETER_ERROR:
+            return True
+        return code == _NOT_ON_DEMO if self.meter in _OF_EVERY_ACCOUNT else code in UNAVAILABLE
 
 
 def _algos(types: str) -> SourceList:

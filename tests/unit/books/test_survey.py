@@ -97,6 +97,10 @@ def test_what_is_not_told_is_not_known() -> None:
     )  # fmt: skip
     seen = look(book)
     assert set(seen.unknown) == {"trigger", "twap", "rfq"}
+    assert set(look(FakeBook({"trigger": [barred] * 3, "lead_trading": [barred] * 3})).unknown) == {
+        "trigger",
+        "lead_trading",
+    }
     assert (seen.unavailable, seen.able) == (("iceberg", "spread"), ())
     assert [book.asked.count(name) for name in ("trigger", "chase", "twap")] == [3, 3, 1]
     assert not seen.complete

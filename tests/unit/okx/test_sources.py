@@ -3,7 +3,7 @@
 import pytest
 
 from bulk_cancel.worker.okx.bodies import read_answer
-from bulk_cancel.worker.okx.codes import Scope, Verdict
+from bulk_cancel.worker.okx.codes import STOP_CODES, Scope, Verdict
 from bulk_cancel.worker.okx.orders import OrderRef
 from bulk_cancel.worker.okx.sources import ALGO_TYPES, BY_NAME, PARENTS, STOPS, as_order, protects
 from bulk_cancel.worker.okx.verdicts import judge, of_algo
@@ -38,6 +38,20 @@ def test_an_algo_order_is_told_in_the_words_of_orders(state: str, told: str) -> 
     row = as_order({"algoId": "7", "algoClOrdId": "c", "state": state, "instId": "A-B", "ordId": "child"})
     assert (row["ordId"], row["clOrdId"], row["state"], row["instId"]) == ("7", "c", told, "A-B")
     assert as_order({}) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "codes"),
+    [
+        ("trigger", "50038"), ("chase", "50038"), ("conditional,oco", "50038"), ("smart_iceberg", "50038"),
+        ("iceberg", "50038 51000"), ("lead_trading", "50038"),
+        ("spread", "50030 50038 50041 59263 59285 70006"), ("spot_grid", "50030 50038 50041 59263 59285 70006"),
+    ],
+)  # fmt: skip
+def test_what_every_account_has_is_not_said_to_be_missing(name: str, codes: str) -> None:
+    """A refusal of algo orders or of the role tells of our key: triggers may rest unseen. Products may not be open."""
+    refusals = [*STOP_CODES, "50030", "50101", "50120"]
+    assert {code for code in refusals if BY_NAME[name].is_unavailable(code)} == {*codes.split()}
 
 
 def test_every_type_is_listed_once() -> None:
