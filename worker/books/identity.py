@@ -163,7 +163,7 @@ class Identity(Loop):
         if not take_lease(self._scripts, "asking", field, for_s=ASK_EVERY_S, longest_s=REFUSED_S):
             return None
         uid = self._ask(account, field)
-        self._scripts.run("note", {"note": "identity", "fields": {field: uid}, "alone": False})
+        self._scripts.run("note", {"note": "identity", "fields": {field: uid}, "alone": False, "keep_s": 0})
         return uid
 
     def _ask(self, account: Credentials, field: str) -> str:

@@ -12,7 +12,7 @@ from bulk_cancel.worker.cli.errors import CommandError, Exit, joined
 from bulk_cancel.worker.config.settings import load_settings
 from bulk_cancel.worker.config.shards import chosen, one_shard
 from bulk_cancel.worker.operators.whole import Whole
-from bulk_cancel.worker.state.shards import Each, ShardAwayError, Shards
+from bulk_cancel.worker.state.shards import Each, Shard, ShardAwayError, Shards
 from bulk_cancel.worker.state.store import Store, open_store
 
 T = TypeVar("T")
@@ -32,6 +32,17 @@ def opened() -> Iterator[Store]:
         yield store
     finally:
         store.redis.close()
+
+
+@contextmanager
+def others(store: Store) -> Iterator[list[Shard]]:
+    """All shards of the runner but the one of `store`; closed at the end of the block."""
+    shards = Shards(load_settings(), open_store)
+    try:
+        yield [shards.of(name) for name in shards.names if name != store.settings.shard]
+    finally:
+        for each in shards.opened:
+            each.redis.close()
 
 
 @contextmanager

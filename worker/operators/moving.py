@@ -4,7 +4,7 @@ Paused it stays there for good: a worker that stood still all the while, or has 
 """
 
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,13 +12,19 @@ from bulk_cancel.tasks.errors import BulkCancelError
 from bulk_cancel.worker.books.mass.masses import Masses
 from bulk_cancel.worker.config.users import ALGOS, owner_of
 from bulk_cancel.worker.operators.decisions import Asked
+from bulk_cancel.worker.operators.past import past_batches
 from bulk_cancel.worker.operators.point import Point
 from bulk_cancel.worker.operators.status import read_snapshot
+from bulk_cancel.worker.state.chunks import chunks
 from bulk_cancel.worker.state.keys import EXCHANGE_WIDE
 from bulk_cancel.worker.state.owners import Owned, owned
 from bulk_cancel.worker.state.rests import read_clock
 from bulk_cancel.worker.state.scopes import user_scope
+from bulk_cancel.worker.state.shards import Shard
 from bulk_cancel.worker.state.store import Store
+
+TOLD_AT_ONCE: Final = 500
+"""Batches of which one run of `note` tells: a millisecond of Redis."""
 
 _WHY: Final = {
     "not paused": "it is not paused here: bulk-cancel pause it first, and leave it paused here",
@@ -69,11 +75,14 @@ def _slots(store: Store, uid: str) -> Iterator[str]:
         yield f"calls of the last seconds still count ({used:,} in its windows): wait some seconds"
 
 
-def disown(store: Store, name: str, uid: str | None, asked: Asked) -> Disowned:
+def disown(store: Store, name: str, uid: str | None, asked: Asked, others: Sequence[Shard] = ()) -> Disowned:
     """Gives up the User ID of the account `name` (or of this UID setting), and names it in the audit.
+
+    The `others` of the runner are told first which batches stay here, so that none is begun there under the same id.
 
     Raises:
         NotMovableError: this shard does not own it, or something of it is left here.
+        ShardAwayError: one of the others cannot be told.
     """
     uid = uid or _uid_of(store, name)
     users = [each.user for each in owned(store) if each.uid == uid]
@@ -83,6 +92,7 @@ def disown(store: Store, name: str, uid: str | None, asked: Asked) -> Disowned:
     left = remains(store, uid)
     if left:
         raise NotMovableError("\n".join(f"{name}: {line}" for line in left))
+    _tell_of_batches(store, others, {name, *accounts, *_published(others, uid)})
     for user in users:
         said = {"user": user, "scope": user_scope(uid), "account": name, "accounts": list(accounts)}
         own = {"decision": uuid.uuid4().hex, "step": 0, "by": asked.by, "reason": asked.reason}
@@ -91,6 +101,23 @@ def disown(store: Store, name: str, uid: str | None, asked: Asked) -> Disowned:
         if answer in _WHY:
             raise NotMovableError(f"{name}: {_WHY[answer]}")
     return Disowned(store.settings.shard, uid, accounts)
+
+
+def _published(others: Sequence[Shard], uid: str) -> Iterator[str]:
+    """The accounts that have this UID setting where they are served next."""
+    for shard in others:
+        with shard.named():
+            yield from (info.name for info in shard.store.directory.all().values() if info.uid == uid)
+
+
+def _tell_of_batches(store: Store, others: Sequence[Shard], names: set[str]) -> None:
+    here = store.settings.shard
+    stay = [(each.batch_id, f"{here} {each.account}") for each in past_batches(store) if each.account in names]
+    argument = {"note": "elsewhere", "alone": False, "keep_s": store.settings.retention_s}
+    for shard in others:
+        with shard.named():
+            for part in chunks(stay, TOLD_AT_ONCE):
+                shard.store.scripts.run("note", {**argument, "fields": dict(part)})
 
 
 def _uid_of(store: Store, name: str) -> str:

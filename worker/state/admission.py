@@ -49,6 +49,7 @@ class OneAtATime(Protocol):
 class Admission:
     """Takes batches. `redis` must be one connection when `wait_replicas` is set: WAIT speaks of its own writes.
 
+    `several`: the runner has other shards, on which an account that was moved has left its batches.
     Over asyncio's client `lock` is one of asyncio, and only what begins with `ask_` is of use.
     """
 
@@ -61,6 +62,7 @@ class Admission:
         deadline_s: int,
         retention_s: int,
         wait_replicas: int,
+        several: bool = False,
         lock: OneAtATime | None = None,
     ) -> None:
         self.redis = redis
@@ -69,6 +71,7 @@ class Admission:
         self._deadline_s = deadline_s
         self._retention_s = retention_s
         self._wait_replicas = wait_replicas
+        self._several = several
         self._lock: OneAtATime = lock or ForkLock()
 
     def admit(self, asked: CancelOrders, *, refused: int = 0) -> Receipt:
@@ -105,6 +108,7 @@ class Admission:
             "deadline_s": asked.deadline_s or self._deadline_s,
             "retention_s": self._retention_s,
             "meta": meta,
+            "several": self._several,
         }
 
     def _admit_chunk(self, batch: dict[str, object], chunk: Sequence[dict[str, object]]) -> Asking[dict[str, Any]]:
@@ -113,6 +117,11 @@ class Admission:
             raise AdmissionError(
                 f"{reply['order']!r} is waited for by as many batches as an order may have; hand it in under a "
                 f"batch_id that has it, or withdraw some. The part of batch {batch['id']!r} with it was not taken"
+            )
+        if reply["status"] == "elsewhere":
+            raise BatchConflictError(
+                f"batch {batch['id']!r} is known on shard {reply['shard']}, where its account {batch['account']} was "
+                "before; its outcomes are there, and nothing was taken here: choose another batch_id"
             )
         if reply["status"] == "conflict":
             many = f"{reply['size']} other order{'s' * (reply['size'] != 1)}"

@@ -49,9 +49,9 @@ class Directory:
         """Lets every producer on this Redis know this process's accounts, and no others; no secret is written."""
         fields = {name: json.dumps(_published(info)) for name, info in self._own.items()}
         limits = {name: str(info.algo_limit) for name, info in self._own.items()}
-        scripts.run("note", {"note": "sources", "fields": self._sources, "alone": True})
-        scripts.run("note", {"note": "algo_limits", "fields": limits, "alone": True})
-        scripts.run("note", {"note": "accounts", "fields": fields, "alone": True})
+        scripts.run("note", {"note": "sources", "fields": self._sources, "alone": True, "keep_s": 0})
+        scripts.run("note", {"note": "algo_limits", "fields": limits, "alone": True, "keep_s": 0})
+        scripts.run("note", {"note": "accounts", "fields": fields, "alone": True, "keep_s": 0})
 
     def find(self, name: str) -> AccountInfo:
         """The account called `name`; raises UnknownAccountError, or redis-py's errors."""

@@ -95,6 +95,14 @@ CATALOGUE: Final[tuple[Entry, ...]] = (
         shared=True,
     ),
     Entry(
+        "elsewhere",
+        "elsewhere",
+        "hash",
+        "batch of an account that was moved here → the shard on which it stayed, and the account (shards only)",
+        "RETENTION_S after the last move",
+        "note",
+    ),
+    Entry(
         "asking",
         "asking:{}",
         "string",

@@ -63,6 +63,7 @@ def _open(settings: Settings, connect: Connect, lock: OneAtATime, formats: Forma
         deadline_s=settings.deadline_s,
         retention_s=settings.retention_s,
         wait_replicas=settings.wait_replicas,
+        several=len(settings.one_of) > 1,
         lock=lock,
     )
     batches, refusals = Batches(redis, keys, formats), Refusals(redis, keys)

@@ -18,6 +18,7 @@ from bulk_cancel.worker.config.settings import load_settings
 from bulk_cancel.worker.operators.whole import Whole
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
 from bulk_cancel.worker.state.formats import Formats, Reads
+from bulk_cancel.worker.state.owners import Owners, owned
 from bulk_cancel.worker.state.shards import Shards
 from bulk_cancel.worker.state.store import open_store
 from tests.support.cli_desk import GOOD, Desk, set_environment
@@ -155,6 +156,27 @@ def test_a_filter_leaves_out_what_would_go_nowhere(moved: ShardedDesk) -> None:
     _, out, err = moved("retry", "--status", "withdrawn", "--yes", "--json")
     assert json.loads(out)["left_out"] == ["there"]
     assert "they go to shard default" in json.loads(err)["error"][0]
+
+
+def test_an_account_is_not_given_up_before_all_shards_know_of_its_batches(
+    desk: ShardedDesk, two: list[EmbeddedRedis], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else its ids could be used once more where it goes; one that is away is named, and nothing is done."""
+    store = desk.shards.of("default").store
+    assert Owners(desk.shards, "default").register("x|1", "desk1") is None
+    submit(desk, "desk1", "here")
+    assert desk.json("withdraw", "here")["withdrawn"] == 3
+    assert desk.json("pause", "desk1")["changed"]
+    monkeypatch.setenv("BULK_CANCEL_SHARD", "default")
+    two[1].kill()
+    try:
+        status, _, err = desk("disown", "desk1")
+        assert (status, "shard a is away" in err, [each.uid for each in owned(store)]) == (2, True, ["desk1"])
+    finally:
+        two[1].start()
+    assert desk.json("disown", "desk1")["uid"] == "desk1"
+    there = desk.shards.of("a").store
+    assert there.redis.hgetall(there.keys.of("elsewhere")) == {"here": "default desk1"}
 
 
 def test_workers_know_better_than_old_settings(moved: ShardedDesk, monkeypatch: pytest.MonkeyPatch) -> None:

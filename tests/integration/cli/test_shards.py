@@ -91,6 +91,16 @@ def test_an_account_moves(desk: Desk, shards: Shards, monkeypatch: pytest.Monkey
     assert (owned(changed.of("default").store), moving_points(changed.of("default").store)) == ([], [])
     assert Owners(changed, "a").register(USER, "desk1") is None
 
+    monkeypatch.delenv("BULK_CANCEL_SHARD")
+    status, out, err = desk("submit", "good.csv", "--account", "desk1", "--batch-id", "b")
+    assert (status, out) == (2, "")
+    assert "batch 'b' is known on shard default, where its account desk1 was before" in err
+    assert desk.json("status", "b")["account"] == "desk1"
+    assert desk("submit", "good.csv", "--account", "desk1", "--batch-id", "c")[0] == 0
+    assert changed.of("a").store.batches.state("c").waiting == 3
+    elsewhere = changed.of("a").store.keys.of("elsewhere")
+    assert changed.of("a").store.redis.ttl(elsewhere) == changed.settings.retention_s
+
 
 def test_open_slots_and_mass_cancels_are_in_the_way(
     desk: Desk, shards: Shards, monkeypatch: pytest.MonkeyPatch

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bulk_cancel.tasks.errors import AdmissionError
+from bulk_cancel.tasks.errors import AdmissionError, BatchConflictError
 from bulk_cancel.tasks.mass import parse_cancel_all
 from bulk_cancel.worker.books.able import Survey
 from bulk_cancel.worker.books.confirm.proof import Finding, seen_open
@@ -10,6 +10,7 @@ from bulk_cancel.worker.books.mass.masses import MassEnded
 from bulk_cancel.worker.books.mass.opened import ToldOrders
 from bulk_cancel.worker.operators.decisions import Asked
 from bulk_cancel.worker.state.scripts import VERBS
+from tests.support.elsewhere import of_several, told_elsewhere
 from tests.support.headers import paths
 from tests.support.lane_rig import LANE, LaneRig, believed, orders, rest, retried
 
@@ -97,6 +98,13 @@ def live(rig: LaneRig) -> None:
     assert rig.scripts.run("disown", {**decided, "accounts": [], "retention_s": 60})["answer"] == "not owned"
 
 
+def move(rig: LaneRig) -> None:
+    """An account that came from another shard asks for what it has asked for there."""
+    told_elsewhere(rig, {"old": "b a1"})
+    with pytest.raises(BatchConflictError):
+        of_several(rig, "old", orders(1, first=40))
+
+
 def upgrade(rig: LaneRig) -> None:
     """A format is not raised while a worker lives that does not read it."""
     rig.board.beat("w", {"release": "1.0"})
@@ -106,6 +114,6 @@ def upgrade(rig: LaneRig) -> None:
 
 def test_all_that_headers_say_is_answered(rig: LaneRig) -> None:
     """And nothing else: the rig's scripts compare every answer with its verb's header, in every test."""
-    for scene in (send, confirm, cancel_all, decide, live, upgrade):
+    for scene in (send, confirm, cancel_all, decide, live, move, upgrade):
         scene(rig)
     assert {path for verb in VERBS for path in paths(verb)} - rig.scripts.seen == set()

@@ -9,7 +9,13 @@ import pytest
 from redis import Redis
 
 from bulk_cancel.tasks import BulkCancel, aio
-from bulk_cancel.tasks.errors import MovedAccountError, PartlyTakenError, UnknownAccountError, UnknownBatchError
+from bulk_cancel.tasks.errors import (
+    BatchConflictError,
+    MovedAccountError,
+    PartlyTakenError,
+    UnknownAccountError,
+    UnknownBatchError,
+)
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
 from bulk_cancel.worker.state.shards import ShardAwayError, Shards, TwoShardsError
 from tests.support.sharded import emptied, servers, settings_for, urls_of
@@ -174,6 +180,15 @@ def test_what_would_go_nowhere_is_not_let_go_again(ask: Ask, two: list[EmbeddedR
         ask(lambda client: client.batch("old").retry(by="ann", statuses=["withdrawn"]))
     assert refused.value.shard == "default"
     assert shards.of("a").store.batches.state("old").waiting == 0
+
+
+def test_an_id_that_was_used_before_the_account_moved_begins_no_second_batch(ask: Ask, shards: Shards) -> None:
+    """It is refused without a question to the other shard, which is named."""
+    fields = {"old": "default desk2"}
+    shards.of("a").store.scripts.run("note", {"note": "elsewhere", "fields": fields, "alone": False, "keep_s": 60})
+    with pytest.raises(BatchConflictError, match="batch 'old' is known on shard default"):
+        ask(partial(submitted, account="desk2", batch_id="old"))
+    assert ask(partial(submitted, account="desk2", batch_id="new")).new == 1
 
 
 def test_outcomes_of_all_shards_are_read_from_one_position(ask: Ask, shards: Shards) -> None:

@@ -93,7 +93,7 @@ class TestAnswers:
 
     def test_objects_lists_and_maps_are_told_apart(self) -> None:
         """As `admit` has them all."""
-        full, short, _ = answers_of("admit")
+        full, short, *_ = answers_of("admit")
         assert isinstance(full, dict)
         assert (full["status"], full["lanes"], full["paused"]) == (None, {"*": [None, None, None, None]}, [None])
         assert short == {"status": None}

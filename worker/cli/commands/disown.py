@@ -23,8 +23,8 @@ def disown(account: Account, *, by: By = None, reason: Why = "", as_json: Json =
     Refused unless it is paused there, nothing of it is left there, and no worker has served it there for 30 s.
     """
     asked, known = asked_by(by, reason), load_settings().accounts.get(account.lower())
-    with context.opened() as store:
-        done = give_up(store, account.lower(), known.uid if known else None, asked)
+    with context.opened() as store, context.others(store) as others:
+        done = give_up(store, account.lower(), known.uid if known else None, asked, others)
     if as_json:
         print_json(document("disown", asdict(done)))
     else:

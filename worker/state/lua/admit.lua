@@ -2,18 +2,21 @@
 --
 -- Guarantee: each order of the chunk ends up in the batch exactly once, however often the chunk is given; it joins the
 -- order's live job, opens its next generation, or is answered from the memory of an order known to be off the book.
--- The batch is sealed when all its orders are in. Other orders under a known batch id change nothing. Given again as urgent,
+-- The batch is sealed when all its orders are in. Other orders under a known batch id change nothing, nor does an
+-- id that the account used on another shard before it was moved. Given again as urgent,
 -- a batch is urgent from then on. A mass cancel's batch grows until `listing_end` seals it, and on hold each order has its own
 -- time; an order of it that was seen open after it had ended goes again, unless it was rejected. Nothing of a chunk is taken
 -- of which an order is asked for by too many batches: they are bounded by their deadlines, and otherwise by this.
 --
 -- KEYS[1]  the runner's prefix
--- ARGV[1]  JSON: batch {id, digest, size, urgent, account, deadline_s, retention_s, meta {field: text}}, or of a mass cancel
+-- ARGV[1]  JSON: batch {id, digest, size, urgent, account, deadline_s, retention_s, meta {field: text}, several (whether
+--          the runner has other shards)}, or of a mass cancel
 --          {id, urgent, account, seen (µs after which the orders were open)},
 --          orders [{job, lane, n, cl}], n = its number in the batch, as text (of a mass cancel: none)
 -- return   JSON: {status ("ok" | "conflict"), new, joined, remembered, known, sealed, size, waiting, created (wall µs),
 --          now (wall µs), lanes {lane: [queued, single used, batch used, µs for which it is held]}, paused [scope] (by operators)}
 --          or {status ("ended": a mass cancel that takes no more)}
+--          or {status ("elsewhere"), shard (the one that has the batch)}
 --          or {status ("crowded"), order (the job for which too many batches wait)}
 -- uses     base, window, board, rest, job, mover, finish, join, decision, batch
 
@@ -82,9 +85,18 @@ local function crowded()
   end
 end
 
+-- One lookup for a new batch, here: no other shard is asked, since one that is away must not keep anybody's order waiting.
+local function elsewhere()
+  local noted = batch.several and not digest and redis.call('HGET', K.elsewhere(), batch.id)
+  local shard, account = string.match(noted or '', '^(%S+) (%S+)$')
+  return account == batch.account and shard
+end
+
 if batch.seen and sealed ~= '0' then return '{"status":"ended"}' end
 local crowded_by = crowded()
 if crowded_by then return '{"status":"crowded","order":' .. cjson.encode(crowded_by) .. '}' end
+local stayed_on = elsewhere()
+if stayed_on then return '{"status":"elsewhere","shard":' .. cjson.encode(stayed_on) .. '}' end
 if not digest then create()
 elseif not batch.seen and digest ~= batch.digest then return answer('conflict')
 elseif batch.urgent then redis.call('HSET', key, 'urgent', '1') end
