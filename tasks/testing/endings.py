@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+import uuid
 from collections import defaultdict
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from bulk_cancel.tasks.outcomes import BatchState, Row, Status
+from bulk_cancel.worker.books.able import Survey
 from bulk_cancel.worker.books.confirm.confirmations import Confirmations
 from bulk_cancel.worker.books.confirm.proof import Finding
 from bulk_cancel.worker.books.mass.flat import Seen, State, Verdict
@@ -69,6 +71,7 @@ class Endings:
 
     def __init__(self, store: Store) -> None:
         retention_s = store.settings.retention_s
+        self._store = store
         self._batches = store.batches
         self._masses = Masses(store)
         self._lanes = Lanes(
@@ -91,6 +94,7 @@ class Endings:
             by_lane[JobId.parse(job).lane].add(job)
         for lane, jobs in sorted(by_lane.items()):
             self._end_in(_Turn(lane, frozenset(jobs), jobs, said, {"state": status, "accFillSz": filled}))
+        self.survey()
         return self._batches.state(batch_id)
 
     def find(self, batch_id: str, orders: Sequence[dict[str, str]]) -> None:
@@ -109,6 +113,14 @@ class Endings:
         state: State = "flat" if listing.mass.until_flat_s else "done"
         since = (listing.now_us, listing.wall_us) if listing.mass.until_flat_s else (None, None)
         self._masses.end(listing, Seen(listing.now_us, listing.wall_us), Verdict(state, *since))
+        self.survey()
+
+    def survey(self) -> None:
+        """Looks, after every mass cancel that is over, at what else can place orders: nothing can."""
+        for batch_id in map(str, self._store.redis.zrange(self._store.keys.of("surveys"), 0, -1)):
+            ident = uuid.uuid4().hex
+            if self._masses.survey_begin(batch_id, ident, lease_s=LEASE_S):
+                self._masses.survey_end(batch_id, ident, Survey())
 
     def _listing(self, batch_id: str) -> Listing:
         self._masses.state(batch_id)

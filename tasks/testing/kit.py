@@ -56,8 +56,13 @@ class Kit:
         Directory(store.redis, store.keys, users, window_s=store.settings.window_s).publish(store.scripts)
 
     def deliver(self) -> int:
-        """Takes the messages that wait in the queues, as a worker does; how many there were."""
-        return take_messages(self._store)
+        """Takes the messages that wait in the queues, as a worker does; how many there were.
+
+        Whatever mass cancel is over by then is looked after, so that its report is over, too.
+        """
+        taken = take_messages(self._store)
+        self._endings.survey()
+        return taken
 
     def batches(self) -> list[BatchState]:
         """Every batch that was admitted, in the order in which they came."""
@@ -105,7 +110,10 @@ class Kit:
         self._endings.find(batch_id, orders)
 
     def finish(self, batch_id: str) -> None:
-        """The mass cancel ends: nothing more is open in its scope."""
+        """The mass cancel ends: nothing more is open in its scope, and nothing is left that can place orders.
+
+        Its report is over as soon as all that it found has ended.
+        """
         self.deliver()
         self._endings.finish(batch_id)
 

@@ -16,6 +16,7 @@ from bulk_cancel.tasks.errors import BatchConflictError, InvalidOrders, UnknownA
 from bulk_cancel.tasks.testing import Kit, endings
 from bulk_cancel.tasks.testing.kit import opened
 from bulk_cancel.tasks.testing.server import fake_redis
+from bulk_cancel.worker.books.able import Survey
 from bulk_cancel.worker.operators.decisions import Asked, Decisions
 from tests.support.envelopes import envelope
 
@@ -209,6 +210,48 @@ def test_a_mass_cancel_finds_what_the_test_says(kit: Kit) -> None:
     assert mass.report().state == "flat"
     with pytest.raises(LookupError, match="is over"):
         kit.finish("m")
+
+
+@pytest.mark.parametrize("ended_first", [True, False])
+def test_the_report_of_a_mass_cancel_is_over_at_once(kit: Kit, *, ended_first: bool) -> None:
+    """Whichever comes last, its end or that of its orders: nobody waits for a survey that no worker makes."""
+    [mass] = submit_all("desk1", batch_id="m", until_flat_s=1)
+    kit.find("m", [ONE, TWO])
+    first, last = (kit.end, kit.finish) if ended_first else (kit.finish, kit.end)
+    first("m")
+    assert not mass.report().over
+    last("m")
+    report = mass.report()
+    assert (report.state, report.over, report.surveying, report.complete) == ("flat", True, False, True)
+    assert (report.succeeded, report.outcomes) == (True, {"canceled": 2})
+
+
+@pytest.mark.parametrize("ended_by", ["withdraw", "release"])
+def test_a_mass_cancel_that_the_service_ends_is_over_once_it_is_delivered(kit: Kit, ended_by: str) -> None:
+    """As workers would take it up; one that runs is left alone."""
+    [mass] = submit_all("desk1", batch_id="m", hold=ended_by == "release")
+    kit.find("m", [ONE])
+    kit.deliver()
+    assert not mass.report().over
+    getattr(mass, ended_by)(by="service")
+    if ended_by == "release":
+        kit.end("m")
+    kit.deliver()
+    report = mass.report()
+    assert (report.over, report.surveying, report.survey) == (True, False, Survey())
+
+
+def test_what_goes_again_after_the_report_is_looked_after_again(kit: Kit) -> None:
+    """The report waits for the end of the order, and for nothing else."""
+    [mass] = submit_all("desk1", batch_id="m")
+    kit.find("m", [ONE])
+    kit.end("m", "exhausted")
+    kit.finish("m")
+    assert (mass.report().over, mass.report().succeeded) == (True, False)
+    mass.retry(by="service")
+    assert not mass.report().over
+    kit.end("m")
+    assert (mass.report().over, mass.report().succeeded) == (True, True)
 
 
 def test_what_cannot_be_is_an_error_of_the_test(kit: Kit) -> None:
