@@ -210,7 +210,13 @@ def test_a_drill_passes_and_leaves_only_its_report(rig: Rig, command: Command, t
     assert status == 0
     assert out.startswith("drill of the kill switch: PASSED\n")
     assert path.read_text() == out
-    for words in ("25 of 25 far-off orders placed", "scope empty from here on", "ann", "buy 1 at 500 (post_only)"):
+    for words in (
+        "25 of 25 far-off orders placed",
+        "scope empty from here on",
+        "ann",
+        "buy 1 at 500 (post_only)",
+        f"desk1, User ID {UID}\n",
+    ):
         assert words in out
     assert live(rig) == 5
 
@@ -225,7 +231,7 @@ def test_a_drill_that_fails_cleans_up(rig: Rig, command: Command) -> None:
     finally:
         Decisions(rig.store).resume("desk1", Asked("test"))
     said: dict[str, Any] = json.loads(out)
-    assert (status, said["passed"]) == (1, False)
+    assert (status, said["passed"], said["uid"]) == (1, False, UID)
     assert said["faults"][0].startswith("not over after 2 s")
     assert said["steps"][-1]["step"] == "cleaned up: none of the drill's orders is on the book"
     assert live(rig) == 0

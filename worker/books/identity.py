@@ -106,7 +106,8 @@ class Identity(Loop):
         self._client = client
         self._gate = gate
         self._users = gate.users
-        self._told: dict[str, str] = {}
+        self.told: dict[str, str] = {}
+        """Account → its User ID, as the exchange told it."""
         self.problems: dict[str, str] = {}
         """Account → why nothing is sent for it."""
 
@@ -124,12 +125,12 @@ class Identity(Loop):
 
     def _unknown(self) -> list[Credentials]:
         every = (account for user in self._users.values() for account in user.accounts)
-        return [account for account in every if account.name not in self._told]
+        return [account for account in every if account.name not in self.told]
 
     def _barred(self) -> list[Credentials]:
         """Accounts that the exchange did not let in from here, though other workers know whose they are."""
         every = (account for user in self._users.values() for account in user.accounts)
-        return [account for account in every if account.name in self._gate.barred.keys() & self._told.keys()]
+        return [account for account in every if account.name in self._gate.barred.keys() & self.told.keys()]
 
     def _try_again(self, account: Credentials) -> None:
         """Each worker for itself: what another one is told says nothing of this one's address."""
@@ -150,7 +151,7 @@ class Identity(Loop):
             return False
         if uid is None:
             return False
-        self._told[account.name] = uid
+        self.told[account.name] = uid
         self.problems.pop(account.name, None)
         return True
 
@@ -185,18 +186,18 @@ class Identity(Loop):
             return self._client.account_config(account)
 
     def _settle(self) -> None:
-        bad = {name: conflict.text for conflict in conflicts(self._users, self._told) for name in conflict.accounts}
+        bad = {name: conflict.text for conflict in conflicts(self._users, self.told) for name in conflict.accounts}
         for name, text in bad.items():
             self._problem(name, text)
         for uid, user in self._users.items():
             names = {account.name for account in user.accounts}
-            if names <= self._told.keys() and not names & bad.keys() and self._registered(user):
+            if names <= self.told.keys() and not names & bad.keys() and self._registered(user):
                 self._gate.open(uid)
 
     def _registered(self, user: User) -> bool:
         """Whether every worker of every runner on this Redis serves this User ID under the same UID setting."""
         account = user.accounts[0]
-        names = [f"{address}|{self._told[account.name]}" for address in same_exchange(account.base_url)]
+        names = [f"{address}|{self.told[account.name]}" for address in same_exchange(account.base_url)]
         try:
             if not all(self._is_ours(named, user) for named in names):
                 return False
@@ -207,7 +208,7 @@ class Identity(Loop):
         if served_as == user.uid:
             self.problems.pop(account.name, None)
         else:
-            self._problem(account.name, _ELSEWHERE.format(self._told[account.name], served_as))
+            self._problem(account.name, _ELSEWHERE.format(self.told[account.name], served_as))
         return served_as == user.uid
 
     def _is_ours(self, named: str, user: User) -> bool:

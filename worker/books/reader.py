@@ -64,6 +64,11 @@ class Reader:
             raise NotReadableError(f"account {name}: {why}; nothing was read")
         return user
 
+    def user_id(self, name: str) -> str:
+        """The User ID as the exchange told it, where the UID setting may be any word; raises as `user` does."""
+        self.user(name)
+        return self._identity.told[name]
+
     def _ask(self) -> None:
         """Nobody is asked who the accounts are before somebody wants to know."""
         if not self._asking:

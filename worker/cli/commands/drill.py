@@ -197,7 +197,7 @@ def _head(done: Drill, facts: dict[str, str]) -> Iterator[tuple[str, str]]:
     plan, order = done.plan, done.order
     yield "date", facts["date"]
     yield "by", plan.by
-    yield "account", f"{plan.account}, UID {done.uid}"
+    yield "account", f"{plan.account}, User ID {done.uid}"
     yield from ((name, facts[name]) for name in ("exchange", "versions", "workers", "settings"))
     what = f"{order['side']} {order['sz']} at {order['px']} ({order['ordType']}), tag {plan.tag}"
     yield "orders", f"{plan.orders} of {plan.inst_id}: {what}"

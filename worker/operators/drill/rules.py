@@ -55,6 +55,7 @@ class Drill:
     plan: DrillPlan
     batch_id: str
     uid: str
+    """The User ID as the exchange told it."""
     order: Mapping[str, str] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)

@@ -45,7 +45,7 @@ class Drilling:
         self._plan = plan
         self._tell = tell
         self._user = reader.user(plan.account)
-        self._drill = Drill(plan, plan.tag, self._user.uid)
+        self._drill = Drill(plan, plan.tag, reader.user_id(plan.account))
 
     def run(self) -> Drill:
         """The whole drill. Raises NotADrillError before an order is placed; redis-py's errors after the clean-up."""
