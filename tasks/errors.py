@@ -68,7 +68,7 @@ class SettingsError(BulkCancelError):
 
 
 class InvalidOrders(BulkCancelError, ValueError):  # noqa: N818 (a finding about the input, not a failure of ours)
-    """A batch that cannot be accepted as it is; `errors` has one line per fault, bad rows by their index."""
+    """What cannot be accepted as it is, such as a batch; `errors` has one line per fault, bad rows by their index."""
 
     def __init__(self, errors: list[str]) -> None:
         super().__init__("\n".join(errors))

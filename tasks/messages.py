@@ -23,6 +23,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from bulk_cancel.tasks.errors import InvalidOrders as InvalidOrders  # noqa: PLC0414 (producers import it from here, too)
+from bulk_cancel.tasks.utf8 import HALF
 
 VERSION = 1
 """What a message's fields mean; a message that does not say it is of this one."""
@@ -266,7 +267,7 @@ def _words(detail: ErrorDetails) -> str:
         case "extra_forbidden":
             return "is no field of this message"
         case "string_unicode":
-            return "should be whole characters; it holds half of a surrogate pair"
+            return HALF
         case "tuple_type":
             return "should be a list"
         case "model_type":

@@ -24,6 +24,7 @@ from bulk_cancel.tasks.messages import (
     Order,
     faults_in,
 )
+from bulk_cancel.tasks.utf8 import writable
 
 _ESSENTIAL = frozenset({"account", "v"})
 """Without these nothing of a message is done: it would be another account's, or mean something else."""
@@ -184,11 +185,6 @@ def _told(fields: Mapping[str, object]) -> dict[str, object]:
     return {
         name: value for name, value in fields.items() if value is not None and (value != "" or name not in envelope)
     }
-
-
-def writable(text: str) -> str:
-    """The text as UTF-8 can say it: a lone surrogate, which JSON allows, in escaped form."""
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def as_json(payload: object) -> str:

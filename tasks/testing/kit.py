@@ -10,10 +10,12 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Final, cast
 
 from bulk_cancel.tasks.client import BulkCancel
+from bulk_cancel.tasks.errors import UnknownBatchError
 from bulk_cancel.tasks.outcomes import BatchState, Row
 from bulk_cancel.tasks.testing.endings import Endings, user_of
 from bulk_cancel.tasks.testing.queues import take_messages
 from bulk_cancel.tasks.testing.server import fake_redis
+from bulk_cancel.tasks.utf8 import HALF, is_writable
 from bulk_cancel.worker.config.dotenv import no_env_file
 from bulk_cancel.worker.config.faults import PREFIX
 from bulk_cancel.worker.okx.limits import Limits
@@ -51,6 +53,7 @@ class Kit:
 
     def serve(self, *accounts: str) -> None:
         """These are the accounts that workers serve from now on, each its own User ID; others are refused."""
+        _check(**{f"account {name!r}": name for name in accounts})
         users = {name: user_of(name, limits=LIMITS) for name in accounts}
         store = self._store
         Directory(store.redis, store.keys, users, window_s=store.settings.window_s).publish(store.scripts)
@@ -71,7 +74,7 @@ class Kit:
 
     def orders(self, batch_id: str) -> list[Row]:
         """The orders of a batch as they stand, in the order in which they were handed in; raises UnknownBatchError."""
-        self.deliver()
+        self._deliver_for(batch_id)
         return self._store.batches.rows(batch_id)
 
     def refused(self) -> list[Entry]:
@@ -94,11 +97,12 @@ class Kit:
         `status` is canceled, filled, gone, rejected or exhausted; `accFillSz` is what was filled of each.
 
         Raises:
-            ValueError: no order ends so.
+            ValueError: no order ends so, or a text is none that Redis can keep.
             LookupError: an order of these ids does not wait; nothing ended.
             RuntimeError: not all of them ended, since nothing can be sent now: their account is paused, say.
         """
-        self.deliver()
+        _check(accFillSz=accFillSz, sCode=sCode, sMsg=sMsg)
+        self._deliver_for(batch_id)
         return self._endings.end(batch_id, status, ids=ids, filled=accFillSz, code=sCode, message=sMsg)
 
     def find(self, batch_id: str, orders: Sequence[dict[str, str]]) -> None:
@@ -106,7 +110,9 @@ class Kit:
 
         Of algo orders `algoId` and `algoClOrdId`.
         """
-        self.deliver()
+        for order in orders:
+            _check(**order)
+        self._deliver_for(batch_id)
         self._endings.find(batch_id, orders)
 
     def finish(self, batch_id: str) -> None:
@@ -114,8 +120,21 @@ class Kit:
 
         Its report is over as soon as all that it found has ended.
         """
-        self.deliver()
+        self._deliver_for(batch_id)
         self._endings.finish(batch_id)
+
+    def _deliver_for(self, batch_id: str) -> None:
+        """Takes what waits, before something is asked of a batch; raises UnknownBatchError for what is no id."""
+        if not is_writable(batch_id):
+            raise UnknownBatchError(batch_id)
+        self.deliver()
+
+
+def _check(**texts: str) -> None:
+    """Raises ValueError for text that Redis cannot keep."""
+    for name, text in texts.items():
+        if not is_writable(text):
+            raise ValueError(f"{name}: {HALF}")
 
 
 @contextmanager

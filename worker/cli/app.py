@@ -9,6 +9,7 @@ from typing import Annotated, Final, NamedTuple
 
 import typer
 
+from bulk_cancel.worker.cli.arguments import Checked
 from bulk_cancel.worker.config.dotenv import choose_env_file
 
 _HELP: Final = "Cancels OKX orders in bulk, as fast as the exchange allows, and keeps what became of each."
@@ -119,7 +120,7 @@ def make_app(arguments: Collection[str]) -> typer.Typer:
     for name, command in COMMANDS.items():
         if name in named:
             function = command.load()
-            app.command(name, help=_paragraphs(function))(function)
+            app.command(name, cls=Checked, help=_paragraphs(function))(function)
         else:
             app.command(name, help=command.summary)(_listed)
     return app

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 
 from pydantic_core import ErrorDetails
 
+from bulk_cancel.tasks.utf8 import NOT_UTF8
+
 PREFIX = "BULK_CANCEL_"
 _NESTED = "__"
 _EXAMPLE = "DESK1"
@@ -89,5 +91,7 @@ def _fault(error: ErrorDetails, account_fields: Sequence[str]) -> str:
             return f"{name}: no such setting; " + (f"did you mean {hint}?" if hint else "remove it")
         case "bool_parsing":
             return f"{name}: should be on or off"
+        case "string_unicode":
+            return f"{name}: {NOT_UTF8}"
     words = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
     return f"{name}: {words}" if name else f"{PREFIX}{words}"

@@ -6,6 +6,8 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from pydantic import SecretStr
 
+from bulk_cancel.tasks.utf8 import NOT_UTF8, is_writable
+
 STATE_SCHEMES = ("redis", "rediss", "unix", "sentinel")
 BROKER_SCHEMES = (*STATE_SCHEMES, "redis+socket")
 _SHAPE = "should look like {scheme}://host:6379/0"
@@ -143,6 +145,8 @@ def _redacted_one(url: str) -> str:
 
 
 def _split(url: str) -> SplitResult:
+    if not is_writable(url):
+        raise ValueError(NOT_UTF8)
     try:
         parts = urlsplit(url)
         _ = parts.port  # raises when it is no number

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Val
 
 from bulk_cancel.tasks.messages import Text, faults_in, refuse
 from bulk_cancel.tasks.once import TwiceError, once
+from bulk_cancel.tasks.utf8 import writable
 from bulk_cancel.worker.gateway.problems import Problem, invalid
 from bulk_cancel.worker.state.statuses import Again
 
@@ -105,7 +106,8 @@ def object_of(body: bytes, *, may_be_empty: bool = False) -> dict[str, Any]:
         raise Problem("not-json", f"not JSON in UTF-8: {error}"[:200]) from None
     if not isinstance(found, dict):
         raise Problem("not-json", "JSON, but not an object")
-    return found
+    # pydantic does not say which name has a lone surrogate, and judges nothing beside it
+    return {writable(name): value for name, value in found.items()}
 
 
 class Why(BaseModel):

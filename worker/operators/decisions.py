@@ -12,17 +12,20 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
+from pydantic import TypeAdapter, ValidationError
 from redis.exceptions import ResponseError
 
 from bulk_cancel.tasks.asking import Asking, answered
 from bulk_cancel.tasks.errors import (
     BulkCancelError,
+    InvalidOrders,
     MovedAccountError,
     RedisFullError,
     UnknownAccountError,
     UnknownBatchError,
     UnsealedBatchError,
 )
+from bulk_cancel.tasks.messages import Text, faults_in
 from bulk_cancel.tasks.outcomes import BatchState, Retried, Withdrawn
 from bulk_cancel.worker.books.mass.by_operator import ask_call_off
 from bulk_cancel.worker.operators.matching import Filter, Match
@@ -47,8 +50,19 @@ RETRIED: Final = tuple(map(Again, DEAD))
 class Asked:
     """Who decides, and why; both are kept with the decision."""
 
-    by: str
-    reason: str = ""
+    by: Text
+    reason: Text = ""
+
+
+_ASKED: Final = TypeAdapter(Asked)
+
+
+def asked_of(by: str, reason: str) -> Asked:
+    """Who decides and why, as a caller says it; raises InvalidOrders with a line for each fault."""
+    try:
+        return _ASKED.validate_python({"by": by, "reason": reason})
+    except ValidationError as error:
+        raise InvalidOrders(faults_in(error)) from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from bulk_cancel.tasks.outcomes import BatchState, Outcome, Retried, Withdrawn
 from bulk_cancel.tasks.receipts import MassReceipt, Receipt
 from bulk_cancel.worker.books.mass.masses import Masses
 from bulk_cancel.worker.books.mass.report import MassReport
-from bulk_cancel.worker.operators.decisions import Asked, Decisions
+from bulk_cancel.worker.operators.decisions import Decisions, asked_of
 from bulk_cancel.worker.operators.holds import ask_release
 from bulk_cancel.worker.operators.reports import ask_report
 from bulk_cancel.worker.state.batches import Reading, Waiting
@@ -63,18 +63,18 @@ class Desk:
 
     def withdraw(self, batch_id: str, *, by: str, reason: str) -> Asking[Withdrawn]:
         """Takes a batch back from every order that was not sent."""
-        return self.shard.ask(self._decisions.ask_withdraw(batch_id, Asked(by, reason)))
+        return self.shard.ask(self._decisions.ask_withdraw(batch_id, asked_of(by, reason)))
 
     def release(self, batch_id: str, *, by: str, reason: str) -> Asking[bool]:
         """Ends the hold of a mass cancel; whether it was on."""
-        return (yield from self.shard.ask(ask_release(self.store, batch_id, Asked(by, reason)))).changed
+        return (yield from self.shard.ask(ask_release(self.store, batch_id, asked_of(by, reason)))).changed
 
     def retry(
         self, batch_id: str, *, by: str, reason: str, statuses: Sequence[str], deadline_s: int | None
     ) -> Asking[Retried]:
         """Lets the orders that ended in one of `statuses` go again."""
         again = tuple(map(Again, statuses))
-        asked = self._decisions.ask_retry(batch_id, Asked(by, reason), statuses=again, deadline_s=deadline_s)
+        asked = self._decisions.ask_retry(batch_id, asked_of(by, reason), statuses=again, deadline_s=deadline_s)
         return self.shard.ask(asked)
 
     def since(self, position: str, wait_s: float) -> Asking[list[Outcome]]:

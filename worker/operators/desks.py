@@ -17,6 +17,7 @@ from bulk_cancel.tasks.mass import ALL_ACCOUNTS, CancelAll, parse_cancel_all
 from bulk_cancel.tasks.messages import Envelope
 from bulk_cancel.tasks.outcomes import Outcome
 from bulk_cancel.tasks.receipts import MassReceipt
+from bulk_cancel.tasks.utf8 import is_writable
 from bulk_cancel.worker.operators.desk import Desk
 from bulk_cancel.worker.state.positions import compose, parse, parse_for_one
 from bulk_cancel.worker.state.shards import Each, Shard, ShardAwayError, Shards, TwoShardsError
@@ -56,11 +57,13 @@ class Desks:
         return Desk((yield from self.shards.ask_of_account(name)))
 
     def home(self, batch_id: str, sees: Sees = sees_all) -> Asking[Desk]:
-        """The desk that has the batch. Raises UnknownBatchError only if every shard answered.
+        """The desk that has the batch. Raises UnknownBatchError only if every shard answered, or for what is no id.
 
         TwoShardsError: the id was given to batches on two shards; ask one of them (BULK_CANCEL_SHARD). Whose accounts
         (`sees`) only one of them is of is led to that one: nobody else can lock them out.
         """
+        if not is_writable(batch_id):
+            raise UnknownBatchError(batch_id)
         if not self.shards.several:
             return self.at(self.shards.names[0])
         told = yield from self.shards.ask_each(lambda shard: _account_of(shard, batch_id))

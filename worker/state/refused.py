@@ -9,7 +9,8 @@ from typing import Final, cast
 import structlog
 from redis import Redis
 
-from bulk_cancel.tasks.reading import Refusal, writable
+from bulk_cancel.tasks.reading import Refusal
+from bulk_cancel.tasks.utf8 import writable
 from bulk_cancel.worker.state.bunches import bunched
 from bulk_cancel.worker.state.keys import Keys
 

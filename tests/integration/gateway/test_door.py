@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import pytest
 
+from bulk_cancel.tasks.utf8 import HALF
 from bulk_cancel.worker.books.mass.masses import Masses
 from bulk_cancel.worker.gateway.bodies import BODY_BYTES, LITTLE_BYTES
 from bulk_cancel.worker.gateway.problems import FAULTS, ROWS_FAULTS
@@ -283,6 +284,29 @@ def test_a_mass_cancel_is_taken_once(desk: Desk, door: Door) -> None:
     wanted = {"with": ["bots", "spreads"], "bots": "keep-positions"}
     said = door.call("PUT", "/v1/mass-cancels/m4", json={"account": "desk1", **wanted}).json()["mass_cancels"][0]
     assert (said["scope_asked"], said["products"]) == (wanted, [])
+
+
+@pytest.mark.parametrize(
+    ("address", "said", "fault"),
+    [
+        ("PUT /v1/batches/b2", {**BATCH, "caf\udce9": 1}, r"['caf\\udce9']: is no field of this message"),
+        ("PUT /v1/mass-cancels/m", {"account": "desk1", "\ud83d": 1}, r"['\\ud83d']: is no field of this message"),
+        ("POST /v1/retry", {"sCode": ["51403", "\ud83d"]}, f"sCode[1]: {HALF}"),
+        ("POST /v1/withdraw", {"sCode": ["51403", "\ud83d"]}, f"sCode[1]: {HALF}"),
+        ("POST /v1/batches/b1/withdraw", {"reason": "\ud83d"}, f"reason: {HALF}"),
+    ],
+)
+def test_half_a_character_is_named(desk: Desk, door: Door, address: str, said: dict[str, object], fault: str) -> None:
+    """As a value and as a field's name, beside everything else that is wrong; nothing is done."""
+    door.call("PUT", "/v1/batches/b1", json=BATCH)
+    desk.finish("BTC-USDT", "rejected", "51403")
+    headers = {"Content-Type": "application/json"}
+    method, path = address.split()
+    refused = door.call(method, path, data=json.dumps({**said, "deadline_s": 0}), headers=headers)
+    assert (refused.status_code, kind_of(refused)) == (422, "invalid")
+    assert fault in refused.json()["errors"]
+    assert [each.batch_id for each in desk.store.batches.recent(0)] == ["b1"]
+    assert {each.event for each in Audit(desk.store).newest(10)} == {"submitted"}
 
 
 def test_a_hold_is_released(desk: Desk, door: Door) -> None:

@@ -14,6 +14,7 @@ from redis import Redis
 from bulk_cancel.tasks import BulkCancel, aio
 from bulk_cancel.tasks.errors import (
     BatchConflictError,
+    InvalidOrders,
     LostPositionError,
     NotAPositionError,
     NotCompleteError,
@@ -24,6 +25,7 @@ from bulk_cancel.tasks.errors import (
     UnsealedBatchError,
 )
 from bulk_cancel.tasks.outcomes import Outcome, Row
+from bulk_cancel.worker.operators.audit import Audit
 from tests.support.lane_rig import LaneRig, finished, orders
 
 Ask = Callable[..., Any]
@@ -190,6 +192,30 @@ def test_what_is_not_there_is_told(ask: Plain, rig: LaneRig) -> None:
 def of_batch(batch_id: str, call: str, runner: BulkCancel) -> object:
     """What a batch tells."""
     return getattr(runner.batch(batch_id), call)()
+
+
+@pytest.mark.parametrize("field", ["by", "reason"])
+def test_a_name_that_cannot_be_kept_is_refused(ask: Plain, rig: LaneRig, field: str) -> None:
+    """Of every decision, in our words, before anything is asked; it was redis-py's error, or the verb's."""
+    ask(lambda runner: runner.submit(orders(1), account="a1", batch_id="b"))
+    ask(lambda runner: runner.submit_all("a1", batch_id="m", hold=True))
+    fields = {"by": "ann", field: "caf\udce9"}
+    for decide in (
+        lambda runner: runner.batch("b").withdraw(**fields),
+        lambda runner: runner.batch("b").retry(**fields),
+        lambda runner: runner.batch("m").release(**fields),
+    ):
+        with pytest.raises(InvalidOrders, match=f"^{field}: should be whole characters; it holds half"):
+            ask(decide)
+    assert not {each.event for each in Audit(rig.store).newest(10)} & {"withdraw", "retry", "release"}
+
+
+@pytest.mark.parametrize("question", ["status", "wait", "outcomes", "report", "withdraw", "retry", "release"])
+def test_what_can_be_no_id_is_an_unknown_batch(ask: Plain, rig: LaneRig, question: str) -> None:  # noqa: ARG001 (its Redis)
+    """Redis could not be asked for it."""
+    decision = {"by": "ann"} if question in {"withdraw", "retry", "release"} else {}
+    with pytest.raises(UnknownBatchError, match=r"unknown batch 'caf\\udce9'"):
+        ask(lambda runner: getattr(runner.batch("caf\udce9"), question)(**decision))
 
 
 def test_outcomes_are_read_from_a_position_on(ask: Plain, rig: LaneRig) -> None:

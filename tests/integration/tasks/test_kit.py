@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 
 import pytest
@@ -252,6 +252,33 @@ def test_what_goes_again_after_the_report_is_looked_after_again(kit: Kit) -> Non
     assert not mass.report().over
     kit.end("m")
     assert (mass.report().over, mass.report().succeeded) == (True, True)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        lambda kit: kit.serve("desk\ud83d"),
+        lambda kit: kit.end("b", "rejected", sMsg="\ud83d"),
+        lambda kit: kit.end("b", "rejected", sCode="\ud83d"),
+        lambda kit: kit.end("b", "filled", accFillSz="\ud83d"),
+        lambda kit: kit.find("b", [{"instId": "BTC-USDT", "ordId": "1", "clOrdId": "\ud83d"}]),
+    ],
+)
+def test_text_that_redis_cannot_keep_is_an_error_of_the_test(kit: Kit, step: Callable[[Kit], object]) -> None:
+    """By its name, before anything is done."""
+    submit([ONE], account="desk1", batch_id="b")
+    with pytest.raises(
+        ValueError, match=r"^(account 'desk|sMsg|sCode|accFillSz|clOrdId).*: should be whole characters"
+    ):
+        step(kit)
+    assert kit.orders("b")[0].status == "queued"
+
+
+@pytest.mark.parametrize("step", [Kit.orders, Kit.end, Kit.finish, lambda kit, batch_id: kit.find(batch_id, [ONE])])
+def test_what_can_be_no_id_is_an_unknown_batch(kit: Kit, step: Callable[[Kit, str], object]) -> None:
+    """Rather than an error of redis-py's."""
+    with pytest.raises(UnknownBatchError, match=r"unknown batch 'caf\\udce9'"):
+        step(kit, "caf\udce9")
 
 
 def test_what_cannot_be_is_an_error_of_the_test(kit: Kit) -> None:

@@ -110,6 +110,23 @@ def test_a_misspelt_name_is_refused(
     assert faults() == [f"{name}: no such setting; did you mean {meant}?"]
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("REDIS_URL", "redis://:caf\udce9@127.0.0.1:6379/0"),
+        ("BROKER_URL", "redis://caf\udce9:6379/0"),
+        ("OKX_BASE_URL", "http://caf\udce9"),
+        ("KEY_PREFIX", "caf\udce9"),
+        ("ACCOUNTS__DESK1__UID", "caf\udce9"),
+    ],
+)
+def test_what_is_no_utf_8_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """By its name, and not first by whoever sends it."""
+    set_account(monkeypatch)
+    monkeypatch.setenv(f"BULK_CANCEL_{name}", value)
+    assert faults() == [f"BULK_CANCEL_{name}: should be text in UTF-8"]
+
+
 def test_names_of_others_are_no_business_of_ours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Variables without our prefix may stand in the environment and in .env."""
     monkeypatch.setenv("BULK_CANCELLER", "x")

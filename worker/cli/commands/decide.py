@@ -4,12 +4,11 @@ import getpass
 import os
 import socket
 from collections.abc import Sequence
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
-from pydantic import TypeAdapter, ValidationError
 
-from bulk_cancel.tasks.messages import Text, faults_in
+from bulk_cancel.tasks.errors import InvalidOrders
 from bulk_cancel.worker.books.mass.masses import Masses
 from bulk_cancel.worker.cli import context
 from bulk_cancel.worker.cli.commands.by_filter import (
@@ -34,7 +33,7 @@ from bulk_cancel.worker.cli.screen.words import (
     withdrawn_matching_words,
     withdrawn_words,
 )
-from bulk_cancel.worker.operators.decisions import RETRIED, Asked, Decisions
+from bulk_cancel.worker.operators.decisions import RETRIED, Asked, Decisions, asked_of
 from bulk_cancel.worker.operators.matching import Filter
 from bulk_cancel.worker.operators.shapes import (
     document,
@@ -54,8 +53,6 @@ Target = Annotated[
 ]
 By = Annotated[str | None, typer.Option("--by", metavar="WHO", help="Who decides; you (user@host) without it.")]
 Why = Annotated[str, typer.Option("--reason", help="Why, for people who look at the audit.")]
-
-_TEXT: Final = TypeAdapter(Text)
 
 
 def withdraw(
@@ -190,15 +187,14 @@ def resume(target: Target, *, by: By = None, reason: Why = "", as_json: Json = F
 
 def asked_by(by: str | None, reason: str) -> Asked:
     """Who and why; without `by`, whoever calls. Raises CommandError."""
-    given = {"--by": whoever() if by is None else by.strip(), "--reason": reason.strip()}
-    if not given["--by"]:
+    who = whoever() if by is None else by.strip()
+    if not who:
         raise CommandError("--by: should say who decides; leave it out for your own name")
-    for option, text in given.items():
-        try:
-            _TEXT.validate_python(text)
-        except ValidationError as error:
-            raise CommandError(*faults_in(error, within=option)) from None
-    return Asked(given["--by"], given["--reason"])
+    yours = f"; is {who!r:.60}, your own name: give one with --by" if by is None else ""
+    try:
+        return asked_of(who, reason.strip())
+    except InvalidOrders as error:
+        raise CommandError(*(f"--{line}{yours * line.startswith('by:')}" for line in error.errors)) from None
 
 
 def whoever() -> str:

@@ -49,7 +49,7 @@ class Some(BaseModel):
 
     account: Annotated[tuple[AccountName, ...], list_of("accounts' names")] = ()
     instId: Annotated[tuple[InstId, ...], list_of("instruments")] = ()
-    sCode: Annotated[tuple[str, ...], list_of("sCodes, as text")] = ()
+    sCode: Annotated[tuple[Text, ...], list_of("sCodes, as text")] = ()
     since: Instant | None = None
     reason: Text = ""
     dry_run: bool = False
