@@ -10,7 +10,8 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from bulk_cancel.tasks.errors import InvalidOrders
-from bulk_cancel.tasks.messages import CL_ORD_ID, Envelope, InstId, Number, account_name, faults_in, refuse
+from bulk_cancel.tasks.faults import faults_in
+from bulk_cancel.tasks.messages import CL_ORD_ID, Envelope, InstId, Number, account_name, refuse
 
 ALL_ACCOUNTS: Final = "*"
 WITH_FAMILY: Final = ("SWAP", "FUTURES", "OPTION")

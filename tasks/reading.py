@@ -14,16 +14,9 @@ from dataclasses import dataclass
 
 from pydantic import TypeAdapter, ValidationError
 
+from bulk_cancel.tasks.faults import faults_in
 from bulk_cancel.tasks.mass import CancelAll
-from bulk_cancel.tasks.messages import (
-    MAX_ORDERS,
-    ORDER_FIELDS,
-    BatchId,
-    CancelOrders,
-    Envelope,
-    Order,
-    faults_in,
-)
+from bulk_cancel.tasks.messages import MAX_ORDERS, ORDER_FIELDS, BatchId, CancelOrders, Envelope, Order
 from bulk_cancel.tasks.utf8 import writable
 
 _ESSENTIAL = frozenset({"account", "v"})

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Final, TypeVar
 from fastapi import Depends, Request
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
 
-from bulk_cancel.tasks.messages import Text, faults_in, refuse
+from bulk_cancel.tasks.faults import faults_in
+from bulk_cancel.tasks.messages import Text, refuse
 from bulk_cancel.tasks.once import TwiceError, once
 from bulk_cancel.tasks.utf8 import writable
 from bulk_cancel.worker.gateway.problems import Problem, invalid

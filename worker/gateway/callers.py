@@ -14,7 +14,8 @@ import structlog
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from bulk_cancel.tasks.errors import SettingsError
-from bulk_cancel.tasks.messages import AccountName, Text, faults_in
+from bulk_cancel.tasks.faults import faults_in
+from bulk_cancel.tasks.messages import AccountName, Text
 
 log = structlog.get_logger(__name__)
 

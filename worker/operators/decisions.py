@@ -25,7 +25,8 @@ from bulk_cancel.tasks.errors import (
     UnknownBatchError,
     UnsealedBatchError,
 )
-from bulk_cancel.tasks.messages import Text, faults_in
+from bulk_cancel.tasks.faults import faults_in
+from bulk_cancel.tasks.messages import Text
 from bulk_cancel.tasks.outcomes import BatchState, Retried, Withdrawn
 from bulk_cancel.worker.books.mass.by_operator import ask_call_off
 from bulk_cancel.worker.operators.matching import Filter, Match

@@ -12,7 +12,8 @@ import typer
 from pydantic import TypeAdapter, ValidationError
 
 from bulk_cancel.tasks.errors import BulkCancelError, UnknownAccountError, UnsealedBatchError
-from bulk_cancel.tasks.messages import InstId, faults_in
+from bulk_cancel.tasks.faults import faults_in
+from bulk_cancel.tasks.messages import InstId
 from bulk_cancel.tasks.outcomes import Retried, Withdrawn
 from bulk_cancel.worker.cli.context import answers, failures
 from bulk_cancel.worker.cli.errors import CommandError

@@ -13,7 +13,8 @@ from typing import BinaryIO, Final
 
 from pydantic import ValidationError
 
-from bulk_cancel.tasks.messages import Order, faults_in
+from bulk_cancel.tasks.faults import faults_in
+from bulk_cancel.tasks.messages import Order
 from bulk_cancel.worker.cli.orderfile.from_csv import csv_rows
 from bulk_cancel.worker.cli.orderfile.from_json import json_rows
 from bulk_cancel.worker.cli.orderfile.recognised import why_no_file, why_no_order

@@ -11,7 +11,8 @@ from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bulk_cancel.tasks.errors import InvalidOrders
-from bulk_cancel.tasks.messages import CancelOrders, Text, Whole, faults_in
+from bulk_cancel.tasks.faults import faults_in
+from bulk_cancel.tasks.messages import CancelOrders, Text, Whole
 from bulk_cancel.worker.gateway.answers import answer, as_csv, as_lines
 from bulk_cancel.worker.gateway.bodies import Body, Instant, Statuses, Why, object_of, parsed
 from bulk_cancel.worker.gateway.callers import Caller

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Response
 from pydantic import ValidationError
 
 from bulk_cancel.tasks.errors import UnknownBatchError, UnknownMassError
+from bulk_cancel.tasks.faults import faults_in
 from bulk_cancel.tasks.mass import ALL_ACCOUNTS, CancelAll
-from bulk_cancel.tasks.messages import faults_in
 from bulk_cancel.worker.books.mass.masses import Masses
 from bulk_cancel.worker.books.mass.report import report_json
 from bulk_cancel.worker.books.mass.scope import Scope
