@@ -10,7 +10,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from bulk_cancel.tasks.errors import InvalidOrders
-from bulk_cancel.tasks.faults import faults_in
+from bulk_cancel.tasks.faults import found_in
 from bulk_cancel.tasks.messages import CL_ORD_ID, Envelope, InstId, Number, account_name, refuse
 
 ALL_ACCOUNTS: Final = "*"
@@ -139,4 +139,4 @@ def parse_cancel_all(said: Mapping[str, object]) -> CancelAll:
     try:
         return CancelAll.model_validate({name: value for name, value in said.items() if value is not None})
     except ValidationError as error:
-        raise InvalidOrders([fault.removeprefix("message: ") for fault in faults_in(error)]) from None
+        raise InvalidOrders([fault.bare for fault in found_in(error)]) from None

@@ -14,13 +14,15 @@ from dataclasses import dataclass
 
 from pydantic import TypeAdapter, ValidationError
 
-from bulk_cancel.tasks.faults import faults_in
+from bulk_cancel.tasks.faults import Fault, faults_in
 from bulk_cancel.tasks.mass import CancelAll
 from bulk_cancel.tasks.messages import MAX_ORDERS, ORDER_FIELDS, BatchId, CancelOrders, Envelope, Order
 from bulk_cancel.tasks.utf8 import writable
 
 _ESSENTIAL = frozenset({"account", "v"})
 """Without these nothing of a message is done: it would be another account's, or mean something else."""
+
+_NOT_FIELDS = Fault("", "send the fields as kwargs, not as positional arguments")
 
 _NUMBER = re.compile(r"[0-9]{1,9}")
 """The name of a row in an object that was a list."""
@@ -164,7 +166,7 @@ def _named(fields: Mapping[str, object]) -> dict[str, object]:
 
 def _not_fields(args: Sequence[object], kwargs: Mapping[str, object]) -> Refusal:
     payload = as_json({"args": args, "kwargs": kwargs})
-    return Refusal(payload=payload, errors=("message: send the fields as kwargs, not as positional arguments",))
+    return Refusal(payload=payload, errors=(str(_NOT_FIELDS),))
 
 
 def _present(fields: Mapping[str, object]) -> dict[str, object]:

@@ -13,7 +13,7 @@ from typing import BinaryIO, Final
 
 from pydantic import ValidationError
 
-from bulk_cancel.tasks.faults import faults_in
+from bulk_cancel.tasks.faults import faults_in, found_in
 from bulk_cancel.tasks.messages import Order
 from bulk_cancel.worker.cli.orderfile.from_csv import csv_rows
 from bulk_cancel.worker.cli.orderfile.from_json import json_rows
@@ -84,10 +84,10 @@ def _collect(source: str, rows: Iterable[Row], account: str) -> OrderFile:
 
 def _faults(error: ValidationError, place: str) -> Iterator[str]:
     """One line a fault, with the value that is wrong."""
-    for words, detail in zip(faults_in(error, within=place), error.errors(include_url=False), strict=True):
+    for fault, detail in zip(found_in(error, within=place), error.errors(include_url=False), strict=True):
         given = detail["input"]
-        said = words.removeprefix("message: ")  # of a row as a whole, which has a line
-        yield f"{said}; is {given!r:.{_VALUE}}" if detail["loc"] and detail["type"] != "missing" else said
+        of_a_value = detail["loc"] and detail["type"] != "missing"
+        yield f"{fault.bare}; is {given!r:.{_VALUE}}" if of_a_value else fault.bare
 
 
 def _of_another(row: Row, account: str) -> tuple[str, ...]:

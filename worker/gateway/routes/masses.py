@@ -8,7 +8,7 @@ from fastapi import APIRouter, Response
 from pydantic import ValidationError
 
 from bulk_cancel.tasks.errors import UnknownBatchError, UnknownMassError
-from bulk_cancel.tasks.faults import faults_in
+from bulk_cancel.tasks.faults import found_in
 from bulk_cancel.tasks.mass import ALL_ACCOUNTS, CancelAll
 from bulk_cancel.worker.books.mass.masses import Masses
 from bulk_cancel.worker.books.mass.report import report_json
@@ -55,10 +55,10 @@ def _asked(caller: Caller, batch_id: str, said: dict[str, Any]) -> CancelAll:
     try:
         asked = CancelAll.model_validate({**told, "batch_id": batch_id, "requested_by": caller.name})
     except ValidationError as error:
-        faults = [*given, *faults_in(error)]
-        if not any(each["loc"] for each in error.errors(include_input=False, include_url=False)) and not given:
-            raise Problem("contradiction", "; ".join(fault.removeprefix("message: ") for fault in faults)) from None
-        raise invalid(faults) from None
+        faults = found_in(error)
+        if not given and not any(fault.place for fault in faults):
+            raise Problem("contradiction", "; ".join(fault.words for fault in faults)) from None
+        raise invalid([*given, *map(str, faults)]) from None
     if given:
         raise invalid(given)
     return asked
