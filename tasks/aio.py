@@ -42,20 +42,16 @@ class Handle(Held):
 
     async def wait(self, timeout_s: float | None = None) -> BatchState:
         """The batch once every order of it has an outcome; raises NotCompleteError after `timeout_s`."""
-        desk = await self._at_home()
-        waiting = desk.waiting(self.batch_id, timeout_s)
-        while not waiting.over:
-            state = await awaited(desk.shard.ask(waiting.ask_next()))
+        for asking in (await self._at_home()).waiting(self.batch_id, timeout_s):
+            state = await awaited(asking)
         if not state.complete:
             raise NotCompleteError(state)
         return state
 
     async def outcomes(self) -> AsyncIterator[Row]:
         """Every order of the batch as it stands, each once, in no order."""
-        desk = await self._at_home()
-        reading = desk.reading(self.batch_id)
-        while not reading.over:
-            for row in await awaited(desk.shard.ask(reading.ask_next())):
+        for asking in (await self._at_home()).reading(self.batch_id):
+            for row in await awaited(asking):
                 yield row
 
     async def report(self) -> "MassReport":

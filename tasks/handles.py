@@ -59,20 +59,16 @@ class Handle(Held):
         Raises:
             NotCompleteError: it is not so after `timeout_s`; `state` is how it stands.
         """
-        desk = self._at_home()
-        waiting = desk.waiting(self.batch_id, timeout_s)
-        while not waiting.over:
-            state = answered(desk.shard.ask(waiting.ask_next()))
+        for asking in self._at_home().waiting(self.batch_id, timeout_s):
+            state = answered(asking)
         if not state.complete:
             raise NotCompleteError(state)
         return state
 
     def outcomes(self) -> Iterator[Row]:
         """Every order of the batch as it stands, each once, in no order; a thousand at a time are in memory."""
-        desk = self._at_home()
-        reading = desk.reading(self.batch_id)
-        while not reading.over:
-            yield from answered(desk.shard.ask(reading.ask_next()))
+        for asking in self._at_home().reading(self.batch_id):
+            yield from answered(asking)
 
     def report(self) -> "MassReport":
         """How a mass cancel stands: what was found, what became of it, what is still open. Raises UnknownMassError."""

@@ -3,12 +3,12 @@
 Whoever calls runs what a method returns with `answered`, or awaits it with `awaited` (`tasks/asking.py`).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from bulk_cancel.tasks.asking import Asking
 from bulk_cancel.tasks.mass import CancelAll
 from bulk_cancel.tasks.messages import Order, parse_cancel_orders
-from bulk_cancel.tasks.outcomes import BatchState, Outcome, Retried, Withdrawn
+from bulk_cancel.tasks.outcomes import BatchState, Outcome, Retried, Row, Withdrawn
 from bulk_cancel.tasks.receipts import MassReceipt, Receipt
 from bulk_cancel.worker.books.mass.masses import Masses
 from bulk_cancel.worker.books.mass.report import MassReport
@@ -49,13 +49,17 @@ class Desk:
         """How a batch stands."""
         return self.shard.ask(self.store.batches.ask_state(batch_id))
 
-    def waiting(self, batch_id: str, timeout_s: float | None) -> Waiting:
-        """How a batch stands, until it is complete; what it asks is asked through `shard.ask`."""
-        return Waiting(self.store.batches, batch_id, timeout_s=timeout_s)
+    def waiting(self, batch_id: str, timeout_s: float | None) -> Iterator[Asking[BatchState]]:
+        """How a batch stands, again and again until it is complete; each is asked before the next one is taken."""
+        waiting = Waiting(self.store.batches, batch_id, timeout_s=timeout_s)
+        while not waiting.over:
+            yield self.shard.ask(waiting.ask_next())
 
-    def reading(self, batch_id: str) -> Reading:
-        """The rows of a batch; what it asks is asked through `shard.ask`."""
-        return Reading(self.store.batches, batch_id)
+    def reading(self, batch_id: str) -> Iterator[Asking[list[Row]]]:
+        """The rows of a batch, page by page; each is asked before the next one is taken."""
+        reading = Reading(self.store.batches, batch_id)
+        while not reading.over:
+            yield self.shard.ask(reading.ask_next())
 
     def report(self, batch_id: str) -> Asking[MassReport]:
         """How a mass cancel stands."""
