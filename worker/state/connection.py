@@ -84,36 +84,37 @@ def connect(settings: Settings, *, single_connection: bool = False) -> Redis:
 
 def connect_asyncio(settings: Settings, *, single_connection: bool = False) -> AsyncRedis:
     """As `connect`, a client of asyncio."""
-    url, options = settings.redis_url.get_secret_value(), _options(AsyncRetry(NoBackoff(), 0))
+    url = settings.redis_url.get_secret_value()
+    options = _options(url, AsyncRetry(NoBackoff(), 0))
     if not url.startswith("sentinel:"):
         return AsyncRedis.from_url(url, single_connection_client=single_connection, **options)
     named = sentinels(url)
-    asked = AsyncSentinel(named.hosts, sentinel_kwargs=_options(AsyncRetry(NoBackoff(), 0)))  # type: ignore[no-untyped-call]
+    asked = AsyncSentinel(named.hosts, sentinel_kwargs=_options(url, AsyncRetry(NoBackoff(), 0)))  # type: ignore[no-untyped-call]
     login = {"db": named.db, "username": named.username, "password": named.password}
     pool = AsyncSentinelConnectionPool(named.service, asked, **login, **options)  # type: ignore[no-untyped-call]
     return AsyncRedis(connection_pool=pool, single_connection_client=single_connection)
 
 
 def _connect(url: str, *, single_connection: bool = False) -> Redis:
-    options = _options(Retry(NoBackoff(), 0))
+    options = _options(url, Retry(NoBackoff(), 0))
     if not url.startswith("sentinel:"):
         return Redis.from_url(url, single_connection_client=single_connection, **options)
     named = sentinels(url)
-    asked = Sentinel(named.hosts, sentinel_kwargs=_options(Retry(NoBackoff(), 0)))  # type: ignore[no-untyped-call]
+    asked = Sentinel(named.hosts, sentinel_kwargs=_options(url, Retry(NoBackoff(), 0)))  # type: ignore[no-untyped-call]
     pool = SentinelConnectionPool(  # type: ignore[no-untyped-call]
         named.service, asked, db=named.db, username=named.username, password=named.password, **options
     )
     return Redis(connection_pool=pool, single_connection_client=single_connection)
 
 
-def _options(retry: Retry | AsyncRetry) -> dict[str, Any]:
+def _options(url: str, retry: Retry | AsyncRetry) -> dict[str, Any]:
     """`retry` is an object of its own for each client: redis-py changes it."""
     return {
+        **({} if url.startswith("unix:") else {"socket_keepalive": True}),  # redis-py refuses it for a socket file
         "decode_responses": True,
         "protocol": 2,
         "socket_timeout": 2,
         "socket_connect_timeout": 1,
-        "socket_keepalive": True,
         "retry": retry,
         "driver_info": None,  # redis-py would look its own version up on disk for each connection
     }
