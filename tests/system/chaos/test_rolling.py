@@ -27,7 +27,10 @@ EVERY_S: Final = 0.2
 LONGEST_S: Final = 2.0
 """An urgent order is sent so soon, whatever happens to the worker that has it."""
 
-LOAD: Final = 1600
+LOAD: Final = 600
+LEAST: Final = 400
+"""So many orders are handed in when fewer than these wait: workers are replaced under load, however long that takes."""
+
 
 NEW: Final = sys.executable
 APP: Final = "bulk_cancel.worker"
@@ -53,30 +56,21 @@ def test_releases_are_rolled_up_and_back_under_load(
     settings = {**QUICK, "WINDOW_S": "2"}
     with Rig(workers=0, config=Config(network=Network(delay_ms=10, jitter_ms=20)), settings=settings) as rig:
         rig.start_workers(2, old, APP)
-        load = ["b"]
         traded = rig.exchange.config.instruments[-2]
-        with Urgent(rig) as urgent, Placing(rig, every_s=0.1, inst_ids=(traded,)):
+        with Urgent(rig) as urgent, Load(rig) as load, Placing(rig, every_s=0.1, inst_ids=(traded,)):
             ask_all = {"account": "desk1", "batch_id": "all", "instId": traded, "until_flat_s": 1}
             Masses(rig.store).take(parse_cancel_all(ask_all))
-            submit(rig, "b", place(rig, LOAD, lanes=4))
-            started(rig, "b")
+            rig.wait_for(lambda: bool(load.batches))
+            started(rig, load.batches[0])
             for release in (NEW, old) * 3 if long else (NEW, old, NEW):
-                keep_up(rig, load)
                 replace(rig, witness, release)
-                assert waiting(rig, load[-1]), "workers were replaced without load"
-        for batch in (*load, "all", *urgent.batches):
+                assert waiting(rig, load.batches[-1]), "workers were replaced without load"
+        for batch in (*load.batches, "all", *urgent.batches):
             rig.done(batch, 200)
-        witness.judge(rig, batches=len(load) + 1 + len(urgent.batches))
+        witness.judge(rig, batches=len(load.batches) + 1 + len(urgent.batches))
         assert Masses(rig.store).state("all").state == "flat"
         assert list(rig.exchange.control.orders(state="live")) == []
         assert max(urgent.waits()) <= slack * LONGEST_S, sorted(urgent.waits())[-5:]
-
-
-def keep_up(rig: Rig, load: list[str]) -> None:
-    """Another batch, if what waits would not outlast a replacement on a busy machine: it takes 13 s."""
-    if waiting(rig, load[-1]) < LOAD:
-        load.append(f"b{len(load)}")
-        submit(rig, load[-1], place(rig, LOAD, lanes=4))
 
 
 def replace(rig: Rig, witness: Witness, release: str) -> None:
@@ -97,15 +91,14 @@ def releases(rig: Rig) -> set[str]:
     return {worker.release for worker in read_workers(rig.store.redis, rig.store.keys)}
 
 
-class Urgent(Thread):
-    """Hands in an urgent order every `EVERY_S`, for the length of a block, on a lane of its own."""
+class Handing(Thread):
+    """Hands in orders every `EVERY_S`, for the length of a block; `batches` are theirs."""
 
     def __init__(self, rig: Rig) -> None:
         super().__init__()
         self._rig = rig
-        self._inst_id = rig.exchange.config.instruments[-1]
+        self._control = ControlClient(rig.exchange.url)
         self._stopping = Event()
-        self._asked_us: dict[str, int] = {}
         self.batches: list[str] = []
 
     def __enter__(self) -> Self:
@@ -115,20 +108,44 @@ class Urgent(Thread):
     def __exit__(self, *_: object) -> None:
         self._stopping.set()
         self.join()
+        self._control.close()
 
     def run(self) -> None:
-        """Placed and handed in, one after the other."""
-        control = ControlClient(self._rig.exchange.url)
+        """One after the other."""
         while not self._stopping.wait(EVERY_S):
-            (order,) = control.place(UID, self._inst_id, 1)
-            batch = f"urgent-{order}"
-            asked = parse_cancel_orders(
-                account="desk1", batch_id=batch, orders=orders(self._inst_id, [order]), urgent=True
-            )
-            self._asked_us[order] = time.time_ns() // 1000
-            self._rig.store.admission.admit(asked)
-            self.batches.append(batch)
-        control.close()
+            self._hand_in()
+
+    def _hand_in(self) -> None:
+        raise NotImplementedError
+
+
+class Load(Handing):
+    """Batches for four lanes, each when the one before is nearly done."""
+
+    def _hand_in(self) -> None:
+        if self.batches and waiting(self._rig, self.batches[-1]) >= LEAST:
+            return
+        batch, lanes = f"b{len(self.batches)}", self._rig.exchange.config.instruments[:4]
+        rows = [row for each in lanes for row in orders(each, self._control.place(UID, each, LOAD // 4))]
+        submit(self._rig, batch, rows)
+        self.batches.append(batch)
+
+
+class Urgent(Handing):
+    """An urgent order, on a lane of its own."""
+
+    def __init__(self, rig: Rig) -> None:
+        super().__init__(rig)
+        self._inst_id = rig.exchange.config.instruments[-1]
+        self._asked_us: dict[str, int] = {}
+
+    def _hand_in(self) -> None:
+        (order,) = self._control.place(UID, self._inst_id, 1)
+        batch = f"urgent-{order}"
+        asked = parse_cancel_orders(account="desk1", batch_id=batch, orders=orders(self._inst_id, [order]), urgent=True)
+        self._asked_us[order] = time.time_ns() // 1000
+        self._rig.store.admission.admit(asked)
+        self.batches.append(batch)
 
     def waits(self) -> list[float]:
         """Seconds from each order's handing in to its first cancel at the exchange."""
