@@ -29,7 +29,7 @@ def test_a_format_is_raised_under_load(tmp_path: Path) -> None:
         (old,) = rig.start_workers(1)
         rig.start_workers(1, app="tests.support.newer_app")
         newer = open_store(rig.store.settings, NEXT)
-        submit(rig, "b", place(rig, 1200, lanes=4))
+        submit(rig, "b", place(rig, 2400, lanes=4))
         started(rig, "b")
         (beat,) = (name for name, pid in pids(rig).items() if pid == old.pid)
         assert [raised.blockers for raised in raise_formats(newer, ANN)] == [(f"bc {beat}", beat), (beat,)]

@@ -200,7 +200,7 @@ def test_a_pool_that_starts_on_a_full_redis_goes_on(witness: Witness) -> None:
 def test_memory(shared: Rig, witness: Witness, monkeypatch: pytest.MonkeyPatch, long: bool) -> None:  # noqa: FBT001
     """At 90 % and full: a submit is refused as a whole and clearly; what was taken goes on to its recorded end."""
     redis, more = shared.store.redis, place(shared, 40, lanes=4)
-    submit(shared, "taken", place(shared, 4000 if long else 1000, lanes=4))
+    submit(shared, "taken", place(shared, 4000 if long else 2000, lanes=4))
     started(shared, "taken")
     for share in (0.91, 2.0):
         redis.config_set("maxmemory", round(redis.info("memory")["used_memory"] / share))
