@@ -813,6 +813,22 @@ class TestSurvey:
         assert (report.over, report.cancelled, report.complete, report.succeeded) == (True, True, False, False)
         assert report_json(report)["not_known"] == line["not_known"]
 
+    def test_one_that_is_being_made_is_not_given_up(self, rig: LaneRig) -> None:
+        """Its time may run out meanwhile: what it sees counts. If it fails nothing is known, and that is told."""
+        take(rig, deadline_s=60)
+        rig.masses.end(begin(rig), seen(rig), Verdict("done", None, None))
+        told_of(rig)
+        rig.advance(659)
+        assert rig.masses.survey_begin("m", "s", lease_s=LEASE_S) is not None
+        rig.advance(2)
+        assert rig.masses.survey_begin("m", "other", lease_s=LEASE_S) is None
+        assert rig.masses.survey_begin("m", "s", lease_s=LEASE_S) is not None
+        assert (told_of(rig), rig.masses.state("m").survey) == ([], None)
+        rig.masses.survey_end("m", "s", None)
+        assert rig.board.wake(9).surveys == ("m",)
+        assert rig.masses.survey_begin("m", "t", lease_s=LEASE_S) is None
+        assert [line["event"] for line in told_of(rig)] == ["mass_cancel_incomplete"]
+
     def test_one_of_which_nothing_is_known_any_more_is_told_too(self, rig: LaneRig) -> None:
         """A mass cancel may be kept for a shorter time than its survey is tried."""
         take(rig, deadline_s=60)

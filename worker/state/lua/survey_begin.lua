@@ -1,9 +1,9 @@
 -- survey_begin: begins the survey after a mass cancel, or goes on with it: given again by its id it renews the lease.
 --
 -- Guarantee: one survey of a mass cancel at a time, none before the last of its orders has its end, and none after one is
--- written. One that nobody could make is given up ten minutes after the mass cancel's deadline, or once what is known of the
--- mass cancel is gone: that is kept in its place, and told once. On hold one is made while the scope is flat, and again
--- after each.
+-- written. One that nobody could make, nor makes, is given up ten minutes after the mass cancel's deadline, or once what is
+-- known of the mass cancel is gone: that is kept in its place, and told once. On hold one is made while the scope is flat,
+-- and again after each.
 --
 -- KEYS[1]  the runner's prefix
 -- ARGV[1]  JSON: mass (its batch), survey (id, chosen by the caller), lease_us, later_us (until it is asked for again if the
@@ -26,8 +26,13 @@ local function give_up()
   news_add('mass_cancel_incomplete', input.mass, wall)
 end
 
+local lease_ms = input.lease_us / 1000
+local function too_late()
+  return tonumber(fields.deadline) + GIVEN_UP_US < now and not lease_holder(K.surveying(input.mass), lease_ms)
+end
+
 local holds = fields.hold and fields.state == 'running'
-if not fields.state or not holds and (fields.survey or tonumber(fields.deadline) + GIVEN_UP_US < now) then
+if not fields.state or not holds and (fields.survey or too_late()) then
   if redis.call('ZREM', K.surveys(), input.mass) == 1 and not fields.survey then give_up() end
   return no()
 end
@@ -36,6 +41,6 @@ if not over and not (holds and fields.flat == '1') then
   redis.call('ZADD', K.surveys(), text(now + input.later_us), input.mass)
   return no()
 end
-if not lease_take(K.surveying(input.mass), input.survey, input.lease_us / 1000) then return no() end
+if not lease_take(K.surveying(input.mass), input.survey, lease_ms) then return no() end
 redis.call('ZADD', K.surveys(), text(now + input.lease_us), input.mass)
 return '{"mine":true,"mass":' .. cjson.encode(fields) .. '}'
