@@ -156,12 +156,12 @@ class Decisions:
         fields = {"statuses": list(statuses), "deadline_s": deadline_s, "filter": ""}
         return (yield from self._retry(state, asked, again, **fields))
 
-    def refuses(self, batch: BatchState) -> BulkCancelError | None:
-        """Why none of the batch's orders may go again now; None: they may."""
-        if not batch.sealed:
-            return UnsealedBatchError(batch)
+    def refuses(self, match: Match) -> BulkCancelError | None:
+        """Why none of the orders may go again now; None: they may."""
+        if not match.state.sealed:
+            return UnsealedBatchError(match.state)
         try:
-            answered(ask_served(self._store, batch, self._where))
+            answered(ask_served(self._store, match.state, match.rows, self._where))
         except (MovedAccountError, UnknownAccountError) as error:
             return error
         return None
@@ -198,7 +198,7 @@ class Decisions:
 
     def _retry(self, batch: BatchState, asked: Asked, jobs: Sequence[str], **fields: object) -> Asking[Retried]:
         """`fields` of the verb: deadline_s (None: as long as the batch had), statuses, filter."""
-        yield from ask_served(self._store, batch, self._where)
+        yield from ask_served(self._store, batch, jobs, self._where)
         batch_id = batch.batch_id
         fields["deadline_s"] = fields["deadline_s"] or (yield from self._deadline_of(batch_id))
         try:

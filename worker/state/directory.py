@@ -76,6 +76,11 @@ class Directory:
         names: list[object] = yield self._redis.hkeys(self._key)
         return name in map(str, names) if names else name in self._own
 
+    def ask_served_uids(self) -> Asking[set[str]]:
+        """The User IDs of the accounts that `ask_served` knows."""
+        raws: dict[object, object] = yield self._redis.hgetall(self._key)
+        return {json.loads(str(raw))["uid"] for raw in raws.values()} or {info.uid for info in self._own.values()}
+
     def all(self) -> dict[str, AccountInfo]:
         """All accounts known here, by name in order."""
         return answered(self.ask_all())

@@ -147,6 +147,22 @@ def test_what_would_go_nowhere_is_not_let_go_again(moved: ShardedDesk) -> None:
     assert moved.json("withdraw", "there")["withdrawn"] == 1
 
 
+def test_another_account_of_its_user_is_as_good(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Renamed, or with another key: workers of its shard send for its User ID, so the orders go somewhere."""
+    monkeypatch.setenv("BULK_CANCEL_ACCOUNTS__DESK1__UID", "446")
+    submit(desk, "desk1", "here")
+    assert desk.json("withdraw", "here")["withdrawn"] == 3
+    for name in [name for name in os.environ if name.startswith("BULK_CANCEL_ACCOUNTS__DESK1__")]:
+        monkeypatch.setenv(name.replace("DESK1", "SPARE"), os.environ[name])
+        monkeypatch.delenv(name)
+    store = Shards(load_settings()).of("default").store
+    store.directory.publish(store.scripts)
+    assert desk.json("retry", "here", "--status", "withdrawn")["opened"] == 3
+    assert desk.json("withdraw", "here")["withdrawn"] == 3
+    done = desk.json("retry", "--status", "withdrawn", "--yes")
+    assert (done["opened"], done["left_out"]) == (3, [])
+
+
 def test_a_filter_leaves_out_what_would_go_nowhere(moved: ShardedDesk) -> None:
     """The others go; each that was left is named, and the exit status says that something was."""
     status, out, err = moved("retry", "--status", "withdrawn", "--yes")

@@ -19,7 +19,7 @@ from bulk_cancel.worker.state.directory import Directory
 from bulk_cancel.worker.state.ids import JobId
 from bulk_cancel.worker.state.scripts import Scripts
 from bulk_cancel.worker.state.statuses import Again
-from tests.support.lane_rig import LANE, TIMING, LaneRig, finished, orders, rest, retried, returned
+from tests.support.lane_rig import LANE, TIMING, LaneRig, credentials, finished, orders, rest, retried, returned
 
 ASKED = Asked("risk-1", "by hand")
 CLAIM_S = TIMING.claim_us / 1e6
@@ -230,7 +230,19 @@ class TestRetry:
             decisions.retry("b", ASKED)
         assert rig.batches.state("b").waiting == 0
         (match,) = Matching(rig.store).ended(Filter(), [Again.REJECTED])
-        assert isinstance(decisions.refuses(match.state), UnknownAccountError)
+        assert isinstance(decisions.refuses(match), UnknownAccountError)
+
+    def test_another_account_of_its_user_is_as_good(self, rig: LaneRig) -> None:
+        """The batch's own was renamed, or its key withdrawn: any account of a User ID sends for its orders."""
+        rig.submit("b", orders(1))
+        end(rig, "rejected")
+        rig.redis.delete(rig.keys.of("accounts"))
+        spare = replace(rig.user, accounts=(credentials("spare"),))
+        Directory(rig.redis, rig.keys, {"u1": spare}, window_s=2.0).publish(rig.scripts)
+        decisions = Decisions(replace(rig.store, directory=Directory(rig.redis, rig.keys, {}, window_s=2.0)))
+        (match,) = Matching(rig.store).ended(Filter(), [Again.REJECTED])
+        assert decisions.refuses(match) is None
+        assert decisions.retry("b", ASKED).opened == 1
 
     def test_it_ends_as_any_batch_does(self, rig: LaneRig) -> None:
         """Counted once, kept for its retention from its new end on."""

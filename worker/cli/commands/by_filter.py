@@ -146,7 +146,7 @@ def withdraw_matching(
 
 def _refusals(shard: Shard, matches: Sequence[Match]) -> list[tuple[Match, BulkCancelError | None]]:
     decisions = Decisions(shard.store, shard.ask_where)
-    return [(match, decisions.refuses(match.state)) for match in matches]
+    return [(match, decisions.refuses(match)) for match in matches]
 
 
 def _all(found: Found) -> list[Match]:

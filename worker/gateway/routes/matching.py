@@ -86,9 +86,7 @@ def retry_matching(runner: Runner, caller: Operator, sent: Body) -> Response:
     wanted = asked.wanted(caller)
     found = _found(runner, caller, wanted, lambda desk: Matching(desk.store).ended(wanted, asked.statuses))
     if asked.dry_run:
-        taken = [
-            (desk, [match for match in matches if not desk.decisions.refuses(match.state)]) for desk, matches in found
-        ]
+        taken = [(desk, [match for match in matches if not desk.decisions.refuses(match)]) for desk, matches in found]
         return answer("retry-matching", _counted(taken))
     told = [_retry(at, Asked(caller.name, asked.reason), asked, wanted) for at in found]
     return answer("retry-matching", sums_of(told))
