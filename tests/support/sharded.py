@@ -3,8 +3,10 @@
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
+import pytest
 from redis import Redis
 
+from bulk_cancel.tasks.asking import Asking
 from bulk_cancel.worker.config.settings import Settings, settings_of
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
 from bulk_cancel.worker.state.shards import Shards
@@ -41,3 +43,15 @@ def emptied(redis: list[EmbeddedRedis], shards: Shards) -> Shards:
     for shard in shards.all():
         adopt(shard.store)
     return shards
+
+
+def asked_where(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The accounts of which all shards are asked from now on whether they have them, by stores that are opened then."""
+    asked, where = list[str](), Shards._where
+
+    def ask(self: Shards, account: str) -> Asking[str]:
+        asked.append(account)
+        return where(self, account)
+
+    monkeypatch.setattr(Shards, "_where", ask)
+    return asked

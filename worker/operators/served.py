@@ -18,6 +18,18 @@ def not_told(_account: str) -> Asking[str]:
     return ""
 
 
+def once_each(where: Where) -> Where:
+    """The same, asked once for each account: a shard that is silent is waited for as often."""
+    found: dict[str, str] = {}
+
+    def ask(account: str) -> Asking[str]:
+        if account not in found:
+            found[account] = yield from where(account)
+        return found[account]
+
+    return ask
+
+
 def ask_served(store: Store, batch: BatchState, jobs: Iterable[str], where: Where = not_told) -> Asking[None]:
     """Raises MovedAccountError, or UnknownAccountError where there is no other shard.
 

@@ -23,7 +23,7 @@ from bulk_cancel.worker.state.shards import Shards
 from bulk_cancel.worker.state.store import open_store
 from tests.support.cli_desk import GOOD, Desk, set_environment
 from tests.support.json_shapes import misfits
-from tests.support.sharded import emptied, servers, urls_of
+from tests.support.sharded import asked_where, emptied, servers, urls_of
 
 NEWER: Formats = {"exchange": Reads(1, 1), "runner": Reads(1, 2)}
 
@@ -172,6 +172,20 @@ def test_a_filter_leaves_out_what_would_go_nowhere(moved: ShardedDesk) -> None:
     _, out, err = moved("retry", "--status", "withdrawn", "--yes", "--json")
     assert json.loads(out)["left_out"] == ["there"]
     assert "they go to shard default" in json.loads(err)["error"][0]
+
+
+def test_shards_are_asked_once_where_an_account_is(moved: ShardedDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many of its batches are left out: each question to a shard that is silent takes seconds."""
+    monkeypatch.setenv("BULK_CANCEL_ACCOUNTS__DESK2__SHARD", "a")
+    for batch in ("there2", "there3"):
+        submit(moved, "desk2", batch)
+        assert moved.json("withdraw", batch)["withdrawn"] == 3
+    monkeypatch.setenv("BULK_CANCEL_ACCOUNTS__DESK2__SHARD", "default")
+    asked = asked_where(monkeypatch)
+    _, out, err = moved("retry", "--status", "withdrawn", "--yes", "--json")
+    assert sorted(json.loads(out)["left_out"]) == ["there", "there2", "there3"]
+    assert [line.endswith("they go to shard default") for line in json.loads(err)["error"]] == [True] * 3
+    assert asked == ["desk2"]
 
 
 def test_an_account_is_not_given_up_before_all_shards_know_of_its_batches(

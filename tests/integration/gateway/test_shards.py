@@ -18,7 +18,7 @@ from bulk_cancel.worker.state.shards import Shard, Shards
 from bulk_cancel.worker.state.store import adopt
 from tests.support.cli_desk import Worker, report_worker, set_environment
 from tests.support.door import Door, kind_of, scraped, token_file
-from tests.support.sharded import emptied, settings_for, urls_of
+from tests.support.sharded import asked_where, emptied, settings_for, urls_of
 from tests.support.stream import Event as Told
 from tests.support.stream import Stream
 
@@ -124,6 +124,24 @@ def test_what_would_go_nowhere_is_not_let_go_again(door: Door, two: list[Embedde
     assert (done["orders"], done["opened"], done["left_out"]) == (0, 0, ["old"])
     assert door.call("POST", "/v1/retry", json={**again, "dry_run": True}).json()["orders"] == 0
     assert shards.of("a").store.batches.state("old").waiting == 0
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The accounts of which the door asks all shards whether they have them."""
+    return asked_where(monkeypatch)
+
+
+def test_no_other_shard_is_asked_by_filter(asked: list[str], door: Door, two: list[EmbeddedRedis]) -> None:
+    """It is not told where an account is by now, so that one that is silent keeps nobody waiting."""
+    hand_in(door, "old", "desk2", 1)
+    door.call("POST", "/v1/batches/old/withdraw")
+    for shard in Shards(settings_for(urls_of(two), {"desk1": "a", "desk2": "default"})).all():
+        shard.store.directory.publish(shard.store.scripts)
+    again = {"statuses": ["withdrawn"]}
+    assert door.call("POST", "/v1/retry", json={**again, "dry_run": True}).json()["orders"] == 0
+    assert door.call("POST", "/v1/retry", json=again).json()["left_out"] == ["old"]
+    assert asked == []
 
 
 def test_nobody_is_locked_out_of_what_is_theirs_by_anothers_id(door: Door) -> None:

@@ -22,6 +22,7 @@ from bulk_cancel.worker.cli.screen.render import counts_text
 from bulk_cancel.worker.cli.when import WHEN, time_given
 from bulk_cancel.worker.operators.decisions import Asked, Decisions
 from bulk_cancel.worker.operators.matching import Filter, Match, Matching, orders_of
+from bulk_cancel.worker.operators.served import once_each
 from bulk_cancel.worker.operators.shapes import placed
 from bulk_cancel.worker.operators.whole import Whole
 from bulk_cancel.worker.state.batches import BatchState, UnknownBatchError
@@ -145,7 +146,7 @@ def withdraw_matching(
 
 
 def _refusals(shard: Shard, matches: Sequence[Match]) -> list[tuple[Match, BulkCancelError | None]]:
-    decisions = Decisions(shard.store, shard.ask_where)
+    decisions = Decisions(shard.store, once_each(shard.ask_where))
     return [(match, decisions.refuses(match)) for match in matches]
 
 

@@ -17,7 +17,7 @@ from bulk_cancel.worker.gateway.guard import Operator, only
 from bulk_cancel.worker.gateway.parts import Desk, Desks, Runner
 from bulk_cancel.worker.gateway.problems import invalid
 from bulk_cancel.worker.gateway.schemas import RETRY, SOME, Schema, answers, body, filled, listed
-from bulk_cancel.worker.operators.decisions import RETRIED, Asked
+from bulk_cancel.worker.operators.decisions import RETRIED, Asked, Decisions
 from bulk_cancel.worker.operators.matching import Filter, Match, Matching, orders_of
 from bulk_cancel.worker.operators.merging import sums_of
 from bulk_cancel.worker.operators.shapes import retried_matching_json, withdrawn_matching_json
@@ -86,8 +86,7 @@ def retry_matching(runner: Runner, caller: Operator, sent: Body) -> Response:
     wanted = asked.wanted(caller)
     found = _found(runner, caller, wanted, lambda desk: Matching(desk.store).ended(wanted, asked.statuses))
     if asked.dry_run:
-        taken = [(desk, [match for match in matches if not desk.decisions.refuses(match)]) for desk, matches in found]
-        return answer("retry-matching", _counted(taken))
+        return answer("retry-matching", _counted([(at[0], _taken(at)) for at in found]))
     told = [_retry(at, Asked(caller.name, asked.reason), asked, wanted) for at in found]
     return answer("retry-matching", sums_of(told))
 
@@ -102,9 +101,17 @@ def _found(runner: Desks, caller: Caller, wanted: Filter, find: Callable[[Desk],
     return runner.every(lambda desk: (desk, find(desk)), wanted.accounts)
 
 
+def _taken(at: At) -> list[Match]:
+    """Those whose orders may go again now. Where an account is by now is not told here, so no other shard is asked."""
+    desk, matches = at
+    decisions = Decisions(desk.store)
+    with desk.shard.named():
+        return [match for match in matches if not decisions.refuses(match)]
+
+
 def _retry(at: At, who: Asked, asked: RetrySome, wanted: Filter) -> dict[str, Any]:
     (desk, matches), done, left_out = at, [], []
-    again = partial(desk.decisions.retry_matching, statuses=asked.statuses, deadline_s=asked.deadline_s)
+    again = partial(Decisions(desk.store).retry_matching, statuses=asked.statuses, deadline_s=asked.deadline_s)
     with desk.shard.named():
         for match in matches:
             try:
