@@ -9,7 +9,7 @@ from tests.support.lane_rig import LaneRig
 
 
 def told_elsewhere(rig: LaneRig, batches: Mapping[str, str], keep_s: int = 60) -> None:
-    """As `disown` on the other shard tells: by batch the shard and the account."""
+    """As `disown` on the other shard tells: by account and batch the shard."""
     rig.scripts.run("note", {"note": "elsewhere", "fields": batches, "alone": False, "keep_s": keep_s})
 
 

@@ -112,7 +112,7 @@ def _published(others: Sequence[Shard], uid: str) -> Iterator[str]:
 
 def _tell_of_batches(store: Store, others: Sequence[Shard], names: set[str]) -> None:
     here = store.settings.shard
-    stay = [(each.batch_id, f"{here} {each.account}") for each in past_batches(store) if each.account in names]
+    stay = [(f"{each.account} {each.batch_id}", here) for each in past_batches(store) if each.account in names]
     argument = {"note": "elsewhere", "alone": False, "keep_s": store.settings.retention_s}
     for shard in others:
         with shard.named():

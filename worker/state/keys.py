@@ -98,7 +98,7 @@ CATALOGUE: Final[tuple[Entry, ...]] = (
         "elsewhere",
         "elsewhere",
         "hash",
-        "batch of an account that was moved here → the shard on which it stayed, and the account (shards only)",
+        "'account batch' of an account that was moved here → the shard on which the batch stayed (shards only)",
         "RETENTION_S after the last move",
         "note",
     ),

@@ -206,7 +206,7 @@ def test_an_account_is_not_given_up_before_all_shards_know_of_its_batches(
         two[1].start()
     assert desk.json("disown", "desk1")["uid"] == "desk1"
     there = desk.shards.of("a").store
-    assert there.redis.hgetall(there.keys.of("elsewhere")) == {"here": "default desk1"}
+    assert there.redis.hgetall(there.keys.of("elsewhere")) == {"desk1 here": "default"}
 
 
 def test_workers_know_better_than_old_settings(moved: ShardedDesk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,7 +100,7 @@ def live(rig: LaneRig) -> None:
 
 def move(rig: LaneRig) -> None:
     """An account that came from another shard asks for what it has asked for there."""
-    told_elsewhere(rig, {"old": "b a1"})
+    told_elsewhere(rig, {"a1 old": "b"})
     with pytest.raises(BatchConflictError):
         of_several(rig, "old", orders(1, first=40))
 

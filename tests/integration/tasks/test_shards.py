@@ -184,7 +184,7 @@ def test_what_would_go_nowhere_is_not_let_go_again(ask: Ask, two: list[EmbeddedR
 
 def test_an_id_that_was_used_before_the_account_moved_begins_no_second_batch(ask: Ask, shards: Shards) -> None:
     """It is refused without a question to the other shard, which is named."""
-    fields = {"old": "default desk2"}
+    fields = {"desk2 old": "default"}
     shards.of("a").store.scripts.run("note", {"note": "elsewhere", "fields": fields, "alone": False, "keep_s": 60})
     with pytest.raises(BatchConflictError, match="batch 'old' is known on shard default"):
         ask(partial(submitted, account="desk2", batch_id="old"))

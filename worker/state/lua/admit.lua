@@ -87,9 +87,7 @@ end
 
 -- One lookup for a new batch, here: no other shard is asked, since one that is away must not keep anybody's order waiting.
 local function elsewhere()
-  local noted = batch.several and not digest and redis.call('HGET', K.elsewhere(), batch.id)
-  local shard, account = string.match(noted or '', '^(%S+) (%S+)$')
-  return account == batch.account and shard
+  return batch.several and not digest and redis.call('HGET', K.elsewhere(), batch.account .. ' ' .. batch.id)
 end
 
 if batch.seen and sealed ~= '0' then return '{"status":"ended"}' end
