@@ -174,10 +174,14 @@ class Desks:
         return found or [self.shards.names[0]]
 
     def every(self, call: Callable[[Desk], T], accounts: Sequence[str] = ()) -> list[T]:
-        """The same where nothing may be missing: raises if one does not answer."""
-        told = self.each(call, accounts)
-        for error in told.failed.values():
-            raise error
+        """The same of every desk where nothing may be missing: raises if one does not answer, or one of these accounts.
+
+        They may have left something where they were before they were moved: a desk that answers tells that, too.
+        """
+        needed = self._homes(accounts) if accounts else self.shards.names
+        told = self.each(call)
+        for name in set(needed) & told.failed.keys():
+            raise told.failed[name]
         return list(told.answers.values())
 
     def take_all(self, asked: CancelAll) -> list[Taken]:

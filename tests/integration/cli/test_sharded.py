@@ -174,6 +174,20 @@ def test_a_filter_leaves_out_what_would_go_nowhere(moved: ShardedDesk) -> None:
     assert "they go to shard default" in json.loads(err)["error"][0]
 
 
+def test_a_filter_of_an_account_finds_what_it_has_left(moved: ShardedDesk, two: list[EmbeddedRedis]) -> None:
+    """Nothing to retry would not be true; where it was before is asked as well, and may be away."""
+    status, out, err = moved("retry", "--account", "desk2", "--status", "withdrawn", "--yes", "--json")
+    assert (status, json.loads(out)["left_out"], "they go to shard default" in err) == (1, ["there"], True)
+    submit(moved, "desk2", "new")
+    done = moved.json("withdraw", "--account", "desk2", "--yes")
+    assert [(each["batch_id"], each["shard"]) for each in done["batches"]] == [("new", "default"), ("there", "a")]
+    two[1].kill()
+    try:
+        assert moved.json("retry", "--account", "desk2", "--status", "withdrawn", "--yes")["opened"] == 3
+    finally:
+        two[1].start()
+
+
 def test_shards_are_asked_once_where_an_account_is(moved: ShardedDesk, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many of its batches are left out: each question to a shard that is silent takes seconds."""
     monkeypatch.setenv("BULK_CANCEL_ACCOUNTS__DESK2__SHARD", "a")

@@ -144,6 +144,27 @@ def test_no_other_shard_is_asked_by_filter(asked: list[str], door: Door, two: li
     assert asked == []
 
 
+def test_a_filter_of_an_account_finds_what_it_has_left(door: Door, two: list[EmbeddedRedis], tmp_path: Path) -> None:
+    """Where it was before is asked as well, and may be away."""
+    hand_in(door, "old", "desk2", 1)
+    door.call("POST", "/v1/batches/old/withdraw")
+    hand_in(door, "late", "desk2", 2)
+    moved = Shards(settings_for(urls_of(two), {"desk1": "a", "desk2": "default"}))
+    for shard in moved.all():
+        shard.store.directory.publish(shard.store.scripts)
+    asked = {"account": ["desk2"]}
+    with Door(moved, token_file(tmp_path / "tokens")) as other:
+        again = other.call("POST", "/v1/retry", json={**asked, "statuses": ["withdrawn"]}).json()
+        assert (again["orders"], again["left_out"]) == (0, ["old"])
+        done = other.call("POST", "/v1/withdraw", json=asked).json()
+        assert named(done["batches"], "batch_id", "shard") == [("late", "a")]
+        two[1].kill()
+        try:
+            assert other.call("POST", "/v1/withdraw", json=asked).json()["orders"] == 0
+        finally:
+            two[1].start()
+
+
 def test_nobody_is_locked_out_of_what_is_theirs_by_anothers_id(door: Door) -> None:
     """Whose token is for the accounts of one of the two is led to that one."""
     assert door.call("PUT", "/v1/mass-cancels/kill", "one", json={"account": "desk1", "hold": True}).status_code == 201

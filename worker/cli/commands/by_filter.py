@@ -155,12 +155,19 @@ def _all(found: Found) -> list[Match]:
 
 
 def _found(whole: Whole, wanted: Filter, batch: str | None, find: Callable[[Store], list[Match]]) -> Found:
-    """What fits on each shard that may have some; one that is away is not known to have none."""
+    """What fits on each shard that may have some; one that is away is not known to have none.
+
+    Accounts may have left some where they were before they were moved: a shard that answers tells that, too.
+    """
     if batch is not None:
         return whole.then(whole.by_batch([batch]), lambda shard, _: find(shard.store))
-    if wanted.accounts:
-        return whole.then(whole.by_account(wanted.accounts, str), lambda shard, _: find(shard.store))
-    return whole.each(lambda shard: find(shard.store))
+    homes = whole.by_account(wanted.accounts, str) if wanted.accounts else None
+    told = whole.each(lambda shard: find(shard.store))
+    if homes is None:
+        return told
+    found = {name: matches for name, matches in told.answers.items() if matches or name in homes.answers}
+    failed = {name: error for name, error in told.failed.items() if name in homes.answers}
+    return Each(found, {**homes.failed, **failed})
 
 
 def _decided(whole: Whole, found: Found, decide: Callable[[Decisions, Match], Done]) -> Decided[Done]:
