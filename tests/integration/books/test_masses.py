@@ -829,6 +829,20 @@ class TestSurvey:
         assert rig.masses.survey_begin("m", "t", lease_s=LEASE_S) is None
         assert [line["event"] for line in told_of(rig)] == ["mass_cancel_incomplete"]
 
+    def test_one_after_a_hold_waits_for_the_last_orders(self, rig: LaneRig) -> None:
+        """They have their time from when they were found, so it may be long after the release; until then it waits."""
+        take(rig, hold=True, deadline_s=3600)
+        rig.advance(4000)
+        find(rig, listing := begin(rig), 1)
+        rig.masses.end(listing, seen(rig, 1), RUNNING)
+        release(rig.store, "m", Asked("ann"))
+        told_of(rig)
+        rig.advance(700)
+        assert rig.masses.survey_begin("m", "s", lease_s=LEASE_S) is None
+        assert told_of(rig) == []
+        end_all(rig, "canceled")
+        assert rig.masses.survey_begin("m", "s", lease_s=LEASE_S) is not None
+
     def test_one_of_which_nothing_is_known_any_more_is_told_too(self, rig: LaneRig) -> None:
         """A mass cancel may be kept for a shorter time than its survey is tried."""
         take(rig, deadline_s=60)

@@ -117,7 +117,8 @@ end
 redis.call('HSET', key, 'ended', text(wall))
 if holds then -- what else can place orders was looked at in between; it is once more, after its last order
   redis.call('HDEL', key, 'survey')
-  redis.call('HSET', key, 'deadline', text(now))
+  local orders_end = number(redis.call('HGET', K.batch(input.mass), 'deadline')) or 0
+  redis.call('HSET', key, 'deadline', text(math.max(now, orders_end))) -- until then its survey waits for them
   survey_due(input.mass, now)
 end
 listing_never(input.mass)
