@@ -843,6 +843,26 @@ class TestSurvey:
         end_all(rig, "canceled")
         assert rig.masses.survey_begin("m", "s", lease_s=LEASE_S) is not None
 
+    def test_one_is_not_given_up_before_it_could_be_made(self, rig: LaneRig) -> None:
+        """An order that was sent may wait for the book until the exchange is back; the ten minutes count from then."""
+        take(rig, deadline_s=60)
+        find(rig, listing := begin(rig), 1)
+        rig.masses.end(listing, seen(rig, 1), Verdict("done", None, None))
+        (call,) = (claim := rig.claim()).calls
+        rig.record(claim, call, decided=(believed(call.jobs[0]),))
+        told_of(rig)
+        rig.advance(5000)
+        assert rig.masses.survey_begin("m", "s", lease_s=LEASE_S) is None
+        assert told_of(rig) == []
+        row = {"instId": "BTC-USDT", "ordId": "1", "state": "canceled", "accFillSz": "0"}
+        rig.confirmations.pushed("u1", [row])
+        assert rig.board.wake(9).surveys == ("m",)
+        assert rig.masses.survey_begin("m", "s", lease_s=LEASE_S) is not None
+        rig.masses.survey_end("m", "s", None)
+        rig.advance(601)
+        assert rig.masses.survey_begin("m", "s", lease_s=LEASE_S) is None
+        assert [line["event"] for line in told_of(rig)] == ["mass_cancel_incomplete"]
+
     def test_one_of_which_nothing_is_known_any_more_is_told_too(self, rig: LaneRig) -> None:
         """A mass cancel may be kept for a shorter time than its survey is tried."""
         take(rig, deadline_s=60)

@@ -1,9 +1,9 @@
 -- survey_begin: begins the survey after a mass cancel, or goes on with it: given again by its id it renews the lease.
 --
 -- Guarantee: one survey of a mass cancel at a time, none before the last of its orders has its end, and none after one is
--- written. One that nobody could make, nor makes, is given up ten minutes after the mass cancel's deadline, or once what is
--- known of the mass cancel is gone: that is kept in its place, and told once. On hold one is made while the scope is flat,
--- and again after each.
+-- written. One that nobody could make, nor makes, is given up ten minutes after the mass cancel's deadline, or after the end
+-- of its last order, or once what is known of the mass cancel is gone: that is kept in its place, and told once. On hold one
+-- is made while the scope is flat, and again after each.
 --
 -- KEYS[1]  the runner's prefix
 -- ARGV[1]  JSON: mass (its batch), survey (id, chosen by the caller), lease_us, later_us (until it is asked for again if the
@@ -27,8 +27,12 @@ local function give_up()
 end
 
 local lease_ms = input.lease_us / 1000
+local completed = fields.state ~= 'running' and number(redis.call('HGET', K.batch(input.mass), 'completed'))
+
+-- Orders may be confirmed long after the deadline, once the book can be read again: it was too early for a survey before.
 local function too_late()
-  return tonumber(fields.deadline) + GIVEN_UP_US < now and not lease_holder(K.surveying(input.mass), lease_ms)
+  if tonumber(fields.deadline) + GIVEN_UP_US >= now or lease_holder(K.surveying(input.mass), lease_ms) then return false end
+  return fields.state == 'running' or completed and completed + GIVEN_UP_US < wall
 end
 
 local holds = fields.hold and fields.state == 'running'
@@ -36,8 +40,7 @@ if not fields.state or not holds and (fields.survey or too_late()) then
   if redis.call('ZREM', K.surveys(), input.mass) == 1 and not fields.survey then give_up() end
   return no()
 end
-local over = fields.state ~= 'running' and redis.call('HEXISTS', K.batch(input.mass), 'completed') == 1
-if not over and not (holds and fields.flat == '1') then
+if not completed and not (holds and fields.flat == '1') then
   redis.call('ZADD', K.surveys(), text(now + input.later_us), input.mass)
   return no()
 end
