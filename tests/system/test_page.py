@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import shutil
 import signal
 import socket
@@ -20,7 +21,11 @@ from rich.console import Console
 from rich.terminal_theme import MONOKAI
 from rich.text import Text
 
+from bulk_cancel.tasks.mass import parse_cancel_all
 from bulk_cancel.tasks.messages import CancelOrders, parse_cancel_orders
+from bulk_cancel.worker.books.mass.masses import Masses
+from bulk_cancel.worker.operators.decisions import Asked
+from bulk_cancel.worker.operators.holds import release
 from bulk_cancel.worker.simulator.config import Config
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
 from bulk_cancel.worker.simulator.faults import Network
@@ -186,12 +191,25 @@ def test_a_mass_cancel_is_begun_and_watched_through_a_restart_of_the_door(
     expect(page.locator("#link")).to_have_text("live")
     row = page.locator("#batches tbody tr")
     expect(row).to_contain_text(f"{3 * EACH:,} of {3 * EACH:,} ended", timeout=50_000)
-    expect(row).to_contain_text("complete", timeout=50_000)
+    expect(row).to_contain_text("mass cancel, complete", timeout=50_000)
+    expect(row.get_by_role("button")).to_have_count(0)
     expect(page.locator("#outcomes-title")).to_have_text(f"Outcomes as they come: {3 * EACH:,}")
     expect(page.locator("#audit tbody tr").first).to_contain_text("by kill: exchange halt")
     arrivals = [arrival for arrival in rig.exchange.control.log() if "cancel" in arrival.endpoint]
     arrived = [order_id for arrival in arrivals for order_id in arrival.ordIds]
     assert len(arrived) == len(set(arrived)) == 3 * EACH
+
+
+def test_a_mass_cancel_on_hold_is_shown_so_until_it_is_released(rig: Rig, gateway: Gateway, page: Page) -> None:
+    """With the time from which on nothing was open; afterwards as one that is over, which nobody may take back."""
+    Masses(rig.store).take(parse_cancel_all({"account": "desk1", "batch_id": "held", "hold": True}))
+    sign_in(page, gateway, "operate")
+    row = page.locator("#batches tbody tr", has_text="held")
+    expect(row).to_contain_text(re.compile(r"mass cancel, on hold, empty since \d\d:\d\d:\d\d"))
+    expect(row.get_by_role("button", name="Withdraw held")).to_be_visible()
+    release(rig.store, "held", Asked("tests"))
+    expect(row).to_contain_text("mass cancel, complete")
+    expect(row.get_by_role("button")).to_have_count(0)
 
 
 def test_a_place_that_the_door_cannot_read_is_left(gateway: Gateway, page: Page) -> None:

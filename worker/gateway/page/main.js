@@ -90,7 +90,7 @@ async function load(request, take) {
 
 function running() {
   const masses = new Map(state.status.masses.map((mass) => [mass.batch_id, mass]));
-  return state.status.batches.map((batch) => ({ ...batch, mass: masses.get(batch.batch_id), eta_s: estimate(batch.account) }));
+  return state.status.batches.map((batch) => ({ ...batch, listing: masses.get(batch.batch_id), eta_s: estimate(batch.account) }));
 }
 
 // Seconds in which the limits allow all that waits for the account's User ID to be sent.
@@ -160,7 +160,7 @@ const doing = {
 
 function batchActions(batch) {
   if (!may("operate")) return [];
-  return [...(batch.dead && (batch.complete || batch.waiting === 0) ? [doing.retry(batch)] : []), ...(batch.complete && !batch.mass ? [] : [doing.withdraw(batch)])];
+  return [...(batch.dead && (batch.complete || batch.waiting === 0) ? [doing.retry(batch)] : []), ...(batch.complete && !batch.listing ? [] : [doing.withdraw(batch)])];
 }
 
 function placeActions(target, whose, paused) {

@@ -21,14 +21,15 @@ function shardText(row) {
 
 export function batchCells(batch, does) {
   const ended = batch.size - batch.waiting;
-  const kind = batch.mass ? `mass cancel, ${batch.mass.state}` : batch.complete ? "complete" : batch.sealed ? "" : "not handed in completely";
+  const stands = batch.listing ? (batch.listing.hold && batch.listing.state === "running" ? "on hold" : batch.listing.state) : batch.complete ? "complete" : batch.mass || batch.sealed ? "" : "not handed in completely";
+  const kind = [batch.mass ? "mass cancel" : "", stands].filter(Boolean).join(", ");
   const eta = batch.complete ? `complete ${clock(batch.completed_at)}` : `${plural(batch.waiting, "order")} left${batch.eta_s ? `, the limits allow ${seconds(batch.eta_s)}` : ""}`;
-  const flat = batch.mass?.flat_at ? `, empty since ${clock(batch.mass.flat_at)}` : "";
-  const trouble = batch.mass?.trouble || "";
+  const flat = batch.listing?.flat_wall_us ? `, empty since ${clock(batch.listing.flat_wall_us / 1000)}` : "";
+  const trouble = batch.listing?.trouble || "";
   const why = [batch.requested_by && `by ${batch.requested_by}`, batch.reason].filter(Boolean).join(": ");
   const actions = does(batch);
   return [
-    [[batch.batch_id, batch.account, kind, batch.urgent, batch.asItWas], () => [
+    [[batch.batch_id, batch.account, kind, flat, trouble, batch.urgent, batch.asItWas], () => [
       make("b", {}, batch.batch_id),
       make("small", {}, [batch.account, batch.urgent ? "urgent" : "", kind].filter(Boolean).join(", ") + flat),
       shardText(batch),
