@@ -163,9 +163,8 @@ class NotCompleteError(BulkCancelError):
 
     def __init__(self, state: BatchState) -> None:
         more = "" if state.sealed else ", and more may come"
-        super().__init__(
-            f"batch {state.batch_id!r} is not complete: {state.waiting:,} orders have no outcome yet{more}"
-        )
+        have = "order has" if state.waiting == 1 else "orders have"
+        super().__init__(f"batch {state.batch_id!r} is not complete: {state.waiting:,} {have} no outcome yet{more}")
         self.state = state
 
 

@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 from redis.exceptions import ResponseError
 
 from bulk_cancel.tasks.asking import Asking, answered
@@ -26,7 +26,7 @@ from bulk_cancel.tasks.errors import (
     UnsealedBatchError,
 )
 from bulk_cancel.tasks.faults import faults_in
-from bulk_cancel.tasks.messages import Text
+from bulk_cancel.tasks.messages import Text, Whole, refuse
 from bulk_cancel.tasks.outcomes import BatchState, Retried, Withdrawn
 from bulk_cancel.worker.books.mass.by_operator import ask_call_off
 from bulk_cancel.worker.operators.matching import Filter, Match
@@ -55,13 +55,34 @@ class Asked:
     reason: Text = ""
 
 
+def _not_empty(statuses: tuple[Again, ...]) -> tuple[Again, ...]:
+    return statuses or refuse("should name one at least; leave it out for rejected and exhausted")
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """Which orders go again, by how they ended, and for how long; `deadline_s` None: as long as the batch had."""
+
+    statuses: Annotated[tuple[Again, ...], AfterValidator(_not_empty)] = RETRIED
+    deadline_s: Annotated[Whole, Field(ge=1, le=86_400)] | None = None
+
+
 _ASKED: Final = TypeAdapter(Asked)
+_RENEWAL: Final = TypeAdapter(Renewal)
 
 
 def asked_of(by: str, reason: str) -> Asked:
     """Who decides and why, as a caller says it; raises InvalidOrders with a line for each fault."""
     try:
         return _ASKED.validate_python({"by": by, "reason": reason})
+    except ValidationError as error:
+        raise InvalidOrders(faults_in(error)) from None
+
+
+def renewal_of(statuses: object, deadline_s: object) -> Renewal:
+    """What goes again, as a caller says it; raises InvalidOrders with a line for each fault."""
+    try:
+        return _RENEWAL.validate_python({"statuses": statuses, "deadline_s": deadline_s})
     except ValidationError as error:
         raise InvalidOrders(faults_in(error)) from None
 

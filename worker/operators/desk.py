@@ -12,13 +12,12 @@ from bulk_cancel.tasks.outcomes import BatchState, Outcome, Retried, Row, Withdr
 from bulk_cancel.tasks.receipts import MassReceipt, Receipt
 from bulk_cancel.worker.books.mass.masses import Masses
 from bulk_cancel.worker.books.mass.report import MassReport
-from bulk_cancel.worker.operators.decisions import Decisions, asked_of
+from bulk_cancel.worker.operators.decisions import Decisions, asked_of, renewal_of
 from bulk_cancel.worker.operators.holds import ask_release
 from bulk_cancel.worker.operators.reports import ask_report
 from bulk_cancel.worker.state.batches import Reading, Waiting
 from bulk_cancel.worker.state.outcomes import Outcomes
 from bulk_cancel.worker.state.shards import Shard
-from bulk_cancel.worker.state.statuses import Again
 
 
 class Desk:
@@ -77,8 +76,8 @@ class Desk:
         self, batch_id: str, *, by: str, reason: str, statuses: Sequence[str], deadline_s: int | None
     ) -> Asking[Retried]:
         """Lets the orders that ended in one of `statuses` go again."""
-        again = tuple(map(Again, statuses))
-        asked = self._decisions.ask_retry(batch_id, asked_of(by, reason), statuses=again, deadline_s=deadline_s)
+        why, again = asked_of(by, reason), renewal_of(statuses, deadline_s)
+        asked = self._decisions.ask_retry(batch_id, why, statuses=again.statuses, deadline_s=again.deadline_s)
         return self.shard.ask(asked)
 
     def since(self, position: str, wait_s: float) -> Asking[list[Outcome]]:

@@ -153,6 +153,9 @@ def test_waiting_ends_with_an_error(ask: Plain, rig: LaneRig) -> None:
     with pytest.raises(NotCompleteError, match="'b' is not complete: 2 orders have no outcome yet") as caught:
         ask(lambda runner: runner.batch("b").wait(0.01))
     assert caught.value.state.waiting == 2
+    rig.submit("one", orders(1))
+    with pytest.raises(NotCompleteError, match="'one' is not complete: 1 order has no outcome yet"):
+        ask(lambda runner: runner.batch("one").wait(0.01))
 
 
 def test_a_mass_cancel_is_taken_and_reported(ask: Plain, rig: LaneRig) -> None:
@@ -185,7 +188,7 @@ def test_what_is_not_there_is_told(ask: Plain, rig: LaneRig) -> None:
         ask(lambda runner: runner.batch("b").report())
     with pytest.raises(BatchConflictError):
         ask(lambda runner: runner.submit(orders(2), account="a1", batch_id="b"))
-    with pytest.raises(ValueError, match="canceled"):
+    with pytest.raises(InvalidOrders, match="statuses"):
         ask(lambda runner: runner.batch("b").retry(by="desk", statuses=["canceled"]))
 
 
@@ -208,6 +211,29 @@ def test_a_name_that_cannot_be_kept_is_refused(ask: Plain, rig: LaneRig, field: 
         with pytest.raises(InvalidOrders, match=f"^{field}: should be whole characters; it holds half"):
             ask(decide)
     assert not {each.event for each in Audit(rig.store).newest(10)} & {"withdraw", "retry", "release"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        (
+            {"statuses": ["gone", "canceled"]},
+            r"statuses\[1\]: should be 'rejected', 'exhausted', 'withdrawn' or 'gone'",
+        ),
+        ({"statuses": "gone"}, "statuses: should be a list"),
+        ({"statuses": []}, "statuses: should name one at least; leave it out for rejected and exhausted"),
+        ({"deadline_s": 0}, "deadline_s: should be greater than or equal to 1"),
+        ({"deadline_s": 86_401}, "deadline_s: should be less than or equal to 86400"),
+    ],
+)
+def test_what_cannot_go_again_is_refused(ask: Plain, rig: LaneRig, fields: dict[str, Any], words: str) -> None:
+    """Before anything is done: with a deadline that has passed, orders ended as exhausted without having been sent."""
+    rig.submit("b", orders(2))
+    ask(lambda runner: runner.batch("b").withdraw(by="ann"))
+    asked = {"statuses": ["withdrawn"], **fields}
+    with pytest.raises(InvalidOrders, match=f"^{words}$"):
+        ask(lambda runner: runner.batch("b").retry(by="ann", **asked))
+    assert ask(lambda runner: runner.batch("b").status()).counts == {"withdrawn": 2}
 
 
 @pytest.mark.parametrize("question", ["status", "wait", "outcomes", "report", "withdraw", "retry", "release"])
