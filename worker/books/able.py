@@ -51,8 +51,13 @@ class Survey:
     @property
     def words(self) -> str:
         """What is left, and what is not known; "" if it is complete."""
-        unknown = f"not known: {', '.join(self.unknown)}" if self.unknown else ""
-        return "; ".join(filter(None, (self.left, unknown)))
+        names: dict[str, list[str]] = {}
+        for name, why in self.unknown.items():
+            names.setdefault(why, []).append(f"{kind_words(name)}s")
+        unknown = "; ".join(f"{', '.join(kinds)} ({why})" for why, kinds in names.items())
+        if self.unknown == UNSEEN:
+            unknown = ", ".join(UNSEEN.values())
+        return "; ".join(filter(None, (self.left, unknown and f"not known: {unknown}")))
 
     @property
     def left(self) -> str:

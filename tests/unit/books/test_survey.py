@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 
 from bulk_cancel.worker.books import survey as module
-from bulk_cancel.worker.books.able import Able, Survey, said_of
+from bulk_cancel.worker.books.able import NOT_MADE, Able, Survey, said_of
 from bulk_cancel.worker.books.mass.scope import Scope
 from bulk_cancel.worker.books.survey import survey
 from bulk_cancel.worker.config.users import User
@@ -106,6 +106,16 @@ def test_what_is_not_told_is_not_known() -> None:
     assert not seen.complete
     assert not Survey(unknown={"trigger": "why"}).complete
     assert Survey(unavailable=("spread",)).complete
+
+
+def test_what_is_not_known_is_told_in_words() -> None:
+    """As a person calls it, with the reason, each once; it was the names of the lists alone."""
+    seen = Survey((Able("rfq", 1, {}),), {"conditional,oco": "no answer", "trigger": "no answer", "twap": "refused"})
+    assert seen.words == (
+        "1 RFQ: they can still place orders; "
+        "not known: TP/SL and OCO orders, trigger orders (no answer); TWAP orders (refused)"
+    )
+    assert NOT_MADE.words == "not known: nobody looked at what else can place orders"
 
 
 @pytest.mark.parametrize("rows", [[], [{}], [{"uid": "1"}]])
