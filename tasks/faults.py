@@ -32,7 +32,7 @@ def faults_in(error: ValidationError, *, within: str = "") -> list[str]:
 def found_in(error: ValidationError, *, within: str = "") -> list[Fault]:
     """The same as values."""
     found = error.errors(include_input=False, include_url=False, include_context=False)
-    return [Fault(_place(within, detail["loc"]), _words(detail)) for detail in found]
+    return [Fault(_place(within, detail["loc"]), words_of(detail)) for detail in found]
 
 
 def _place(within: str, loc: tuple[int | str, ...]) -> str:
@@ -41,7 +41,8 @@ def _place(within: str, loc: tuple[int | str, ...]) -> str:
     return (within + steps).lstrip(".")
 
 
-def _words(detail: ErrorDetails) -> str:
+def words_of(detail: ErrorDetails) -> str:
+    """What is wrong, without the place."""
     match detail["type"]:
         case "missing":
             return "is required"

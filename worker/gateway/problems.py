@@ -27,6 +27,7 @@ from bulk_cancel.tasks.errors import (
     UnreadableFormatError,
     UnsealedBatchError,
 )
+from bulk_cancel.tasks.faults import words_of
 from bulk_cancel.worker.books.reader import NotReadableError
 from bulk_cancel.worker.okx.errors import ExchangeError
 from bulk_cancel.worker.operators.holds import NotOnHoldError
@@ -228,4 +229,4 @@ def _methods(request: Request) -> list[str]:
 async def _fields(_: Request, error: Exception) -> Response:
     """Of the path, the query and the headers; bodies are read by ourselves."""
     found = error.errors() if isinstance(error, RequestValidationError) else ()
-    return invalid([f"{'.'.join(map(str, each['loc'][1:]))}: {each['msg']}" for each in found]).response()
+    return invalid([f"{'.'.join(map(str, each['loc'][1:]))}: {words_of(each)}" for each in found]).response()

@@ -73,6 +73,19 @@ def test_without_a_usable_key_nothing_is_taken(headers: dict[str, str], desk: De
     assert desk.store.batches.recent(0) == []
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "words"),
+    [
+        ("POST", "/v1/batches", "Idempotency-Key: is required"),
+        ("GET", "/v1/status?lanes=some", "lanes: should be 'busy', 'all' or 'none'"),
+        ("GET", "/v1/batches?limit=0", "limit: should be greater than or equal to 1"),
+    ],
+)
+def test_a_parameter_is_refused_in_the_words_of_a_body(method: str, path: str, words: str, door: Door) -> None:
+    """They were pydantic's: "Field required", "Input should be …"."""
+    assert door.call(method, path, json=BATCH if method == "POST" else None).json()["errors"] == [words]
+
+
 def test_every_fault_of_every_row_is_told_at_once(desk: Desk, door: Door) -> None:
     """And nothing is taken, not even the good rows."""
     rows = [{"instId": "BTC"}, ORDERS[0], {"instId": "BTC-USDT", "ordId": 1.5}]
