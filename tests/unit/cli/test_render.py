@@ -3,6 +3,7 @@
 import io
 import json
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -10,6 +11,7 @@ from datetime import timedelta
 import pytest
 from rich.console import Console, RenderableType
 
+from bulk_cancel.worker.cli.commands.batches import _table
 from bulk_cancel.worker.cli.commands.drill import _steps
 from bulk_cancel.worker.cli.screen.live import ended_words
 from bulk_cancel.worker.cli.screen.output import clean, show
@@ -206,6 +208,19 @@ class TestNarrow:
         assert ("q" * length in shown) == whole
         assert shown.count("q") == length
         assert all(word in shown for word in (source, "desk1", "instrument"))
+
+    @pytest.mark.parametrize(("length", "whole"), [(38, True), (128, False)])
+    def test_a_past_batch_is_named_whole(self, monkeypatch: pytest.MonkeyPatch, length: int, whole: bool) -> None:  # noqa: FBT001
+        """What became of it is not some letters wide: no word of it is broken."""
+        counts = Counter(canceled=1_000, gone=1)
+        state = replace(batch("q" * length), counts=counts, never_known=1, mass=True, reason="limit breach")
+        shown = shown_to_a_person(monkeypatch, lambda: _table([("", state)]))
+        assert ("q" * length in shown) == whole
+        assert shown.count("q") == length
+        words = ("desk1", "1,000", "canceled", "never", "known", "mass", "cancel", "limit", "breach")
+        assert [word for word in words if word not in shown] == []
+        assert len(shown.splitlines()) < 12
+        assert max(map(len, shown.splitlines())) <= 80
 
     def test_a_drill_tells_the_time_of_each_step(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """And how long after it was asked for, however many words a step has."""

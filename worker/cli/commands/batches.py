@@ -6,12 +6,13 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from bulk_cancel.worker.cli import context
 from bulk_cancel.worker.cli.commands.by_filter import refuse_unknown
 from bulk_cancel.worker.cli.errors import CommandError
-from bulk_cancel.worker.cli.screen.output import clean, moment, number, print_lines, show, table, unzipped
-from bulk_cancel.worker.cli.screen.render import outcomes_text
+from bulk_cancel.worker.cli.screen.output import clean, is_narrow, moment, number, print_lines, show, table, unzipped
+from bulk_cancel.worker.cli.screen.render import ID_WHOLE, outcomes_text
 from bulk_cancel.worker.cli.when import WHEN, time_given
 from bulk_cancel.worker.operators.past import Kind, past_batches
 from bulk_cancel.worker.operators.shapes import batch_json, placed
@@ -70,6 +71,9 @@ def _fitting(states: Iterable[BatchState], accounts: Collection[str], kinds: Seq
 
 
 def _table(rows: Sequence[tuple[str, BatchState]]) -> Table:
+    """One line per batch; in a narrow terminal more, so that ids stay whole and what became of it has room."""
+    if is_narrow():
+        return _narrow_table(rows)
     states, shards = unzipped(rows)
     made = table(
         "created", "batch", "account", "orders", "outcomes", "why",
@@ -78,6 +82,19 @@ def _table(rows: Sequence[tuple[str, BatchState]]) -> Table:
     for state in states:
         outcomes, why = outcomes_text(state, waiting=state.waiting), clean(_why(state))
         made.add_row(moment(state.created_at), state.batch_id, state.account, number(state.size), outcomes, why)
+    return made
+
+
+def _narrow_table(rows: Sequence[tuple[str, BatchState]]) -> Table:
+    states, shards = unzipped(rows)
+    long = ["batch"] if any(len(state.batch_id) > ID_WHOLE for state in states) else []
+    columns = ("created", "batch", "orders", "outcomes")
+    made = table(*columns, right=("orders",), flexible=(*long, "outcomes"), shards=shards)
+    for state in states:
+        said = (outcomes_text(state, waiting=state.waiting), Text(clean(_why(state))))
+        *date, hour, zone = moment(state.created_at).split(" ")
+        created, batch = "\n".join([*date, f"{hour} {zone}"]), f"{state.batch_id}\n{state.account}"
+        made.add_row(created, batch, number(state.size), Text("\n").join(filter(None, said)))
     return made
 
 

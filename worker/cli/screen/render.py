@@ -29,7 +29,7 @@ from bulk_cancel.worker.state.statuses import Status
 from bulk_cancel.worker.state.times import time_of
 
 _PAYLOAD_SHOWN: Final = 100
-_ID_WHOLE: Final = 40
+ID_WHOLE: Final = 40
 """Characters of an id that stays whole."""
 _REASONS_SHOWN: Final = 5
 """Of one entry, which may hold many rows; `--json` has all that are kept."""
@@ -173,7 +173,7 @@ def refused_table(placed: Sequence[tuple[str, Entry]]) -> Table:
     entries, shards = unzipped(placed)
     narrow = is_narrow()
     names = ("at", "batch") if narrow else ("at", "from", "batch", "account")
-    long = ["batch"] if any(len(entry.batch_id) > _ID_WHOLE for entry in entries) else []
+    long = ["batch"] if any(len(entry.batch_id) > ID_WHOLE for entry in entries) else []
     made = table(*names, "why", "what", flexible=(*long, "why", "what"), shards=shards)
     for entry in entries:
         cut = "…" if entry.length > _PAYLOAD_SHOWN else ""
