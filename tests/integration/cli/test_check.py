@@ -53,7 +53,7 @@ def test_an_order_that_may_be_live(desk: Desk) -> None:
     assert point["text"] == "1 whose cancel was given up: desk1/BTC-USDT/o1; of batch b"
     assert "bulk-cancel retry BATCH" in point["mend"]
     assert desk.json("status")["may_be_live"] == 1
-    assert "1 order may be live" in desk("status")[1]
+    assert "1 order may be live: its cancel was given up (" in desk("status")[1]
 
 
 def test_an_order_that_may_be_live_of_a_batch_that_is_forgotten(desk: Desk) -> None:

@@ -16,9 +16,8 @@ def notices(snapshot: Snapshot) -> list[Text]:
     """A line for each, none where there is nothing to say."""
     lines = []
     if snapshot.may_be_live:
-        may = (
-            f"{plural(snapshot.may_be_live, 'order')} may be live: their cancels were given up (see bulk-cancel check)"
-        )
+        given_up = "its cancel was" if snapshot.may_be_live == 1 else "their cancels were"
+        may = f"{plural(snapshot.may_be_live, 'order')} may be live: {given_up} given up (see bulk-cancel check)"
         lines.append(Text(may, style="bold red"))
     if snapshot.oldest_urgent:
         urgent = snapshot.oldest_urgent

@@ -107,7 +107,7 @@ export function notices(status, does) {
   const idle = (status.shards || []).filter((each) => !each.workers_alive).map((each) => each.shard);
   for (const name of idle) told.push([`worker ${name}`, `No worker of shard ${name} is alive: nothing is sent for its accounts.`, null]);
   if (!status.workers_alive && !status.shards) told.push(["worker", "No worker is alive: nothing is sent.", null]);
-  if (status.may_be_live) told.push(["live", `${plural(status.may_be_live, "order")} may be live: their cancel was given up.`, does.retry]);
+  if (status.may_be_live) told.push(["live", `${plural(status.may_be_live, "order")} may be live: ${status.may_be_live === 1 ? "its cancel was" : "their cancels were"} given up.`, does.retry]);
   if (status.may_be_live === null) told.push(["live", "Whether orders of these accounts may be live is not counted here: the batches say so.", does.retry]);
   for (const rest of status.rests) {
     if (rest.scope.startsWith("lane:")) continue;
