@@ -31,7 +31,7 @@ from bulk_cancel.worker.operators.status import read_snapshot
 from bulk_cancel.worker.state.admission import FULL_AT
 from bulk_cancel.worker.state.connection import UnfitRedisError, check_redis, lacking
 from bulk_cancel.worker.state.fleet import START_WORKER, read_workers
-from bulk_cancel.worker.state.rights import try_rights
+from bulk_cancel.worker.state.rights import Role, try_rights
 from bulk_cancel.worker.state.store import Store
 
 CLOCK_OK_S: Final = 1.0
@@ -101,7 +101,8 @@ def _version(info: Mapping[str, Any], where: str) -> Point:
 
 def _rights(store: Store) -> list[Point]:
     """Tried by writing a key that is deleted at once: a producer's rights, where there are accounts a worker's."""
-    trial = try_rights(store.redis, store.keys, "worker" if store.settings.accounts else "producer")
+    role: Role = "worker" if store.settings.accounts else "producer"
+    trial = try_rights(store.redis, store.keys, role, waits=store.settings.wait_replicas > 0)
     if trial.refused and not trial.missing:
         mend = "mend Redis (its replicas, its disk): until then nothing is cancelled"
         return [Point("rights", "FAIL", f"Redis refuses to write: {trial.refused}", mend)]

@@ -55,7 +55,7 @@ class Runtime:
     def start(self) -> None:
         """Raises UnfitRedisError, UnreadableFormatError or redis-py's errors."""
         self.store.scripts.make_all()
-        check_rights(self.store.redis, self.store.keys, "worker")
+        check_rights(self.store.redis, self.store.keys, "worker", waits=self.store.settings.wait_replicas > 0)
         check_redis(self.store.redis.info())
         check_broker(self.store.settings)
         self._waker.beat()  # first of all verbs: from now on no format is raised that it cannot read

@@ -48,9 +48,9 @@ def check_redis(info: Mapping[str, Any]) -> None:
         raise UnfitRedisError(f"Redis may evict our keys (maxmemory-policy {policy}); set maxmemory-policy noeviction")
 
 
-def check_rights(redis: Redis, keys: Keys, role: Role) -> None:
+def check_rights(redis: Redis, keys: Keys, role: Role, *, waits: bool = False) -> None:
     """Raises UnfitRedisError for a user who lacks a right of this role, or redis-py's errors."""
-    missing = try_rights(redis, keys, role).missing
+    missing = try_rights(redis, keys, role, waits=waits).missing
     if missing:
         raise UnfitRedisError(lacking(missing))
 

@@ -27,18 +27,22 @@ XLEN K; XRANGE K - +; XREVRANGE K + -; XREAD STREAMS K 0; LLEN K
 """
 _PRODUCE: Final = """
 TIME; GET K; MGET K; PTTL K; MSET K 1; INCRBY K 1; EXPIRE K 5; PEXPIRE K 5000; PERSIST K; EXPIRE K 5; HGET K f;
-HMGET K f; HGETALL K; HSET K f 1; HDEL K f; HINCRBY K f 1; HLEN K; HKEYS K; HEXISTS K f; ZADD K 0 m; ZREM K m;
-ZRANGE K 0 0; ZRANGEBYSCORE K 0 0; ZREMRANGEBYSCORE K 0 0; ZCARD K; ZSCORE K m; SADD K m; SMEMBERS K; SISMEMBER K m;
-XADD K * f 1; XTRIM K MAXLEN 9; XREVRANGE K + -; LPUSH K m; LLEN K; EVAL return(1) 0; EVALSHA 0 0
+HMGET K f; HGETALL K; HSET K f 1; HSETNX K f 1; HDEL K f; HINCRBY K f 1; HLEN K; HKEYS K; HEXISTS K f; HSCAN K 0;
+ZADD K 0 m; ZREM K m; ZRANGE K 0 0; ZRANGEBYSCORE K 0 0; ZREMRANGEBYSCORE K 0 0; ZCARD K; ZSCORE K m; SADD K m;
+SREM K m; SMEMBERS K; SISMEMBER K m; XADD K * f 1; XTRIM K MAXLEN 9; XRANGE K - +; XREVRANGE K + -; XREAD STREAMS K 0;
+LPUSH K m; LLEN K; EVAL return(1) 0; EVALSHA 0 0; INFO server
 """
 _WORK: Final = f"""
-{_READ}; {_PRODUCE}; INCR K; HSETNX K f 1; SREM K m; BLPOP K 0.01; INFO server
+{_READ}; {_PRODUCE}; INCR K; BLPOP K 0.01
 """
 _CONSUME: Final = """
 LLEN K; BRPOP K 0.01; LPUSH K m; RPUSH K m; ZADD K 0 m; ZREM K m; ZRANGE K 0 0; HSET K f 1; HGET K f; HDEL K f; WATCH K;
 UNWATCH; EVAL return(1) 0; EVALSHA 0 0; SCRIPT LOAD return(1); INFO server; PERSIST K;
 SET K 1 PX 5000
 """
+_WAIT: Final = "WAIT 0 1"
+"""Of who hands in, where replicas are waited for."""
+
 _TRIALS: Final[dict[Role, str]] = {"reader": _READ, "producer": _PRODUCE, "worker": _WORK, "broker": _CONSUME}
 
 _ALONE: Final = frozenset({"WATCH", "UNWATCH"})
@@ -56,9 +60,13 @@ class Trial:
     refused: str
 
 
-def try_rights(redis: Redis, keys: Keys, role: Role) -> Trial:
-    """Tries them in one round trip; raises redis-py's errors if there is no answer."""
+def try_rights(redis: Redis, keys: Keys, role: Role, *, waits: bool = False) -> Trial:
+    """Tries them in one round trip; raises redis-py's errors if there is no answer.
+
+    `waits`: what is handed in is waited for until replicas have it.
+    """
     trials = [*_own(keys.of("trial", uuid.uuid4().hex), role), *_elsewhere(keys, role)]
+    trials += [("", _WAIT.split())] if waits else []
     with redis.pipeline(transaction=False) as pipe:
         for _, words in trials:
             if words[0] not in _ALONE:

@@ -2,24 +2,26 @@
 
 import re
 from collections.abc import Iterator
-from importlib.resources import files
 
 import pytest
 from redis import Redis
 
 from bulk_cancel.worker.state.keys import Keys
 from bulk_cancel.worker.state.rights import _TRIALS, Role, try_rights
-from tests.support.checkout import ROOT
+from bulk_cancel.worker.state.scripts import VERBS, source
+from tests.support.acl_lines import WORD, let_in, rules_of
 
 KEYS = Keys("bc")
 ROLES: tuple[Role, ...] = ("reader", "producer", "worker", "broker")
 
 
+PRODUCED = ("admit", "mass_begin", "withdraw", "retry", "pause", "resume")
+"""The verbs of who hands in and decides."""
+
+
 def acl(role: Role) -> list[str]:
     """The rules of this role in OPERATING.md; a worker's are also those of its broker."""
-    name = "worker" if role == "broker" else role
-    (line,) = re.findall(rf"^ACL SETUSER {name} on >\S+ (.+)$", (ROOT / "OPERATING.md").read_text(), re.MULTILINE)
-    return str(line).split()
+    return rules_of("worker" if role == "broker" else role)
 
 
 @pytest.fixture
@@ -31,10 +33,9 @@ def admin(redis: Redis) -> Iterator[Redis]:
 
 def user(admin: Redis, *rules: str) -> Redis:
     """A client of a user with these rights alone."""
-    admin.acl_deluser("tried")
-    admin.execute_command("ACL", "SETUSER", "tried", "on", ">word", *rules)  # type: ignore[no-untyped-call]
+    let_in(admin, "tried", *rules)
     port = admin.get_connection_kwargs()["port"]
-    return Redis(port=port, username="tried", password="word", protocol=2, decode_responses=True, driver_info=None)
+    return Redis(port=port, username="tried", password=WORD, protocol=2, decode_responses=True, driver_info=None)
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -70,12 +71,20 @@ def test_a_key_pattern_that_lacks_is_named(role: Role, patterns: str, missing: t
         assert try_rights(redis, KEYS, role).missing == missing
 
 
-def test_every_command_of_a_verb_is_tried() -> None:
+@pytest.mark.parametrize(("role", "verbs"), [("worker", VERBS), ("producer", PRODUCED)])
+def test_every_command_of_a_verb_is_tried(role: Role, verbs: tuple[str, ...]) -> None:
     """Within a script a refusal has no code."""
-    texts = [path.read_text() for path in (files("bulk_cancel.worker.state") / "lua").iterdir() if path.is_file()]
-    texts += [path.read_text() for path in (files("bulk_cancel.worker.state") / "lua" / "lib").iterdir()]
-    used = {name for text in texts for name in re.findall(r"redis\.p?call\('(\w+)'", text)}
-    assert used - {line.split()[0] for line in _TRIALS["worker"].split(";") if line.split()} == {"SET", "DEL"}
+    used = {name for verb in verbs for name in re.findall(r"redis\.p?call\('(\w+)'", source(verb))}
+    assert used - {line.split()[0] for line in _TRIALS[role].split(";") if line.split()} == {"SET", "DEL"}
+
+
+@pytest.mark.parametrize("role", ["producer", "worker"])
+def test_who_waits_for_replicas_needs_one_right_more(role: Role, admin: Redis) -> None:
+    """And nobody else, so the page's lines are without it."""
+    with user(admin, *acl(role)) as redis:
+        assert try_rights(redis, KEYS, role, waits=True).missing == ("+wait",)
+    with user(admin, *acl(role), "+wait") as redis:
+        assert try_rights(redis, KEYS, role, waits=True).missing == ()
 
 
 def test_a_redis_that_refuses_writes_says_why(admin: Redis) -> None:
