@@ -106,6 +106,9 @@ def test_what_people_have_is_read_by_what_it_is(content: str) -> None:
         ("<!DOCTYPE html><html>", "is a web page or XML"),
         ("8=FIX.4.4|35=F|11=a", "is a log of FIX messages"),
         ("- instId: BTC-USDT\n  ordId: '1'\n", "is YAML; write it as JSON"),
+        (str(ROWS), "is a value as Python prints it; write it with json.dumps"),
+        (str({"code": "0", "data": ROWS}), "is a value as Python prints it; write it with json.dumps"),
+        (f"10:00:00 {json.dumps({'arg': {}, 'data': ROWS})}\n", "has text before its JSON, as logs do"),
     ],
 )
 def test_a_format_that_is_known_and_not_taken_is_named(content: str, said: str) -> None:
@@ -117,6 +120,11 @@ def test_a_format_that_is_known_and_not_taken_is_named(content: str, said: str) 
     ("row", "said"),
     [
         ({"instrument_id": "BTC-USDT", "order_id": "1"}, "is a row of OKX's API v3"),
+        ({"instrument_id": "BTC-USDT.OKX", "venue_order_id": "1"}, "is an order of nautilus-trader"),
+        ({"sprdId": "BTC-USDT_BTC-USDT-SWAP", "ordId": "1"}, "is a spread order"),
+        ({"instId": "BTC-USDT-SWAP", "posId": "1"}, "is a position"),
+        ({"body": "W10=", "headers": {}}, "is a message as it lies in a broker"),
+        ({"symbol": "BTCUSDT", "orderId": 1}, "is a row of another exchange"),
         ({"instIdCode": 10458, "ordId": "1"}, "names its instrument by instIdCode"),
         ({"id": "1", "symbol": "BTC/USDT"}, "is a row of ccxt without OKX's own row in `info`"),
         ({"id": "1", "symbol": "BTC/USDT", "info": {}}, "is a row of ccxt without OKX's own row in `info`"),
@@ -188,6 +196,7 @@ def test_what_a_channel_says_between_its_pushes_is_passed_over() -> None:
     """It holds no order; its refusal is one."""
     log = [{"event": "login", "code": "0"}, {"event": "subscribe", "arg": {"channel": "orders"}}, {"data": ROWS}]
     assert read("\n".join(map(json.dumps, log))) == OrderFile(orders=TWO, bad=[])
+    assert read("pong\n\npong\r\n" + "\npong\n ".join(map(json.dumps, log)) + "\nping") == OrderFile(orders=TWO, bad=[])
     assert "is a refusal by the exchange, code 60018" in fault(json.dumps({"event": "error", "code": "60018"}))
 
 

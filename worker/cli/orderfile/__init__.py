@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from bulk_cancel.tasks.faults import faults_in, found_in
 from bulk_cancel.tasks.messages import Order
 from bulk_cancel.worker.cli.orderfile.from_csv import csv_rows
-from bulk_cancel.worker.cli.orderfile.from_json import json_rows
+from bulk_cancel.worker.cli.orderfile.from_json import is_json, json_rows
 from bulk_cancel.worker.cli.orderfile.recognised import why_no_file, why_no_order
 from bulk_cancel.worker.cli.orderfile.rounding import rounded_ids
 from bulk_cancel.worker.cli.orderfile.rows import BadRow, OrderFileError, Row, shown
@@ -52,7 +52,7 @@ def read_orders(paths: Iterable[str | Path], *, account: str, stdin: BinaryIO | 
         source = "stdin" if path == "-" else path
         try:
             text = _text(_bytes(path, stdin))
-            shapes.add(_is_json(text))
+            shapes.add(is_json(text))
             read = _collect(source, _rows(text), account)
             _refuse_rounded(read.orders)
         except OrderFileError as error:
@@ -137,8 +137,4 @@ def _line_at(raw: bytes, position: int) -> int:
 def _rows(text: str) -> Iterator[Row]:
     if known := why_no_file(text):
         raise OrderFileError(known)
-    return json_rows(text) if _is_json(text) else csv_rows(text)
-
-
-def _is_json(text: str) -> bool:
-    return text.lstrip()[0] in "{["
+    return json_rows(text) if is_json(text) else csv_rows(text)

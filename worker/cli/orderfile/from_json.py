@@ -6,6 +6,7 @@ of its WebSocket (`args`), our own message (`orders`), and a row of ccxt, whose 
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
@@ -17,8 +18,18 @@ from bulk_cancel.worker.cli.orderfile.rows import SHOWN, OrderFileError, Row
 LISTS: Final = ("data", "orders", "args")
 """The names under which an object holds a list of orders."""
 
+_KEEP_ALIVE: Final = ("ping", "pong")
+"""What stands in a log of a channel between its pushes, in a line of its own."""
+
+_BEGINS: Final = re.compile(rf"(?:\s*(?:{'|'.join(_KEEP_ALIVE)})\s*\n)*\s*[{{\[]")
+
 _ORDER: Final = "instId"
 _EVENT: Final = "event"
+
+
+def is_json(text: str) -> bool:
+    """Whether it begins as JSON does, or as a log of a channel."""
+    return bool(_BEGINS.match(text))
 
 
 def json_rows(text: str) -> Iterator[Row]:
@@ -38,15 +49,21 @@ def json_rows(text: str) -> Iterator[Row]:
 
 def _is_one_object_a_line(text: str) -> bool:
     """The first line is whole, or the second one begins another object: then each line stands for itself."""
-    first, *others = (line.strip() for line in text.splitlines() if line.strip())
+    first, *others = (line.strip() for line in text.splitlines() if _says_something(line))
     try:
         return isinstance(json.loads(first.rstrip(",")), dict)
     except (ValueError, RecursionError):
         return first.startswith("{") and bool(others) and others[0].startswith("{")
 
 
+def _says_something(line: str) -> bool:
+    return line.strip() not in {"", *_KEEP_ALIVE}
+
+
 def _lines(text: str) -> Iterator[Row]:
     for number, line in enumerate(text.split("\n"), start=1):
+        if not _says_something(line):
+            continue
         try:
             found = list(values(line))
         except OrderFileError as error:
