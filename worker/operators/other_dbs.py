@@ -1,13 +1,16 @@
 """Finds other dbs of this Redis that hold windows of a runner: the limits are shared within one db alone."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from redis import Redis
 
 from bulk_cancel.worker.config.urls import state_form
 from bulk_cancel.worker.operators.point import Point
 from bulk_cancel.worker.state.store import Store
+
+_NO_KEY: Final = -2
+"""What PTTL says of a key that is not there. EXISTS would be one more right of a Redis user, for this alone."""
 
 
 def other_dbs(store: Store) -> list[Point]:
@@ -38,7 +41,7 @@ def windows_point(ours: int, others: Sequence[int]) -> Point:
 
 def _has_windows(url: str, db: int, clock: str) -> bool:
     with Redis.from_url(
-        state_form(url), single_connection_client=True, socket_timeout=2, socket_connect_timeout=1
+        state_form(url), single_connection_client=True, socket_timeout=2, socket_connect_timeout=1, driver_info=None
     ) as client:
         client.select(db)
-        return bool(client.exists(clock))
+        return int(client.pttl(clock)) != _NO_KEY

@@ -11,6 +11,7 @@ from bulk_cancel.tasks.messages import parse_cancel_orders
 from bulk_cancel.worker.alerts.alerts import Condition
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
 from bulk_cancel.worker.state.scopes import account_scope
+from tests.support.acl_lines import WORD, let_in, rules_of
 from tests.support.cli_desk import Desk
 
 ROWS = [{"instId": "BTC-USDT", "ordId": "1"}]
@@ -231,11 +232,19 @@ def test_a_user_without_rights(desk: Desk, monkeypatch: pytest.MonkeyPatch, rule
     assert text in point["text"]
 
 
-def test_a_runner_in_another_db_is_warned_of(desk: Desk, redis_client: Redis) -> None:
-    """Its windows are apart from ours; a db of other keys is nobody's concern."""
+@pytest.mark.parametrize("user", ["default", "worker", "reader"])
+def test_a_runner_in_another_db_is_warned_of(
+    desk: Desk, redis_client: Redis, monkeypatch: pytest.MonkeyPatch, user: str
+) -> None:
+    """Its windows are apart from ours; a db of other keys is nobody's concern. OPERATING.md's users see it."""
+    if user != "default":
+        let_in(redis_client, user, *rules_of(user))
+        url = desk.store.settings.redis_url.get_secret_value().replace("//", f"//{user}:{WORD}@")
+        monkeypatch.setenv("BULK_CANCEL_REDIS_URL", url)
     redis_client.select(3)
     redis_client.set("other", 1)
     assert " ok   windows: " in f" {desk('check')[1]}".replace("\n", " ")
     redis_client.select(5)
     redis_client.hset("bulk-cancel:clock", "last", "1")
     assert "warn windows: windows in db 5 too" in desk("check")[1]
+    redis_client.acl_deluser("worker", "reader")
