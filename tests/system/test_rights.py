@@ -6,17 +6,23 @@ from pathlib import Path
 
 import pytest
 from celery import Celery
+from pydantic import SecretStr
 from redis import Redis
 
 from bulk_cancel.tasks import BulkCancel
 from bulk_cancel.worker.cli import run
+from bulk_cancel.worker.state.store import open_store
 from tests.support.acl_lines import WORD, let_in, rules_of
+from tests.support.door import Door
 from tests.support.envelopes import envelope
 from tests.support.rig import Rig, orders
 from tests.system.chaos.drill import QUICK, UID, quick_exchange
 
 PRODUCER = "producer"
 READER = "reader"
+DOOR = "door"
+"""Of the HTTP door: the rights of both."""
+
 LOOKS = {
     "status": 0,
     "status b": 0,
@@ -38,6 +44,20 @@ DECISIONS = {
 """What somebody may decide who may hand in."""
 
 
+READ = (
+    *(
+        "/v1/batches",
+        "/v1/batches/h",
+        "/v1/batches/h/outcomes",
+        "/v1/mass-cancels",
+        "/v1/mass-cancels/hm",
+        "/v1/status",
+    ),
+    *("/v1/lanes", "/v1/accounts", "/v1/audit", "/v1/find?q=h", "/v1/refused", "/readyz", "/metrics"),
+)
+"""What is read over HTTP."""
+
+
 def as_user(url: str, user: str) -> str:
     """The address, with that user's login."""
     return url.replace("//", f"//{user}:{WORD}@")
@@ -49,6 +69,7 @@ def rig() -> Iterator[Rig]:
     with Rig(workers=0, config=quick_exchange(), settings=QUICK) as running:
         for user in ("worker", PRODUCER, READER, "celery"):
             let_in(running.store.redis, user, *rules_of(user))
+        let_in(running.store.redis, DOOR, *rules_of(PRODUCER), *rules_of(READER)[1:])
         running.configure(REDIS_URL=as_user(running.redis.url, "worker"))
         running.start_workers(1)
         yield running
@@ -69,6 +90,7 @@ def test_every_user_of_the_page_does_its_work(rig: Rig, monkeypatch: pytest.Monk
     """A worker cancels, a producer hands in, waits, reads and decides, a Celery client sends, a reader looks."""
     produce(rig)
     send(rig)
+    serve(rig)
     assert rig.exchange.control.summary().live_orders == 0
     assert refused(rig) == []
     rig.adopt(monkeypatch, tmp_path)
@@ -117,6 +139,27 @@ def send(rig: Rig) -> None:
         rig.taken(batch)
         assert rig.done(batch).counts == {"canceled": 2}
     rig.wait_for(lambda: rig.store.refusals.count() == 1)
+
+
+def serve(rig: Rig) -> None:
+    """All that is read over HTTP, and a batch that is taken and decided about."""
+    url = as_user(rig.redis.url, DOOR)
+    store = open_store(rig.store.settings.model_copy(update={"redis_url": SecretStr(url)}))
+    with Door(store) as door:
+        row = {"account": "desk1", "orders": place(rig, "BTC-USDT")}
+        assert door.call("PUT", "/v1/batches/h", None, json=row).status_code == 201
+        rig.done("h")
+        assert door.call("PUT", "/v1/mass-cancels/hm", None, json={"account": "desk1"}).status_code == 201
+        rig.done("hm")
+        for path in ("batches/h/retry", "batches/h/withdraw"):
+            assert door.call("POST", f"/v1/{path}", None, json={"reason": "why"}).status_code == 200
+        for method in ("PUT", "DELETE"):
+            assert door.call(method, "/v1/accounts/desk1/pause", None, json={"reason": "why"}).status_code == 200
+        for path in READ:
+            assert (path, door.call("GET", path, None).status_code) == (path, 200)
+        with door.session.get(f"{door.url}/v1/events", stream=True, timeout=20) as events:
+            assert next(events.iter_lines())
+    store.redis.close()
 
 
 def ends(commands: Iterable[str]) -> dict[str, int]:
