@@ -14,19 +14,19 @@ from pathlib import Path
 from redis.exceptions import RedisError
 
 from bulk_cancel.tasks import follow
-from bulk_cancel.tasks.errors import LostPositionError, NotAPositionError
+from bulk_cancel.tasks.errors import LostPositionError, NotAPositionError, UnreadableFormatError
 
 kept = Path(os.environ.get("POSITION_FILE", "position"))
 
 
 def main() -> str | None:
-    """Ends only if an ending may have been missed, or nobody knows where to go on."""
+    """Ends only if an ending may have been missed, nobody knows where to go on, or bulk-cancel is to be upgraded."""
     while True:
         try:
             for outcome in follow(kept.read_text() if kept.exists() else "0"):
                 print(json.dumps(asdict(outcome)), flush=True)
                 keep(outcome.position)  # after it was handled: what is told again is known by order and generation
-        except (LostPositionError, NotAPositionError) as error:
+        except (LostPositionError, NotAPositionError, UnreadableFormatError) as error:
             return str(error)
         except RedisError:
             time.sleep(1)

@@ -101,6 +101,7 @@ class BulkCancel(Client):
         Raises:
             LostPositionError: this outcome is not in Redis any more, so others after it may be missing.
             NotAPositionError: this text is no position.
+            UnreadableFormatError: Redis holds a format that a later release has raised; upgrade this one.
             redis.exceptions.RedisError: Redis did not answer; follow again from your last position.
         """
         position = as_position(position)

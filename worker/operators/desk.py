@@ -27,7 +27,7 @@ class Desk:
         self.shard = shard
         self.store = store = shard.store
         self._decisions = Decisions(store, shard.ask_where)
-        self._outcomes = Outcomes(store.redis, store.keys)
+        self._outcomes = Outcomes(store.redis, store.keys, store.scripts.formats)
 
     def home(self, batch_id: str) -> "Asking[Desk]":
         """The desk of a batch of ours: this one, without a question."""

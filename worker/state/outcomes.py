@@ -10,11 +10,13 @@ from collections.abc import Mapping
 from typing import Final
 
 from redis import Redis
+from redis.client import Pipeline
 
 from bulk_cancel.tasks.asking import Asking
 from bulk_cancel.tasks.errors import LostPositionError
 from bulk_cancel.tasks.outcomes import Outcome
 from bulk_cancel.worker.config.users import owner_of
+from bulk_cancel.worker.state.formats import FORMATS, Formats, mark_fields, marks_in, readable
 from bulk_cancel.worker.state.ids import JobId
 from bulk_cancel.worker.state.keys import Keys
 from bulk_cancel.worker.state.rows import children_of
@@ -27,11 +29,16 @@ Entry = tuple[str, Mapping[str, str]]
 
 
 class Outcomes:
-    """The stream `outcomes` of one runner; raises redis-py's errors."""
+    """The stream `outcomes` of one runner; raises UnreadableFormatError and redis-py's errors.
 
-    def __init__(self, redis: Redis, keys: Keys) -> None:
+    It looks at the marks each time: who reads a stream that has another meaning, or another place, would miss endings.
+    """
+
+    def __init__(self, redis: Redis, keys: Keys, formats: Formats = FORMATS) -> None:
         self._redis = redis
+        self._keys = keys
         self._key = keys.of("outcomes")
+        self._formats = formats
 
     def ask_since(self, position: str, *, wait_s: float = 0) -> Asking[list[Outcome]]:
         """At most `PER_READ` outcomes after `position`, in their order; if there are none, waits for the first.
@@ -46,16 +53,32 @@ class Outcomes:
 
     def ask_newest(self) -> Asking[str]:
         """The position of the latest outcome: what is read from there on is still to come."""
-        newest: list[Entry] = yield self._redis.xrevrange(self._key, count=1)
+        pipe = self._piped()
+        pipe.xrevrange(self._key, count=1)
+        newest = yield from self._answer(pipe)
         return newest[0][0] if newest else START
 
     def _after(self, position: str) -> Asking[list[Entry]]:
-        entries: list[Entry] = yield self._redis.xrange(self._key, min=position, count=PER_READ + 1)
+        pipe = self._piped()
+        pipe.xrange(self._key, min=position, count=PER_READ + 1)
+        entries = yield from self._answer(pipe)
         if "-" not in position:  # no outcome's, but a time
             return entries[:PER_READ]
         if not entries or entries[0][0] != position:
             raise LostPositionError(position)
         return entries[1:]
+
+    def _piped(self) -> Pipeline:
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.hmget(self._keys.of("formats"), mark_fields(self._keys.prefix))
+        return pipe
+
+    def _answer(self, pipe: Pipeline) -> Asking[list[Entry]]:
+        marks: list[str | None]
+        entries: list[Entry]
+        marks, entries = yield pipe.execute()
+        readable(self._formats, marks_in(marks))
+        return entries
 
 
 def _outcome(position: str, fields: Mapping[str, str]) -> Outcome:

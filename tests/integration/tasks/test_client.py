@@ -109,12 +109,16 @@ def test_a_batch_is_handed_in_waited_for_and_read(ask: Plain, rig: LaneRig) -> N
         lambda runner: runner.batch("b").status(),
         lambda runner: runner.batch("b").wait(1),
         lambda runner: runner.batch("b").outcomes(),
+        lambda runner: runner.outcomes_since(),
+        lambda runner: next_of("0", runner),
+        lambda runner: runner.newest(),
     ],
-    ids=["status", "wait", "outcomes"],
+    ids=["status", "wait", "outcomes", "outcomes_since", "follow", "newest"],
 )
 def test_what_cannot_be_read_is_not_told(ask: Plain, rig: LaneRig, question: Ask) -> None:
     """A later release than the service's own has raised the format: the service is to be upgraded."""
     rig.submit("b", orders(2))
+    end(rig)
     rig.redis.hset(rig.keys.of("formats"), "runner:t", "2")
     with pytest.raises(UnreadableFormatError, match="has format 2, this reads 1"):
         ask(question)
