@@ -9,6 +9,9 @@ from typing import Final
 
 from redis.exceptions import RedisError, ResponseError
 
+_PIPED: Final = re.compile(r"Command # \d+ \(.*\) of pipeline caused error: ", re.DOTALL)
+"""What redis-py puts first where the command stood in a pipeline."""
+
 _FIRST: Final = re.compile(r"([A-Z]+) ")
 _WITHIN: Final = re.compile(
     r"(?:ERR )?Error running script \(call to f_\w+\): @user_script:\d+: @user_script: \d+: -?([A-Z]+) "
@@ -34,7 +37,8 @@ def code_of(error: RedisError) -> str:
         return ""
     code = getattr(error, "status_code", None)
     if code == "ERR" or code is None:
-        found = _WITHIN.match(str(error)) or _FIRST.match(str(error))
+        text = _PIPED.sub("", str(error), count=1)
+        found = _WITHIN.match(text) or _FIRST.match(text)
         return found[1] if found else (code or "")
     return str(code)
 

@@ -1,6 +1,7 @@
 """Is a refusal of Redis told by its code, on every version, within a script and without?"""
 
 import pytest
+from redis import Redis
 from redis._parsers.base import BaseParser
 from redis.exceptions import ConnectionError as Away
 from redis.exceptions import RedisError, ResponseError
@@ -42,6 +43,16 @@ def test_a_refusal_is_known_by_its_code(code: str, form: str) -> None:
     made = error(form.format(code=code, words=WORDS[code]))
     assert code_of(made) == code
     assert is_full(made) is (code == "OOM")
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS.keys())
+@pytest.mark.parametrize("code", [code for code in WORDS if code != "LOADING"])
+def test_so_it_is_in_a_pipeline(code: str, form: str) -> None:
+    """redis-py puts the command before the answer; it changes the error itself."""
+    made = error(form.format(code=code, words=WORDS[code]))
+    Redis().pipeline().annotate_exception(made, 1, ("SET", "a", "b) of c\n(d"))  # type: ignore[no-untyped-call]
+    assert str(made).startswith("Command # 1 (SET a b")
+    assert code_of(made) == code
 
 
 def test_what_has_no_code_is_none() -> None:
