@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
-from celery import Celery
+from celery import Celery, signature
 from pydantic import SecretStr
 from redis import Redis
 
@@ -126,11 +126,12 @@ def produce(rig: Rig) -> None:
 
 
 def send(rig: Rig) -> None:
-    """A message by Celery, one by LPUSH, and one that is refused."""
+    """A message by Celery, with what shall run next, one by LPUSH, and one that is refused."""
     url = as_user(rig.redis.url, "celery")
     asked = {"account": "desk1", "batch_id": "c", "orders": place(rig, "BTC-USDT")}
     with Celery(broker=url) as app:
-        app.send_task("tasks.cancel_orders", queue="urgent", kwargs=asked)
+        then = signature("theirs.then", app=app)
+        app.send_task("tasks.cancel_orders", queue="urgent", kwargs=asked, link=then)
         app.send_task("tasks.cancel_order", queue="cancel", kwargs={"account": "desk1"})
     pushed = {"account": "desk1", "batch_id": "l", "orders": place(rig, "BTC-USDT")}
     with Redis.from_url(url) as redis:
@@ -139,6 +140,7 @@ def send(rig: Rig) -> None:
         rig.taken(batch)
         assert rig.done(batch).counts == {"canceled": 2}
     rig.wait_for(lambda: rig.store.refusals.count() == 1)
+    rig.wait_for(lambda: rig.store.redis.llen("celery") == 1)
 
 
 def serve(rig: Rig) -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from typing import Any, cast
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from redis import Redis
 
 from bulk_cancel.worker.service.broker.followups import send, sending_app
+from tests.support.acl_lines import WORD, let_in
 
 THEIRS = Celery("theirs", set_as_current=False)
 JSON = st.recursive(
@@ -85,6 +87,26 @@ def test_what_cannot_be_sent_is_named(kind: str, said: object, redis: Redis, red
     (fault,) = send(sending_app(redis_url), {kind: said}, task_id="m1", done=True)
     assert fault.startswith(kind)
     assert redis.keys() == []
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        ("~celery* ~_kombu.binding*", "no permissions to access"),
+        ("~*", "Operation against a key holding the wrong kind"),
+    ],
+)
+def test_what_the_broker_never_takes_is_named(redis: Redis, redis_url: str, rules: str, said: str) -> None:
+    """A queue that is not the worker's to write to, or no list; what goes elsewhere is sent once."""
+    let_in(redis, "tried", *rules.split(), "+@all")
+    redis.set("theirs", "no list")
+    asked = {"callbacks": plain([second(), second(options={"queue": "theirs"})])}
+    app = sending_app(redis_url.replace("//", f"//tried:{WORD}@"))
+    (fault,) = send(app, asked, task_id="m1", done=True)
+    app.close()
+    redis.acl_deluser("tried")
+    assert re.match(rf"callbacks\[1\]: cannot be sent: .*{said}", fault)
+    assert [row[0] for row in sent(redis, "celery")] == ["app.second"]
 
 
 def test_a_chord_is_refused_with_words(redis_url: str) -> None:

@@ -18,15 +18,20 @@ from celery.canvas import signature
 from celery.exceptions import CDeprecationWarning
 from kombu.exceptions import OperationalError
 from redis.exceptions import ConnectionError as AwayError
+from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as SilentError
 
 from bulk_cancel.worker.service.broker.config import celery_config
+from bulk_cancel.worker.state.redis_errors import FORBIDDEN, WRONG_TYPE, code_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 UNREACHABLE: Final = (OperationalError, AwayError, SilentError, OSError)
 """The broker does not answer: the message is to come again."""
+
+_NEVER: Final = frozenset({FORBIDDEN, WRONG_TYPE})
+"""The queue is not ours to write to, or no list: the message would come again for ever, and be followed each time."""
 
 _OURS: Final = frozenset({"connection", "producer", "publisher", "retry", "retry_policy"})
 """Options of a signature that say how its sender publishes: these are ours to say."""
@@ -62,11 +67,19 @@ def send(app: Celery, asked: Mapping[str, object], *, task_id: str, done: bool) 
             _check_shape(said)
             follows = {"chain": chain} if chain else {}
             signature(_cleaned(said), app=app).apply_async((None if done else task_id,), **options, **follows)
-        except UNREACHABLE:
-            raise
+        except UNREACHABLE as error:
+            if (why := _refused(error)) is None:
+                raise
+            faults.append(f"{what}: cannot be sent: {why}"[:500])
         except Exception as error:  # noqa: BLE001 (whatever a sender can think of)
             faults.append(f"{what}: cannot be sent: {type(error).__name__}: {error}"[:500])
     return faults
+
+
+def _refused(error: BaseException) -> RedisError | None:
+    """Why the broker answered that it does not take it, and never will: kombu calls that an OperationalError, too."""
+    cause = error.__cause__
+    return cause if isinstance(cause, RedisError) and code_of(cause) in _NEVER else None
 
 
 def _check_shape(said: object) -> None:
