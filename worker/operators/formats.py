@@ -8,7 +8,7 @@ from bulk_cancel.worker.operators.decisions import Asked
 from bulk_cancel.worker.operators.point import Point
 from bulk_cancel.worker.state.board import WORKER_GONE_S
 from bulk_cancel.worker.state.fleet import Worker, read_marks, read_workers
-from bulk_cancel.worker.state.formats import KINDS, Formats, Kind, Marks, mark_of, unreadable
+from bulk_cancel.worker.state.formats import KINDS, Formats, Kind, Marks, mark_of, readable, unreadable
 from bulk_cancel.worker.state.store import Store
 from bulk_cancel.worker.state.window import Timing
 
@@ -72,6 +72,12 @@ def _raise(store: Store, asked: Asked, kind: Kind, before: int, to: int) -> Rais
     }
     said = store.scripts.run("format_raise", argument)
     return Raised(kind, before, said["format"], said["changed"], tuple(sorted(set(said["blockers"]))))
+
+
+def legible(store: Store) -> Store:
+    """The store, for who reads what no batch and no snapshot tells; raises UnreadableFormatError, redis-py's errors."""
+    readable(store.scripts.formats, read_marks(store.redis, store.keys))
+    return store
 
 
 def format_points(store: Store) -> list[Point]:

@@ -76,6 +76,8 @@ def test_a_release_that_cannot_read_it_says_so_and_does_nothing(desk: Desk, monk
         ("status", "b"),
         ("outcomes", "b"),
         ("batches",),
+        ("audit",),
+        ("refused",),
         ("retry", "b"),
         ("retry", "--account", "desk1", "--yes"),
         ("withdraw", "--account", "desk1", "--yes"),

@@ -390,7 +390,13 @@ def test_health_says_what_is_missing(desk: Desk, door: Door) -> None:
     assert kind_of(door.call("PUT", "/v1/batches/b1", json=BATCH)) == "format"
 
 
-@pytest.mark.parametrize("path", ["status", "lanes", "batches", "batches/b1", "batches/b1/outcomes", "mass-cancels"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("status", "lanes", "accounts", "batches", "batches/b1", "batches/b1/outcomes", "mass-cancels", "find?q=b1"),
+        *("audit", "refused"),
+    ],
+)
 def test_what_cannot_be_read_is_not_told(desk: Desk, door: Door, path: str) -> None:
     """Also of a door that stood there when a later release raised the format, and remembers what it saw."""
     assert door.call("PUT", "/v1/batches/b1", json=BATCH).ok

@@ -13,6 +13,7 @@ from bulk_cancel.worker.cli.screen.mass_words import scope_words
 from bulk_cancel.worker.cli.screen.output import clean, number, plural, print_lines, show
 from bulk_cancel.worker.cli.screen.render import counts_text
 from bulk_cancel.worker.operators.audit import Audit, Decision
+from bulk_cancel.worker.operators.formats import legible
 from bulk_cancel.worker.operators.shapes import decision_json, iso, placed
 from bulk_cancel.worker.operators.story import read_story
 from bulk_cancel.worker.operators.whole import Whole
@@ -41,7 +42,7 @@ def audit(
         raise UnknownBatchError(batch)
     last = count or DECISIONS_SHOWN
     with context.whole() as whole:
-        told = _story(whole, batch) if batch else whole.each(lambda shard: Audit(shard.store).newest(last + 1))
+        told = _story(whole, batch) if batch else whole.each(lambda shard: Audit(legible(shard.store)).newest(last + 1))
         found = whole.placed(context.answers(told), lambda decision: decision.at)
     shown = count or (len(found) if batch else last)
     if found or not told.failed:

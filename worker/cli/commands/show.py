@@ -34,12 +34,14 @@ from bulk_cancel.worker.cli.screen.render import (
     rest_line,
 )
 from bulk_cancel.worker.cli.screen.runner import snapshot_parts
+from bulk_cancel.worker.operators.formats import legible
 from bulk_cancel.worker.operators.shapes import FIELDS, batch_json, csv_cell, document, placed, row_json
 from bulk_cancel.worker.operators.standing import Standing
 from bulk_cancel.worker.operators.status import read_snapshot
 from bulk_cancel.worker.operators.whole import Whole
 from bulk_cancel.worker.state.batches import BatchState, Row
 from bulk_cancel.worker.state.following import follow_outcomes
+from bulk_cancel.worker.state.refused import Entry, Refusals
 from bulk_cancel.worker.state.rests import read_pauses
 from bulk_cancel.worker.state.statuses import Status
 from bulk_cancel.worker.state.store import Store
@@ -214,7 +216,7 @@ def refused(
 ) -> int:
     """What could not be admitted: messages and rows with every reason, newest first."""
     with context.whole() as whole:
-        told = whole.each(lambda shard: (shard.store.refusals.newest(count), shard.store.refusals.count()))
+        told = whole.each(lambda shard: _refusals(legible(shard.store).refusals, count))
         newest = {name: entries for name, (entries, _) in context.answers(told).items()}
         entries = whole.placed(newest, lambda entry: entry.at, newest_first=True)[:count]
     left = sum(total for _, total in told.answers.values()) - len(entries)
@@ -225,3 +227,7 @@ def refused(
     elif not told.failed:
         show(f"{plural(0, 'message')} refused")
     return context.tell_failed(told.failed, as_json=as_json)
+
+
+def _refusals(refusals: Refusals, count: int) -> tuple[list[Entry], int]:
+    return refusals.newest(count), refusals.count()

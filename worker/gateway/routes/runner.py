@@ -16,6 +16,7 @@ from bulk_cancel.worker.gateway.parts import Desk, Desks, Runner, whys
 from bulk_cancel.worker.gateway.schemas import answers, listed, shape
 from bulk_cancel.worker.gateway.sight import Sight, sees_decision
 from bulk_cancel.worker.operators.find import find
+from bulk_cancel.worker.operators.formats import legible
 from bulk_cancel.worker.operators.shapes import batch_json, decision_json, row_json
 from bulk_cancel.worker.operators.story import read_story
 from bulk_cancel.worker.state.batches import UnknownBatchError
@@ -125,6 +126,7 @@ def _story(desk: Desk, caller: Caller, batch_id: str) -> list[dict[str, Any]] | 
 
 
 def _newest(desk: Desk, caller: Caller, limit: int) -> list[dict[str, Any]]:
+    legible(desk.store)
     seen = (decision for decision in desk.audit.backwards() if sees_decision(caller, decision))
     return [desk.row(decision_json(decision)) for decision in islice(seen, limit)][::-1]
 
@@ -154,5 +156,5 @@ def refused(runner: Runner, caller: Reader, limit: Annotated[int, Query(ge=1, le
 
 
 def _refused(desk: Desk, caller: Caller, limit: int) -> list[dict[str, Any]]:
-    seen = (each for each in desk.store.refusals.backwards() if caller.sees(each.account))
+    seen = (each for each in legible(desk.store).refusals.backwards() if caller.sees(each.account))
     return [desk.row(asdict(each)) for each in islice(seen, limit)]
