@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.terminal_theme import MONOKAI
 from rich.text import Text
 
-from bulk_cancel.tasks.mass import parse_cancel_all
+from bulk_cancel.tasks.mass import CancelAll, parse_cancel_all
 from bulk_cancel.tasks.messages import CancelOrders, parse_cancel_orders
 from bulk_cancel.worker.books.mass.masses import Masses
 from bulk_cancel.worker.operators.decisions import Asked
@@ -29,7 +29,8 @@ from bulk_cancel.worker.operators.holds import release
 from bulk_cancel.worker.simulator.config import Config
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
 from bulk_cancel.worker.simulator.faults import Network
-from bulk_cancel.worker.simulator.messages import PlaceAlgos
+from bulk_cancel.worker.simulator.messages import PlaceAlgos, PlaceOrders
+from bulk_cancel.worker.simulator.products import ProductBehaviour
 from bulk_cancel.worker.state.scopes import user_scope
 from bulk_cancel.worker.state.shards import Shards
 from tests.support.cli_desk import report_worker
@@ -191,7 +192,7 @@ def test_a_mass_cancel_is_begun_and_watched_through_a_restart_of_the_door(
     expect(page.locator("#link")).to_have_text("live")
     row = page.locator("#batches tbody tr")
     expect(row).to_contain_text(f"{3 * EACH:,} of {3 * EACH:,} ended", timeout=50_000)
-    expect(row).to_contain_text("mass cancel, complete", timeout=50_000)
+    expect(row).to_contain_text(re.compile(r"mass cancel, \w+, complete"), timeout=50_000)
     expect(row.get_by_role("button")).to_have_count(0)
     expect(page.locator("#outcomes-title")).to_have_text(f"Outcomes as they come: {3 * EACH:,}")
     expect(page.locator("#audit tbody tr").first).to_contain_text("by kill: exchange halt")
@@ -208,7 +209,7 @@ def test_a_mass_cancel_on_hold_is_shown_so_until_it_is_released(rig: Rig, gatewa
     expect(row).to_contain_text(re.compile(r"mass cancel, on hold, empty since \d\d:\d\d:\d\d"))
     expect(row.get_by_role("button", name="Withdraw held")).to_be_visible()
     release(rig.store, "held", Asked("tests"))
-    expect(row).to_contain_text("mass cancel, complete")
+    expect(row).to_contain_text(re.compile(r"mass cancel, \w+, complete"))
     expect(row.get_by_role("button")).to_have_count(0)
 
 
@@ -259,6 +260,33 @@ def test_what_places_orders_is_ended_as_well(rig: Rig, gateway: Gateway, page: P
     row = page.locator("#batches tbody tr", has_text="5 of 5 ended")
     expect(row).to_contain_text("complete", timeout=50_000)  # flat for 3 s: it cancels no other test's orders
     assert not [algo for algo in rig.exchange.control.algos() if algo.state == "live"]
+
+
+def test_what_a_mass_cancel_left_is_told(rig: Rig, gateway: Gateway, page: Page) -> None:
+    """That it is flat is not all: what can still place orders, what was filled, and what the exchange never knew."""
+    control = rig.exchange.control
+    control.place_orders(PlaceOrders(UID, "SOL-USDT-SWAP", 2, accFillSz="0.5", sz="2"))
+    control.place_algos(PlaceAlgos(UID, "SOL-USDT-SWAP", "trigger", 2))
+    control.set_product_behaviour(ProductBehaviour(unavailable={"rfq": "50013"}))
+    sign_in(page, gateway, "kill")
+    page.get_by_role("button", name="Cancel all…").click()
+    page.locator("#kill-account").select_option("desk1")
+    page.get_by_role("button", name="Look first").click()
+    expect(page.locator("#kill-scope")).to_contain_text("Not known, and may place orders: rfq, quote")
+    page.keyboard.press("Escape")
+    Masses(rig.store).take(CancelAll(account="desk1", batch_id="left"))
+    row = page.locator("#batches tbody tr", has_text="left")
+    expect(row).to_contain_text("mass cancel, done, NOT complete")
+    expect(row).to_contain_text("Not cancelled, and can place orders: 2 triggers")
+    expect(row).to_contain_text("Not known, and may place orders: rfq, quote")
+    expect(row).to_contain_text("2 canceled; 2 partly filled; over")
+    expect(page.locator("#outcomes tbody")).to_contain_text("canceled, 0.5 filled")
+    control.set_product_behaviour(ProductBehaviour())
+    Masses(rig.store).take(CancelAll.model_validate({"account": "desk1", "batch_id": "swept", "with": ["algos"]}))
+    expect(page.locator("#batches tbody tr", has_text="swept")).to_contain_text("mass cancel, done, complete")
+    rig.store.admission.admit(_batch("never", "1"))
+    expect(page.locator("#batches tbody tr", has_text="never")).to_contain_text("1 gone (1 never known)")
+    expect(page.locator("#outcomes tbody")).to_contain_text("gone, never known: its id may be wrong")
 
 
 def _fail(rig: Rig, page: Page, batch_id: str) -> tuple[Locator, str]:

@@ -33,6 +33,7 @@ export const signOut = () => call("DELETE", "v1/session");
 export const accounts = () => call("GET", "v1/accounts");
 export const batches = () => call("GET", "v1/batches?limit=10");
 export const batch = (id) => call("GET", `v1/batches/${part(id)}`);
+export const massCancel = (id) => call("GET", `v1/mass-cancels/${part(id)}`);
 export const find = (text) => call("GET", `v1/find?q=${part(text)}`);
 export const retry = (id, reason) => call("POST", `v1/batches/${part(id)}/retry`, { reason });
 export const withdraw = (id, reason) => call("POST", `v1/batches/${part(id)}/withdraw`, { reason });

@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import { make, number, one, plural } from "./dom.js";
+import { leftLines } from "./tables.js";
 
 const HOLD_MS = 1200;
 
@@ -141,13 +142,12 @@ function told(account) {
   const counts = new Map();
   for (const order of account.orders) counts.set(order.instId, (counts.get(order.instId) || 0) + 1);
   const most = [...counts].sort((a, b) => b[1] - a[1]).slice(0, 5).map(([name, count]) => `${name} ${number(count)}`);
-  const able = (account.still_able || []).map((each) => `Not cancelled, and can place orders: ${plural(each.count || 0, each.kind || "order")}`);
   return [
     `${account.account}: ${plural(account.count, "order")} would be cancelled${most.length ? ` (${most.join(", ")}${counts.size > 5 ? ", …" : ""})` : ""}`,
     ...Object.entries(account.not_affected).map(([why, count]) => `Not touched: ${plural(count, "order")}, ${why}`),
     account.not_listed ? `Not listed and not touched: ${account.not_listed}` : "",
     ...(account.would_stop || []).map((each) => `Ended as well: ${plural(each.count || 0, each.kind || "product")}`),
-    ...able,
+    ...leftLines(account.still_able || [], account.not_known || {}),
   ];
 }
 

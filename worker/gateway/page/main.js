@@ -10,6 +10,8 @@ const FRAME_MS = 250;
 const HEARD_MS = 500;
 const OUTCOMES = 30;
 const DONE = 10;
+const LOOK_MS = 1000;
+const LOOKS = 30;
 
 const HELD = ["lanes", "batches", "masses", "rests", "switches"];
 
@@ -77,6 +79,17 @@ function keep(batch) {
   state.done.delete(batch.batch_id);
   state.done.set(batch.batch_id, batch);
   while (state.done.size > DONE) state.done.delete(state.done.keys().next().value);
+  if (batch.mass) reported(batch.batch_id);
+}
+
+// What a mass cancel has left is looked at when the last of its orders has ended, so it may be told a little later.
+function reported(id, tries = 0) {
+  load(() => api.massCancel(id), (report) => {
+    const batch = state.done.get(id);
+    if (!batch) return;
+    state.done.set(id, { ...batch, report });
+    if (report.not_known.all && tries < LOOKS) setTimeout(() => reported(id, tries + 1), LOOK_MS);
+  });
 }
 
 async function load(request, take) {
@@ -236,7 +249,10 @@ function drawFound(found) {
 one("#search").onsubmit = (event) => {
   event.preventDefault();
   const text = one("#query").value.trim();
-  if (text) load(() => api.find(text), (said) => { state.found = { ...said, q: text }; });
+  if (text) load(() => api.find(text), (said) => {
+    state.found = { ...said, q: text };
+    for (const batch of said.batches) if (batch.mass) load(() => api.massCancel(batch.batch_id), (report) => { batch.report = report; });
+  });
 };
 one("#found-close").onclick = () => { state.found = null; one("#found").hidden = true; };
 one("#cancel-all").onclick = () => cancelAll(state.me.accounts, state.accounts.map((account) => account.name), awayText(state.status));

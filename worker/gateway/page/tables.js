@@ -4,9 +4,40 @@ import { bar, cell, clock, make, number, plural, seconds } from "./dom.js";
 
 const ends = ["canceled", "filled", "gone", "accepted", "rejected", "exhausted", "withdrawn"];
 
-function counts(told) {
-  const shown = ends.filter((name) => told[name]).map((name) => make("span", { className: name }, `${number(told[name])} ${name}`));
-  return shown.flatMap((each, index) => (index ? [", ", each] : [each]));
+function counts(batch) {
+  const told = batch.counts;
+  const shown = ends.filter((name) => told[name]).map((name) => make("span", { className: name }, `${number(told[name])} ${name}`, name === "gone" ? neverKnown(batch) : ""));
+  const each = shown.flatMap((one, index) => (index ? [", ", one] : [one]));
+  return batch.partly_filled ? [...each, "; ", make("b", { className: "warn" }, `${number(batch.partly_filled)} partly filled`)] : each;
+}
+
+// The exchange never knew them: their ids may be wrong, and the orders that were meant live.
+function neverKnown(batch) {
+  return batch.never_known ? make("b", { className: "bad" }, ` (${number(batch.never_known)} never known)`) : "";
+}
+
+// What was not cancelled and can place orders, and what nobody could look at, which is not none.
+export function leftLines(able, unknown) {
+  const kinds = able.map((each) => plural(each.count || 0, (each.kind || "order").replaceAll("_", " ")));
+  const lists = Object.keys(unknown).map((name) => (name === "all" ? "what else there is" : name.replaceAll("_", " ")));
+  return [
+    kinds.length ? `Not cancelled, and can place orders: ${kinds.join(", ")}` : "",
+    lists.length ? `Not known, and may place orders: ${lists.join(", ")}` : "",
+  ].filter(Boolean);
+}
+
+// A mass cancel that lists is told by the stream, one that has ended by its report.
+function massText(batch) {
+  if (!batch.mass) return batch.complete ? "complete" : batch.sealed ? "" : "not handed in completely";
+  const { listing, report } = batch;
+  const state = (report || listing)?.state;
+  const whole = !report || state === "running" ? "" : report.complete ? "complete" : "NOT complete";
+  return ["mass cancel", listing?.hold && state === "running" ? "on hold" : state, whole].filter(Boolean).join(", ");
+}
+
+function massLeft({ listing, report }) {
+  if (report) return report.state === "running" ? [] : leftLines(report.still_able, report.not_known);
+  return listing?.survey ? leftLines(listing.survey.able, listing.survey.unknown) : [];
 }
 
 export function button(text, act, label) {
@@ -21,24 +52,25 @@ function shardText(row) {
 
 export function batchCells(batch, does) {
   const ended = batch.size - batch.waiting;
-  const stands = batch.listing ? (batch.listing.hold && batch.listing.state === "running" ? "on hold" : batch.listing.state) : batch.complete ? "complete" : batch.mass || batch.sealed ? "" : "not handed in completely";
-  const kind = [batch.mass ? "mass cancel" : "", stands].filter(Boolean).join(", ");
-  const eta = batch.complete ? `complete ${clock(batch.completed_at)}` : `${plural(batch.waiting, "order")} left${batch.eta_s ? `, the limits allow ${seconds(batch.eta_s)}` : ""}`;
+  const kind = massText(batch);
+  const left = massLeft(batch);
+  const eta = batch.complete ? `${batch.mass ? "over" : "complete"} ${clock(batch.completed_at)}` : `${plural(batch.waiting, "order")} left${batch.eta_s ? `, the limits allow ${seconds(batch.eta_s)}` : ""}`;
   const flat = batch.listing?.flat_wall_us ? `, empty since ${clock(batch.listing.flat_wall_us / 1000)}` : "";
   const trouble = batch.listing?.trouble || "";
   const why = [batch.requested_by && `by ${batch.requested_by}`, batch.reason].filter(Boolean).join(": ");
   const actions = does(batch);
   return [
-    [[batch.batch_id, batch.account, kind, flat, trouble, batch.urgent, batch.asItWas], () => [
+    [[batch.batch_id, batch.account, kind, batch.urgent, batch.asItWas, flat, trouble, left], () => [
       make("b", {}, batch.batch_id),
       make("small", {}, [batch.account, batch.urgent ? "urgent" : "", kind].filter(Boolean).join(", ") + flat),
       shardText(batch),
       trouble && make("small", { className: "bad" }, trouble),
+      ...left.map((line) => make("small", { className: "bad" }, line)),
     ]],
-    [[ended, batch.size, batch.counts, batch.dead, eta], () => [
+    [[ended, batch.size, batch.counts, batch.dead, batch.partly_filled, batch.never_known, eta], () => [
       bar(ended, batch.size, `${batch.batch_id}: ${ended} of ${batch.size} ended`),
       make("span", {}, `${number(ended)} of ${number(batch.size)} ended`, batch.dead ? make("b", { className: "bad" }, `, ${number(batch.dead)} may be live`) : ""),
-      make("small", {}, ...counts(batch.counts), Object.keys(batch.counts).length ? "; " : "", eta),
+      make("small", {}, ...counts(batch), Object.keys(batch.counts).length ? "; " : "", eta),
     ]],
     cell(why),
     [actions.map(([text]) => text), () => actions.map(([text, act]) => button(text, act, `${text} ${batch.batch_id}`))],
@@ -82,10 +114,17 @@ export function outcomeCells(row) {
   const order = row.instId ? `${row.instId} ${row.ordId || row.algoId || row.clOrdId}` : "an order";
   const said = [row.sCode && row.sCode !== "0" ? row.sCode : "", row.sMsg || ""].filter(Boolean).join(" ");
   const batches = row.batches || [row.batch_id];
+  const part = row.status !== "filled" && Number(row.accFillSz) > 0 ? `${row.accFillSz} filled` : "";
+  const wrong = row.status === "gone" && row.known === false ? "never known: its id may be wrong" : "";
   return [
     cell(clock(row.finished_at)),
     [[order, row.account], () => [order, make("small", {}, row.account)]],
-    [[row.status, said], () => [make("span", { className: row.status }, row.status), said && make("small", {}, said)]],
+    [[row.status, part, wrong, said], () => [
+      make("span", { className: row.status }, row.status),
+      part && make("b", { className: "warn" }, `, ${part}`),
+      wrong && make("b", { className: "bad" }, `, ${wrong}`),
+      said && make("small", {}, said),
+    ]],
     cell(batches.join(", ")),
   ];
 }
