@@ -11,6 +11,7 @@ from bulk_cancel.worker.books.mass.masses import Masses
 from bulk_cancel.worker.books.reader import reading
 from bulk_cancel.worker.cli import run
 from bulk_cancel.worker.okx.sources import BY_NAME
+from bulk_cancel.worker.operators.reports import read_report
 from bulk_cancel.worker.simulator.algos import AlgoBehaviour
 from bulk_cancel.worker.simulator.messages import PlaceAlgos, PlaceOrders
 from bulk_cancel.worker.state.fleet import read_workers
@@ -187,6 +188,29 @@ def test_a_file_of_algo_orders_is_cancelled(rig: Rig, tmp_path: Path, capsys: py
     assert next(algo.state for algo in control.algos() if algo.algoId == named) == "canceled"
     sent = [row for row in control.log() if row.endpoint == "cancel-algos"]
     assert len(sent) == len(rows)
+
+
+def test_a_type_that_cannot_be_cancelled_so_is_named(rig: Rig) -> None:
+    """Whether `cancel-algos` takes each type is stated nowhere: the others go, and what it refuses is never flat."""
+    control, masses = rig.exchange.control, Masses(rig.store)
+    control.set_algo_behaviour(AlgoBehaviour(refused_types=("twap", "smart_iceberg"), replaces_child=False))
+    control.place_algos(PlaceAlgos(UID, SWAP, "trigger", 3))
+    refused = {
+        *control.place_algos(PlaceAlgos(UID, SWAP, "twap")),
+        *control.place_algos(PlaceAlgos(UID, SWAP, "smart_iceberg")),
+    }
+    masses.take(parse_cancel_all({"account": "desk1", "batch_id": "m", "until_flat_s": 0.5, "with": ["algos"]}))
+    rig.wait_for(lambda: rig.store.batches.state("m").counts.get("rejected") == len(refused))
+    before = masses.state("m").listings
+    rig.wait_for(lambda: masses.state("m").listings > before + 2)
+    assert masses.state("m").flat_at is None
+    assert run(["withdraw", "m"]) == 0
+    rig.wait_for(lambda: read_report(rig.store, "m").over)
+    report = read_report(rig.store, "m")
+    assert {(each.ordId, each.sCode) for each in report.not_off} == {(each, "51000") for each in refused}
+    assert report.survey is not None
+    assert {each.kind: each.count for each in report.survey.able} == {"twap": 1, "smart_iceberg": 1}
+    assert left(rig) == Counter({"twap": 1, "smart_iceberg": 1})
 
 
 def test_a_dry_run_lists_what_would_go(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
