@@ -372,6 +372,23 @@ def test_a_queue_key_of_another_type_stops_its_queue_alone(broker: EmbeddedRedis
     assert "Connection to broker lost" not in worker.logged()
 
 
+@pytest.mark.parametrize("key", ["cancel", "cancel\x06\x163"])
+def test_a_queue_key_that_was_of_another_type_before_a_worker_came(
+    key: str, broker: EmbeddedRedis, state: Redis, tmp_path: Path
+) -> None:
+    """The same at a start: one that connects asks for the length of each list."""
+    state.flushall()
+    with Redis.from_url(broker.url) as client:
+        client.set(key, "x")
+        client.lpush("urgent", message(marker="urgent"))
+        with Worker(tmp_path, broker.url, url_of(state)) as worker:
+            assert until(lambda: bool(state.sismember("done", "urgent"))), worker.logged()
+            assert until(lambda: f"{key!r} is a string, not a list" in worker.logged()), worker.logged()
+            client.delete(key)
+            assert resumes(broker, state), worker.logged()
+            assert "Connection to broker lost" not in worker.logged()
+
+
 def test_every_priority_of_a_queue_is_read(broker: EmbeddedRedis, state: Redis, worker: Worker) -> None:
     """Clients with `priority_steps` of their own put messages into lists for priorities that kombu does not use."""
     with Redis.from_url(broker.url) as client:

@@ -55,7 +55,7 @@ class ForeignKeys:
             return
         for key in found.keys() - _known.keys():
             logger.error("the broker's key %r %s", key, why_unread(found[key]))
-        for key in _known.keys() - found.keys():
+        for key in _known.keys() & set(lists) - found.keys():  # of others nothing was asked
             logger.warning("the broker's key %r is read again", key)
-        _known.clear()
+            del _known[key]
         _known.update(found)

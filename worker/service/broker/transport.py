@@ -80,6 +80,16 @@ class Channel(redis.Channel):
         self._brpop_sent_at = time.monotonic()  # type: ignore[assignment]  # kombu begins with None
         self.client.connection.send_command("BRPOP", *lists, timeout or self.brpop_timeout or 0)
 
+    def _size(self, queue: str) -> int:
+        """As kombu's, but a key of another type counts for nothing: BRPOP leaves it out, and names it.
+
+        kombu asks for it when a worker starts or connects again, so one such key kept all queues from being read.
+        """
+        with self._create_client().pipeline(transaction=False) as pipe:
+            for step in self.priority_steps:
+                pipe.llen(self._q_for_pri(queue, step))
+            return sum(reply for reply in pipe.execute(raise_on_error=False) if isinstance(reply, int))
+
     def keep_lists(self) -> None:
         """What waits here stays while it has a reader, as kombu promises of a Queue with `expires`.
 
