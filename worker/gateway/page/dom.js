@@ -48,7 +48,8 @@ export function bar(value, max, label, full = false) {
 }
 
 export const number = (value) => Number(value).toLocaleString("en-US");
-export const clock = (iso) => (iso ? new Date(iso).toLocaleTimeString("en-GB") : "");
+// With its zone: a desk in another country reads the same page.
+export const clock = (iso) => (iso ? new Date(iso).toLocaleTimeString("en-GB", { timeZoneName: "short" }) : "");
 export const plural = (count, word) => `${number(count)} ${word}${count === 1 ? "" : "s"}`;
 
 export function seconds(value) {
