@@ -40,26 +40,33 @@ class Stray:
 
 
 def strays(broker: Redis) -> list[Stray]:
-    """Those lists, by name; raises redis-py's errors. Only the names of a db's lists are read, and a few messages."""
-    names = {str(name) for name in broker.scan_iter(count=_STEP, _type="list")}
-    others = sorted(name for name in names - set(READ) if not _BETWEEN_WORKERS.fullmatch(name))
-    return [stray for name in others if (stray := _stray(broker, name))]
+    """Those lists, by name; raises redis-py's errors. Only the names of a db's lists are read, and a few messages.
+
+    As bytes: what other programs write into this db, such as pickles, need be no text.
+    """
+    keys = {
+        key: key.decode(errors="backslashreplace")
+        for key in broker.scan_iter(count=_STEP, _type="list", NEVER_DECODE=True)
+    }
+    others = {key: name for key, name in keys.items() if name not in READ and not _BETWEEN_WORKERS.fullmatch(name)}
+    found = (_stray(broker, key, name) for key, name in others.items())
+    return sorted((stray for stray in found if stray), key=lambda stray: stray.name)
 
 
-def _stray(broker: Redis, name: str) -> Stray | None:
+def _stray(broker: Redis, key: bytes, name: str) -> Stray | None:
     by_name = _LIKE_OURS.fullmatch(name) is not None
     try:
-        found = [broker.lindex(name, index) for index in _ENDS]
-        if not any(message and _is_ours(str(message), by_name=by_name) for message in found):
+        found = [broker.execute_command("LINDEX", key, index, NEVER_DECODE=True) for index in _ENDS]  # type: ignore[no-untyped-call]
+        if not any(message and _is_ours(message, by_name=by_name) for message in found):
             return None
-        return Stray(name, int(broker.llen(name)))
+        return Stray(name, int(broker.llen(key)))
     except ResponseError as error:
         if code_of(error) != FORBIDDEN:
             raise
         return Stray(name, None) if by_name else None
 
 
-def _is_ours(message: str, *, by_name: bool) -> bool:
+def _is_ours(message: bytes, *, by_name: bool) -> bool:
     """A Celery message with one of our tasks, or any Celery message in a list that is named as our queues."""
     try:
         found = json.loads(message)

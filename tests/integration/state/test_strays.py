@@ -59,6 +59,16 @@ def test_what_is_read_or_others_is_not(redis: Redis, redis_url: str) -> None:
     assert strays(redis) == []
 
 
+def test_what_others_keep_need_be_no_text(redis: Redis, redis_url: str) -> None:
+    """Names and messages of another program may be bytes, such as pickles; ours are found all the same."""
+    with Redis.from_url(redis_url) as raw:
+        raw.lpush(b"\xff\xfe", b"\x80\x04")
+        raw.lpush("huey.redis.mail", b"\x80\x04\x95")
+        raw.lpush(b"\xffapp:cancel", b"\x80\x04", json.dumps({"body": "", "headers": {}}))
+    send(redis_url, queue="cancel", sep=":")
+    assert strays(redis) == [Stray("\\xffapp:cancel", 2), Stray("cancel:3", 1)]
+
+
 def test_where_the_user_may_not_look_the_name_tells(redis: Redis, redis_url: str) -> None:
     """As with the rights of the README."""
     send(redis_url, queue="cancel", global_keyprefix="myapp:")
