@@ -115,8 +115,14 @@ def _batch_id(value: object) -> str:
 
 def _sized(value: object) -> object:
     if not isinstance(value, list | tuple) or not 0 < len(value) <= MAX_ORDERS:
-        refuse(f"should be a list of 1 to {MAX_ORDERS:,} orders")
+        refuse(f"should be a list of 1 to {MAX_ORDERS:,} orders{_of_php(value)}")
     return value
+
+
+def _of_php(value: object) -> str:
+    """What helps if PHP wrote it: an array with holes becomes an object with numbers for names."""
+    is_array = isinstance(value, dict) and bool(value) and all(str(name).isdecimal() for name in value)
+    return "; of an array with holes PHP makes an object: give array_values() of it" if is_array else ""
 
 
 def _number_as_text(value: object) -> object:

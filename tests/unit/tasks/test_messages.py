@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from bulk_cancel.tasks.errors import InvalidOrders
-from bulk_cancel.tasks.messages import ALGO_TYPES, MAX_ORDERS, Order, parse_cancel_orders
+from bulk_cancel.tasks.messages import ALGO_TYPES, MAX_ORDERS, CancelOrders, Order, parse_cancel_orders
 from bulk_cancel.tasks.reading import Refusal, read_cancel_all, read_cancel_order, read_cancel_orders
 from bulk_cancel.worker.okx import sources
 
@@ -488,6 +488,15 @@ def test_a_php_array_with_holes_is_a_list() -> None:
     assert message is not None
     assert [order.ordId for order in message.orders] == ["1", "3"]
     assert refusals == []
+
+
+def test_where_a_list_is_needed_php_is_told_how_to_make_one() -> None:
+    """Over HTTP, where the schema says what is taken."""
+    asked = {"account": "desk1", "batch_id": "b", "orders": {"0": GOOD, "2": GOOD}}
+    with pytest.raises(
+        ValidationError, match=r"100,000 orders; of an array with holes PHP makes an object: .*array_values"
+    ):
+        CancelOrders.model_validate(asked)
 
 
 @pytest.mark.parametrize("rows", [{}, {"a": 1}, {"0": {}, "x": {}}, {"٣": {}}, {"9" * 5000: {}}])
