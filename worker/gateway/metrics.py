@@ -4,9 +4,11 @@ Gauges are how the runner stands. Counters and histograms are those that the ver
 times that they write anyway: no process has to live until it is asked, and they outlive what they count.
 """
 
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from threading import Lock
 from typing import Final
 
 from prometheus_client import CollectorRegistry
@@ -26,6 +28,9 @@ from bulk_cancel.worker.state.totals import BOUNDS_US, Totals, read_totals
 LANES: Final = 50
 """Lanes that are told by name; what all others use is told as `other`."""
 
+FRESH_S: Final = 1.0
+"""What was read serves every scrape for so long, unless something was done at this door."""
+
 _STAGES: Final = {
     "sent": ("submit_to_sent", "From the admission of an order to the first byte of its first cancel"),
     "accepted": ("sent_to_accepted", "From its first cancel to the exchange's acceptance"),
@@ -38,11 +43,15 @@ class Whole(Collector):
 
     def __init__(self, desks: Desks) -> None:
         self._desks = desks
+        self._figures: dict[str, Figures] = {}
 
     def collect(self) -> Iterator[Metric]:
         """All of them; a shard that is away has `up` alone, and the others have theirs."""
-        told = self._desks.each(lambda desk: [*Figures(desk).collect()]).answers
+        told = self._desks.each(lambda desk: self._of(desk).collect()).answers
         return iter(_labelled(told) if self._desks.several else next(iter(told.values())))
+
+    def _of(self, desk: Desk) -> "Figures":
+        return self._figures.setdefault(desk.shard.name, Figures(desk))
 
 
 class Figures:
@@ -51,9 +60,20 @@ class Figures:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._store = desk.store
+        self._lock = Lock()
+        self._told: Sequence[Metric] = ()
+        self._read_at = 0.0
+        self._changes = 0
 
-    def collect(self) -> Iterator[Metric]:
-        """All of them; raises nothing of Redis's."""
+    def collect(self) -> Sequence[Metric]:
+        """All of them, at most `FRESH_S` old; raises nothing of Redis's. Those who ask at once are told the same."""
+        with self._lock:
+            changes = self._desk.changes
+            if not self._told or changes != self._changes or time.monotonic() - self._read_at > FRESH_S:
+                self._told, self._changes, self._read_at = [*self._read()], changes, time.monotonic()
+            return self._told
+
+    def _read(self) -> Iterator[Metric]:
         try:
             found = [*self._gauges(self._desk.snapshot()), *_counters(read_totals(self._store.redis, self._store.keys))]
         except (RedisError, UnreadableFormatError):

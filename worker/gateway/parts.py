@@ -49,6 +49,8 @@ class Desk:
         self._last: Snapshot | None = None
         self._all_read_at = 0.0
         self._failed: tuple[float, Exception] | None = None
+        self.changes = 0
+        """How often something was done here: what was read before is old."""
 
     def row(self, row: Any) -> Any:  # noqa: ANN401 (as `labelled`)
         """A row of an answer, with the name of the shard if there are others."""
@@ -97,6 +99,7 @@ class Desk:
 
     def changed(self) -> None:
         """Whoever has done something sees it at once."""
+        self.changes += 1
         self._snapshot = None
 
     def estimate_s(self, account: str) -> float | None:

@@ -9,6 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from bulk_cancel.worker.config.settings import load_settings
+from bulk_cancel.worker.gateway import metrics
 from bulk_cancel.worker.gateway.metrics import LANES
 from bulk_cancel.worker.operators.status import BATCHES_SHOWN
 from bulk_cancel.worker.state.store import open_store
@@ -90,6 +91,7 @@ def test_mass_cancels_that_are_not_flat_are_told(desk: Desk, door: Door) -> None
     assert scraped(door)["mass_cancels_not_flat"] == 0
     desk.store.redis.zadd(desk.store.keys.of("not_flat"), {"m": 1})
     desk.store.redis.hset(desk.store.keys.of("mass", "m"), mapping={"account": "desk1", "state": "done"})
+    door.shell.desks.changed()
     assert scraped(door)["mass_cancels_not_flat"] == 1
 
 
@@ -118,6 +120,24 @@ def test_no_label_is_an_order_a_batch_or_a_text(desk: Desk, door: Door) -> None:
     desk.finish("BTC-USDT", "rejected", "51403")
     text = door.call("GET", "/metrics", "watch").text
     assert not [word for word in ("77001", "secret-batch", "fat finger", "51403") if word in text]
+
+
+def test_redis_is_read_once_a_second_however_many_scrape(
+    desk: Desk, door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And at once when something was done here."""
+    monkeypatch.setattr(metrics, "FRESH_S", 60.0)
+    redis, keys = desk.store.redis, desk.store.keys
+    assert scraped(door)["calls_total[endpoint=single]"] == 0
+    redis.hset(keys.of("totals"), "calls:single", 7)
+    reads = redis.info("commandstats")["cmdstat_hgetall"]["calls"]
+    assert [scraped(door)["calls_total[endpoint=single]"] for _ in range(5)] == [0] * 5
+    assert redis.info("commandstats")["cmdstat_hgetall"]["calls"] == reads
+    hand_in(door, "b1", "BTC-USDT", range(1, 2))
+    assert scraped(door)["calls_total[endpoint=single]"] == 7
+    monkeypatch.setattr(metrics, "FRESH_S", 0.0)
+    redis.hset(keys.of("totals"), "calls:single", 8)
+    assert scraped(door)["calls_total[endpoint=single]"] == 8
 
 
 def test_while_redis_is_away_they_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
