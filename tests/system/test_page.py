@@ -323,6 +323,18 @@ def test_all_that_failed_are_let_go_again_at_once(rig: Rig, gateway: Gateway, pa
     expect(row).to_contain_text("1 canceled")
 
 
+def test_how_batches_end_is_told_and_not_asked_for(rig: Rig, gateway: Gateway, page: Page) -> None:
+    """The more pages are open, the more it would cost Redis."""
+    sign_in(page, gateway, "read")
+    expect(page.locator("#accounts tbody tr")).to_have_count(1)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    for number in range(4):
+        rig.store.admission.admit(_batch(f"told-{number}", *rig.exchange.control.place(UID, "ETH-USDT", 1)))
+        expect(page.locator("#batches tbody tr", has_text=f"told-{number}")).to_contain_text("complete")
+    assert [url for url in asked if "/v1/batches" in url] == []
+
+
 def test_an_account_is_paused_and_resumed(rig: Rig, gateway: Gateway, page: Page) -> None:
     """It stands in the loud strip meanwhile, with who and why."""
     sign_in(page, gateway, "operate")

@@ -217,6 +217,8 @@ class Stream(Response):
             self._seen[name] = max(self._seen[name], reading.entries[-1][0], key=_key)
         if reading.decisions:
             told += news.text((self._view.key, "audit"), lambda: self._view.audit(news.standing))
+        if reading.beside:
+            told += news.text((self._view.key, "beside"), lambda: self._view.batches(name, reading.beside))
         return told + (self._status(news) if reading.snapshot or (news.turned and self._desks.several) else "")
 
     def _audit(self) -> str:

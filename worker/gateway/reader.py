@@ -33,6 +33,9 @@ IDLE_S: Final = 1.0
 
 DECISIONS: Final = 30
 
+BESIDE: Final = 10
+"""Batches beside those of the snapshot that are told at once: the last ones."""
+
 AGAIN_S: Final = 0.5
 """While Redis is away."""
 
@@ -49,6 +52,8 @@ class Reading:
     batches: Mapping[str, BatchState] = field(default_factory=dict)
     decisions: Sequence[Decision] = ()
     """The last of them, if there are new ones."""
+    beside: Sequence[BatchState] = ()
+    """Batches that are not, or no longer, among the snapshot's, and of which there is news."""
     start: str = ""
     """The id of the last outcome before all that is read, where the reading begins."""
     failed: Exception | None = None
@@ -67,6 +72,8 @@ class Reader:
         self._wanted = 0
         self._ending = False
         self._last = ""
+        self._shown: Sequence[str] = ()
+        self._heard: dict[str, None] = {}
         self._decisions: Sequence[Decision] = ()
 
     def open(self, begin: Callable[[Reading], None]) -> None:
@@ -104,7 +111,9 @@ class Reader:
     def _begun(self) -> Reading:
         start = self._desk.store.batches.newest()
         self._decisions = self._desk.audit.newest(DECISIONS)
-        return Reading(start=start, snapshot=self._desk.snapshot(), decisions=self._decisions)
+        snapshot = self._desk.snapshot()
+        self._shown, self._heard = [state.batch_id for state in snapshot.batches], {}
+        return Reading(start=start, snapshot=snapshot, decisions=self._decisions)
 
     def _run(self, seen: str) -> None:
         status_at = 0.0
@@ -117,6 +126,7 @@ class Reader:
                         self._tell(beginning)
                     entries = self._entries(seen, block_ms=BLOCK_MS)
                     due = time.monotonic() - status_at >= (BUSY_S if entries else IDLE_S)
+                    self._hear(entries)
                     reading = self._standing(seen, entries) if due else Reading(entries)
             except (RedisError, BulkCancelError) as error:
                 log.warning("feed_waits_for_redis", error=type(error).__name__)
@@ -126,7 +136,7 @@ class Reader:
                 continue
             seen = reading.entries[-1][0] if reading.entries else seen
             status_at = time.monotonic() if due else status_at
-            if reading.entries or reading.snapshot or reading.batches or reading.decisions:
+            if reading.entries or reading.snapshot or reading.batches or reading.beside or reading.decisions:
                 self._tell(reading)
             if reading.entries:
                 time.sleep(PAUSE_S)
@@ -155,8 +165,24 @@ class Reader:
         ids = sorted(self._ids())
         batches = {state.batch_id: state for state in self._desk.store.batches.known(ids)} if ids else {}
         snapshot = self._desk.snapshot()
+        shown = [state.batch_id for state in snapshot.batches]
+        beside = self._beside(shown)
         news = _LATE.sub("", encoded({**Sight(ANYBODY).status(snapshot), "at": None}))
         known, self._last = news == self._last, news
         decisions = self._desk.audit.newest(DECISIONS)
         fresh, self._decisions = decisions != self._decisions, decisions
-        return Reading(self._up_to_now(seen, entries), None if known else snapshot, batches, decisions if fresh else ())
+        came = self._up_to_now(seen, entries)
+        self._shown, self._heard = shown, {}
+        self._hear(came[len(entries) :])
+        return Reading(came, None if known else snapshot, batches, decisions if fresh else (), beside)
+
+    def _hear(self, entries: Sequence[Entry]) -> None:
+        """Which batches they are of, the last one at the end."""
+        for batch_id in (each for _, fields in entries for each in fields["batches"].split()):
+            self._heard.pop(batch_id, None)
+            self._heard[batch_id] = None
+
+    def _beside(self, shown: Sequence[str]) -> Sequence[BatchState]:
+        """Batches that are shown no longer, or never were, as they stand: so no listener has to ask for them."""
+        news = dict.fromkeys(each for each in [*self._shown, *self._heard] if each not in shown)
+        return self._desk.store.batches.known([*news][-BESIDE:]) if news else ()

@@ -1,7 +1,7 @@
 """What one caller is told in streams, as the text of events (SSE): its accounts, and orders if it may read them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bulk_cancel.tasks.errors import UnreadableFormatError
@@ -12,7 +12,8 @@ from bulk_cancel.worker.gateway.parts import Desks, whys
 from bulk_cancel.worker.gateway.reader import DECISIONS
 from bulk_cancel.worker.gateway.sight import Sight, sees_decision
 from bulk_cancel.worker.operators.merging import labelled
-from bulk_cancel.worker.operators.shapes import decision_json, document, iso_us
+from bulk_cancel.worker.operators.shapes import batch_json, decision_json, document, iso_us
+from bulk_cancel.worker.state.batches import BatchState
 from bulk_cancel.worker.state.ids import JobId
 from bulk_cancel.worker.state.outcomes import known_of
 from bulk_cancel.worker.state.rows import children_of
@@ -38,6 +39,12 @@ class View:
         """One outcome of the shard."""
         said = outcome_json(fields, with_order=self._caller.may(Role.READ))
         return event("outcome", labelled(said, self._desks.whole.label(name)))
+
+    def batches(self, name: str, states: Sequence[BatchState]) -> str:
+        """Batches of the shard, each as of batch/1."""
+        label = self._desks.whole.label(name)
+        seen = [labelled(batch_json(state), label) for state in states if self._caller.sees(state.account)]
+        return "".join(event("batch", document("batch", each)) for each in seen)
 
     def away(self, *names: str, error: Exception | None = None) -> str:
         """These shards cannot be read; `why` if their Redis answers."""

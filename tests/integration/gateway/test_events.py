@@ -178,6 +178,34 @@ def test_each_listener_sees_what_they_may(desk: Desk, door: Door) -> None:
         assert orders(streams["two"].outcomes(1)) == [5]
 
 
+def test_how_a_batch_ended_is_told_to_whoever_sees_it(desk: Desk, door: Door) -> None:
+    """Whether it was ever in `status` or not: nobody has to ask for it, however many look."""
+    rows = [{"instId": "BTC-USDT", "ordId": "1"}]
+    with ExitStack() as stack:
+        watcher, other = (stack.enter_context(Stream(f"{door.url}/v1/events", token)) for token in ("watch", "two"))
+        for stream in (watcher, other):
+            stream.until("snapshot")
+        ended(desk, door, range(1, 3))
+        told = told_of(watcher, "b1")
+        assert (told["counts"], misfits(told)) == ({"accepted": 2}, [])
+        for account in ("desk1", "desk2"):
+            door.call("PUT", f"/v1/batches/of-{account}", json={"account": account, "orders": rows})
+            shown: set[str] = set()
+            while f"of-{account}" not in shown:
+                shown = {each["batch_id"] for each in watcher.until("status")[-1].data["batches"]}
+            door.call("POST", f"/v1/batches/of-{account}/withdraw")
+            assert told_of(watcher, f"of-{account}")["counts"] == {"withdrawn": 1}
+        assert other.until("batch")[-1].data["batch_id"] == "of-desk2"
+
+
+def told_of(stream: Stream, batch_id: str) -> dict[str, Any]:
+    """The batch as it is told once it is complete."""
+    told: dict[str, Any] = {}
+    while told.get("batch_id") != batch_id or not told["complete"]:
+        told = stream.until("batch")[-1].data
+    return told
+
+
 def end_of_desk2(desk: Desk) -> None:
     """An order of desk2 ends."""
     desk.store.redis.xadd(

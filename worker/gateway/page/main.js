@@ -7,7 +7,6 @@ import { listen } from "./stream.js";
 import { accountCells, batchCells, button, decisionCells, laneCells, notices, outcomeCells } from "./tables.js";
 
 const FRAME_MS = 250;
-const HEARD_MS = 500;
 const OUTCOMES = 30;
 const DONE = 10;
 const LOOK_MS = 1000;
@@ -16,10 +15,9 @@ const LOOKS = 30;
 const HELD = ["lanes", "batches", "masses", "rests", "switches"];
 
 const empty = { workers_alive: 1, waiting: 0, may_be_live: 0, rests: [], lanes: [], batches: [], masses: [], switches: [], workers: [] };
-const state = { me: null, status: empty, known: false, away: false, outcomes: [], told: 0, audit: [], accounts: [], done: new Map(), heard: new Set(), found: null };
+const state = { me: null, status: empty, known: false, away: false, outcomes: [], told: 0, audit: [], accounts: [], done: new Map(), fresh: true, found: null };
 let drawn = 0;
 let planned = 0;
-let asking = 0;
 
 const may = (role) => state.me !== null && state.me.may.includes(role);
 
@@ -46,33 +44,22 @@ function tellStatus(told) {
   const status = { ...told, ...held };
   for (const id of running().map((batch) => batch.batch_id)) {
     const still = status.batches.some((each) => each.batch_id === id) || status.masses.some((each) => each.batch_id === id);
-    if (!still) over(id);
+    if (!still && state.fresh) over(id);
   }
+  if (state.fresh) load(api.batches, (said) => said.batches.filter((batch) => batch.complete).reverse().forEach(keep));
+  state.fresh = false;
   const paused = (said) => JSON.stringify([said.rests.map((rest) => rest.scope), said.workers_alive, awayOf(said)]);
   const news = !state.known || paused(status) !== paused(state.status);
   state.status = status;
-  missed();
   state.known = true;
   state.away = false;
   if (news) load(api.accounts, (said) => { state.accounts = [...said.accounts, ...asItWas(state.accounts, said)]; });
   changed();
 }
 
-// A batch that is no longer among those that wait is asked for once more: how it ended.
+// How a batch ended that went while nothing was heard; of all others the stream tells it, whatever the number of pages.
 function over(id) {
   load(() => api.batch(id), (batch) => keep(batch));
-}
-
-// Batches that came and ended between two readings are known by their outcomes alone.
-function missed() {
-  const waiting = new Set(running().map((batch) => batch.batch_id));
-  for (const batch of state.done.values()) if (!batch.complete) state.heard.add(batch.batch_id);
-  const unknown = [...state.heard].filter((id) => !waiting.has(id));
-  state.heard.clear();
-  clearTimeout(asking);
-  asking = 0;
-  if (unknown.length > 3) load(api.batches, (said) => said.batches.filter((batch) => batch.complete).reverse().forEach(keep));
-  else unknown.forEach(over);
 }
 
 function keep(batch) {
@@ -117,20 +104,20 @@ function estimate(name) {
 }
 
 const stream = {
-  open: () => link("live", true),
+  open: () => { state.fresh = true; link("live", true); },
   lost: () => link("not connected, trying again", false),
-  snapshot: (said) => tellStatus(said),
+  snapshot: (said) => { state.fresh = true; tellStatus(said); },
   status: (said) => tellStatus(said),
+  batch: (said) => { keep(said); changed(); },
   audit: (said) => { state.audit = said.decisions; changed(); },
   away: (said) => {
+    state.fresh = true;
     if (said.shard) state.status = { ...state.status, away: { ...state.status.away, [said.shard]: "" } };
     else state.away = said.why || true;
     changed();
   },
   outcome: (said) => {
     said.key = state.told++;
-    said.batches.forEach((id) => state.heard.add(id));
-    asking ||= setTimeout(missed, HEARD_MS);
     state.outcomes.unshift(said);
     state.outcomes.length = Math.min(state.outcomes.length, OUTCOMES);
     changed();
@@ -273,7 +260,6 @@ async function begin() {
   one("#retry-failed").hidden = !may("operate");
   one("#sign-out").hidden = state.me.open === true;
   one("#search").hidden = !may("read");
-  load(api.batches, (said) => said.batches.filter((batch) => batch.complete).reverse().forEach(keep));
   listen(stream);
 }
 

@@ -14,7 +14,7 @@ export function listen(on) {
     source = new EventSource(address());
     source.onopen = () => on.open();
     source.onerror = () => later(source.readyState === EventSource.CLOSED);
-    for (const name of ["snapshot", "status", "outcome", "audit", "away"]) {
+    for (const name of ["snapshot", "status", "outcome", "batch", "audit", "away"]) {
       source.addEventListener(name, (event) => {
         if (event.lastEventId) last = event.lastEventId;
         on[name](JSON.parse(event.data));

@@ -33,6 +33,8 @@ def events(
 ) -> Response:
     """Outcomes as they come, and `status` (status/1, lanes with work) and `audit` when they have changed.
 
+    `batch` (batch/1): one that left `status`, as a rule since it is complete, or was never in it and had an outcome.
+
     It begins with a `snapshot`, or after `Last-Event-ID` with what was missed; who is too slow, or was away for too
     long, gets a `snapshot` instead. `away`: Redis does not answer, of several the one of `shard`. `end` is the last
     event: come again.
