@@ -289,11 +289,11 @@ def test_what_a_mass_cancel_left_is_told(rig: Rig, gateway: Gateway, page: Page)
     expect(page.locator("#outcomes tbody")).to_contain_text("gone, never known: its id may be wrong")
 
 
-def _fail(rig: Rig, page: Page, batch_id: str) -> tuple[Locator, str]:
+def _fail(rig: Rig, page: Page, batch_id: str, inst_id: str = "ETH-USDT") -> tuple[Locator, str]:
     """A batch whose one order could not be cancelled: its row on the page, and the order's id."""
-    [bad] = rig.exchange.control.place(UID, "ETH-USDT", 1)
+    [bad] = rig.exchange.control.place(UID, inst_id, 1)
     rig.exchange.control.script(bad, ["51403"])
-    rig.store.admission.admit(_batch(batch_id, bad))
+    rig.store.admission.admit(_batch(batch_id, bad, inst_id=inst_id))
     row = page.locator("#batches tbody tr", has_text=batch_id)
     expect(row).to_contain_text("1 may be live")
     return row, bad
@@ -313,14 +313,55 @@ def test_a_failed_order_is_let_go_again(rig: Rig, gateway: Gateway, page: Page) 
     expect(page.locator("#found-orders tbody tr")).to_contain_text(f"ETH-USDT {bad}")
 
 
-def test_all_that_failed_are_let_go_again_at_once(rig: Rig, gateway: Gateway, page: Page) -> None:
-    """Of every batch, and each batch is named first."""
+def _decide(page: Page, reason: str, button: str) -> None:
+    """What fits is done, as it was counted."""
+    page.locator("#some-reason").fill(reason)
+    page.get_by_role("button", name=button, exact=True).click()
+    expect(page.locator("#some")).to_be_hidden()
+
+
+def test_all_that_failed_and_fit_are_let_go_again_at_once(rig: Rig, gateway: Gateway, page: Page) -> None:
+    """Of every batch, each is named first; what does not fit is left."""
     sign_in(page, gateway, "operate")
-    row, _ = _fail(rig, page, "in-vain")
-    page.locator("#retry-failed").click()
-    expect(page.locator("#ask-scope")).to_contain_text("in-vain: 1 order of desk1")
-    answer(page, "it was a mistake")
+    (row, _), (other, _) = _fail(rig, page, "in-vain"), _fail(rig, page, "other", "SOL-USDT")
+    page.locator("#decide").click()
+    scope = page.locator("#some-scope")
+    expect(scope).to_contain_text("other: 1 order of desk1")
+    page.get_by_role("textbox", name="Instrument").fill("eth-usdt")
+    page.get_by_role("combobox", name="Account").select_option("desk1")
+    expect(scope).to_contain_text("1 order in all; batches: 1")
+    expect(scope).to_contain_text("in-vain: 1 order of desk1")
+    expect(scope).to_contain_text("not touched")
+    picture(page, "some")
+    _decide(page, "it was a mistake", "Retry 1 order")
     expect(row).to_contain_text("1 canceled")
+    expect(other).to_contain_text("1 may be live")
+    page.locator("#decide").click()
+    _decide(page, "all of it was", "Retry 1 order")
+    expect(other).to_contain_text("1 canceled")
+
+
+def test_all_that_wait_and_fit_are_withdrawn_at_once(rig: Rig, gateway: Gateway, page: Page) -> None:
+    """Everything is never meant by saying nothing; what was withdrawn is never sent."""
+    sign_in(page, gateway, "operate")
+    page.get_by_role("button", name="Pause account desk1").click()
+    answer(page, "news")
+    [left] = rig.exchange.control.place(UID, "ETH-USDT", 1)
+    rig.store.admission.admit(_batch("waits", left))
+    row = page.locator("#batches tbody tr", has_text="waits")
+    expect(row).to_contain_text("0 of 1 ended")
+    page.locator("#decide").click()
+    page.get_by_role("combobox", name="Do", exact=True).select_option("withdraw")
+    expect(page.locator("#some-scope")).to_have_text("Say whose: an account, an instrument, an sCode or a time.")
+    expect(page.locator("#some .yes")).to_be_disabled()
+    page.get_by_role("combobox", name="Account").select_option("desk1")
+    expect(page.locator("#some-scope")).to_contain_text("waits: 1 order of desk1")
+    _decide(page, "no need", "Withdraw 1 order")
+    expect(row).to_contain_text("1 withdrawn")
+    page.get_by_role("button", name="Resume account desk1").click()
+    answer(page, "calm again")
+    expect(page.locator("#loud")).to_be_hidden()
+    assert [*rig.exchange.control.log(ordId=left)] == []
 
 
 def test_how_batches_end_is_told_and_not_asked_for(rig: Rig, gateway: Gateway, page: Page) -> None:
@@ -355,7 +396,7 @@ def test_a_browser_can_do_nothing_that_its_role_forbids(gateway: Gateway, page: 
     """There is no button, and what a script sends is refused."""
     sign_in(page, gateway, "read")
     expect(page.locator("#accounts tbody tr")).to_have_count(1)
-    for name in ("Pause", "Cancel all", "Retry failed"):
+    for name in ("Pause", "Cancel all", "Retry", "Withdraw"):
         expect(page.get_by_role("button", name=name)).to_have_count(0)
     sent = "(path) => fetch(path, {method: 'PUT'}).then((answer) => answer.status)"
     assert page.evaluate(sent, "v1/accounts/desk1/pause") == 403
@@ -386,6 +427,12 @@ def test_nothing_is_wider_than_the_screen(width: int, gateway: Gateway, page: Pa
     sign_in(page, gateway, "kill")
     expect(page.locator("#batches tbody tr").first).to_be_visible()
     assert page.evaluate("() => document.documentElement.scrollWidth") == width
+    for opens, dialog in (("#decide", "#some"), ("#cancel-all", "#kill")):
+        page.locator(opens).click()
+        expect(page.locator(dialog)).to_be_visible()
+        assert page.locator(dialog).evaluate("(each) => each.scrollWidth <= each.clientWidth")
+        page.keyboard.press("Escape")
+        expect(page.locator(dialog)).to_be_hidden()
 
 
 def test_a_shard_that_is_away_is_told_aloud_and_never_shown_as_empty(tmp_path: Path, page: Page) -> None:
@@ -432,5 +479,5 @@ def test_a_format_that_cannot_be_read_is_told_aloud(rig: Rig, gateway: Gateway, 
     expect(page.locator("#loud")).to_contain_text("the exchange's state in Redis has format 9, this reads 1")
 
 
-def _batch(batch_id: str, order_id: str, account: str = "desk1") -> CancelOrders:
-    return parse_cancel_orders(account=account, batch_id=batch_id, orders=orders("ETH-USDT", [order_id]))
+def _batch(batch_id: str, order_id: str, account: str = "desk1", inst_id: str = "ETH-USDT") -> CancelOrders:
+    return parse_cancel_orders(account=account, batch_id=batch_id, orders=orders(inst_id, [order_id]))

@@ -63,6 +63,73 @@ export function signIn() {
   dialog.showModal();
 }
 
+const few = (name) => one(`#some-${name}`);
+const NOT_TOUCHED = {
+  retry: "Orders that are off the book, or were withdrawn, are not touched, nor what does not fit.",
+  withdraw: "What was sent already goes on. What was not stays on the book. What does not fit is not touched.",
+};
+
+function filter() {
+  const asked = few("verb").value === "retry" ? { statuses: ["rejected", "exhausted"] } : {};
+  const given = { account: few("account").value, instId: few("inst").value.trim().toUpperCase(), sCode: few("code").value.trim() };
+  for (const [name, value] of Object.entries(given)) if (value) asked[name] = [value];
+  if (few("since").value) asked.since = new Date(Date.now() - 60000 * few("since").value).toISOString();
+  return asked;
+}
+
+// All orders that fit a filter, over all batches: counted whenever the filter changes, and done as they were counted.
+export function decideSome(names) {
+  const dialog = one("#some");
+  const [form, fault, yes] = ["form", ".fault", ".yes"].map((each) => one(each, dialog));
+  const fields = ["verb", "account", "inst", "code", "since"].map(few);
+  const values = () => JSON.stringify(fields.map((field) => field.value));
+  let counted = null;
+
+  async function look() {
+    const [verb, asked, at] = [few("verb").value, filter(), values()];
+    counted = null;
+    yes.disabled = true;
+    fault.textContent = "";
+    if (!Object.keys(asked).length) { list(few("scope"), ["Say whose: an account, an instrument, an sCode or a time."]); return; }
+    list(few("scope"), ["counting…"]);
+    try {
+      const found = await api.matching(verb, { ...asked, dry_run: true });
+      if (at !== values()) return;
+      const named = found.batches.slice(0, 6).map((each) => `${each.batch_id}: ${plural(each.orders, "order")} of ${each.account}`);
+      const fit = `${plural(found.orders, "order")} in all; batches: ${number(found.batches.length)}${found.batches.length > 6 ? ", of these six are named" : ""}`;
+      list(few("scope"), [fit, ...named, NOT_TOUCHED[verb]]);
+      yes.textContent = `${verb === "retry" ? "Retry" : "Withdraw"} ${plural(found.orders, "order")}`;
+      yes.disabled = !found.orders;
+      counted = { verb, asked, at };
+    } catch (error) {
+      if (at !== values()) return;
+      list(few("scope"), []);
+      fault.textContent = error.message;
+    }
+  }
+
+  form.reset();
+  few("account").replaceChildren(make("option", { value: "" }, "all"), ...names.map((name) => make("option", { value: name }, name)));
+  yes.textContent = "Retry";
+  for (const field of fields) { field.oninput = () => { yes.disabled = true; }; field.onchange = look; }
+  form.onsubmit = async (event) => {
+    event.preventDefault();
+    if (!counted || counted.at !== values()) { look(); return; }
+    yes.disabled = true;
+    try {
+      const done = await api.matching(counted.verb, { ...counted.asked, reason: few("reason").value.trim() });
+      say(counted.verb === "retry" ? `${plural(done.opened + done.joined, "order")} go again.` : `${plural(done.withdrawn, "order")} withdrawn.`);
+      dialog.close();
+    } catch (error) {
+      fault.textContent = error.message;
+      yes.disabled = false;
+    }
+  };
+  one(".no", dialog).onclick = () => dialog.close();
+  dialog.showModal();
+  look();
+}
+
 const kill = (name) => one(`#kill-${name}`);
 const boxes = () => [...one("#kill").querySelectorAll("[name=with]")];
 

@@ -1,7 +1,7 @@
 // The page: what the stream tells, drawn at most four times a second, and not at all while nobody looks.
 
 import * as api from "./api.js";
-import { ask, cancelAll, say, signIn } from "./dialogs.js";
+import { ask, cancelAll, decideSome, say, signIn } from "./dialogs.js";
 import { make, number, one, plural, rows } from "./dom.js";
 import { listen } from "./stream.js";
 import { accountCells, batchCells, button, decisionCells, laneCells, notices, outcomeCells } from "./tables.js";
@@ -168,21 +168,7 @@ function placeActions(target, whose, paused) {
   return [paused ? doing.resume(target) : doing.pause(target, whose)];
 }
 
-async function retryFailed() {
-  const statuses = ["rejected", "exhausted"];
-  try {
-    const count = await api.matching("retry", { statuses, dry_run: true });
-    const batches = count.batches.slice(0, 6).map((each) => `${each.batch_id}: ${plural(each.orders, "order")} of ${each.account}`);
-    ask({
-      title: `Retry ${plural(count.orders, "order")}?`,
-      lines: [`All that ended rejected or exhausted, of ${plural(count.batches.length, "batch")}.`, ...batches, "Orders that are off the book, or were withdrawn, are not touched."],
-      yes: "Retry all",
-      act: async (reason) => { const done = await api.matching("retry", { statuses, reason }); return `${plural(done.opened + done.joined, "order")} go again.`; },
-    });
-  } catch (error) {
-    say(error.message);
-  }
-}
+const decide = () => decideSome(state.me.accounts || state.accounts.map((account) => account.name));
 
 // --- what is drawn
 
@@ -195,7 +181,7 @@ function draw() {
     none.textContent = away ? `Not known: ${away} is away.` : none.dataset.text;
     none.classList.toggle("bad", Boolean(away));
   }
-  loud(state.known ? notices(status, { retry: may("operate") ? ["Retry…", retryFailed] : null, resume: (rest) => (may("operate") ? doing.resume(rest.accounts[0] || rest.scope.split(":").pop()) : null) }) : []);
+  loud(state.known ? notices(status, { retry: may("operate") ? ["Retry…", decide] : null, resume: (rest) => (may("operate") ? doing.resume(rest.accounts[0] || rest.scope.split(":").pop()) : null) }) : []);
   const now = running();
   const ids = new Set(now.map((batch) => batch.batch_id));
   const done = [...state.done.values()].reverse().filter((batch) => !ids.has(batch.batch_id));
@@ -243,7 +229,7 @@ one("#search").onsubmit = (event) => {
 };
 one("#found-close").onclick = () => { state.found = null; one("#found").hidden = true; };
 one("#cancel-all").onclick = () => cancelAll(state.me.accounts, state.accounts.map((account) => account.name), awayText(state.status));
-one("#retry-failed").onclick = retryFailed;
+one("#decide").onclick = decide;
 one("#sign-out").onclick = async () => { await api.signOut(); location.reload(); };
 
 async function begin() {
@@ -257,7 +243,7 @@ async function begin() {
   }
   one("#who").textContent = `${state.me.name} (${state.me.role})`;
   one("#cancel-all").hidden = !may("kill");
-  one("#retry-failed").hidden = !may("operate");
+  one("#decide").hidden = !may("operate");
   one("#sign-out").hidden = state.me.open === true;
   one("#search").hidden = !may("read");
   listen(stream);
