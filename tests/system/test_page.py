@@ -26,6 +26,7 @@ from bulk_cancel.tasks.messages import CancelOrders, parse_cancel_orders
 from bulk_cancel.worker.books.mass.masses import Masses
 from bulk_cancel.worker.operators.decisions import Asked
 from bulk_cancel.worker.operators.holds import release
+from bulk_cancel.worker.operators.status import BATCHES_SHOWN
 from bulk_cancel.worker.simulator.config import Config
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
 from bulk_cancel.worker.simulator.faults import Network
@@ -41,6 +42,9 @@ from tests.support.waiting import PATIENCE_S
 
 CHROMIUM: Final = shutil.which("chromium")
 UID: Final = "1001"
+LANES: Final = 40
+"""That the page shows."""
+
 PICTURES: Final = os.environ.get("PICTURES", "")
 """A folder: then page and terminal are kept there as they look, in both themes and at both widths."""
 
@@ -433,6 +437,23 @@ def test_nothing_is_wider_than_the_screen(width: int, gateway: Gateway, page: Pa
         assert page.locator(dialog).evaluate("(each) => each.scrollWidth <= each.clientWidth")
         page.keyboard.press("Escape")
         expect(page.locator(dialog)).to_be_hidden()
+
+
+def test_what_is_not_shown_is_said(tmp_path: Path, page: Page) -> None:
+    """Of thousands of lanes those that are held back and the busiest are shown, of batches the next."""
+    with Rig(workers=0) as rig, Door(rig.store, token_file(tmp_path / "tokens")) as door:
+        names = [f"A{number}-USDT" for number in range(LANES + 5)]
+        for number in range(BATCHES_SHOWN + 2):
+            rows = [order for name in names for order in orders(name, [str(number + 1)])]
+            rig.store.admission.admit(parse_cancel_orders(account="desk1", batch_id=f"b{number}", orders=rows))
+        assert door.call("PUT", f"/v1/lanes/desk1/{names[-1]}/pause").ok
+        sign_in(page, door, "read")
+        told = f"Lanes with work: those held back and the busiest, {LANES} of {len(names)}"
+        expect(page.locator("#lanes-title")).to_have_text(told)
+        expect(page.locator("#lanes tbody tr")).to_have_count(LANES)
+        expect(page.locator("#lanes tbody tr").first).to_contain_text(names[-1])
+        told = f"Mass cancels and batches: the next, {BATCHES_SHOWN} of {BATCHES_SHOWN + 2}"
+        expect(page.locator("#work-title")).to_have_text(told)
 
 
 def test_a_shard_that_is_away_is_told_aloud_and_never_shown_as_empty(tmp_path: Path, page: Page) -> None:

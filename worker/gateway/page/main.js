@@ -11,6 +11,7 @@ const OUTCOMES = 30;
 const DONE = 10;
 const LOOK_MS = 1000;
 const LOOKS = 30;
+const LANES = 40;
 
 const HELD = ["lanes", "batches", "masses", "rests", "switches"];
 
@@ -186,13 +187,20 @@ function draw() {
   const ids = new Set(now.map((batch) => batch.batch_id));
   const done = [...state.done.values()].reverse().filter((batch) => !ids.has(batch.batch_id));
   rows(one("#batches tbody"), [...now, ...done], (batch) => `${batch.batch_id} ${batch.shard}`, (batch) => batchCells(batch, batchActions));
-  rows(one("#lanes tbody"), status.lanes.slice(0, 40), (lane) => `${lane.name} ${lane.shard}`, (lane) => laneCells(lane, placeActions(lane.name, `lane ${lane.name}`, lane.rest?.scope === `lane:${lane.name}`)));
+  one("#work-count").textContent = some(status.batches.length, status.batches_waiting || 0, "the next");
+  const own = (lane) => lane.rest?.scope === `lane:${lane.name}`;
+  const lanes = [...status.lanes.filter(own), ...status.lanes.filter((lane) => !own(lane))].slice(0, LANES);
+  one("#lanes-count").textContent = some(lanes.length, status.lanes.length, "those held back and the busiest");
+  rows(one("#lanes tbody"), lanes, (lane) => `${lane.name} ${lane.shard}`, (lane) => laneCells(lane, placeActions(lane.name, `lane ${lane.name}`, own(lane))));
   rows(one("#accounts tbody"), state.accounts, (account) => `${account.name} ${account.shard}`, (account) => accountCells(account, status.rests, accountActions(account, status.rests)));
   one("#outcomes-count").textContent = state.told ? `: ${number(state.told)}` : "";
   rows(one("#outcomes tbody"), state.outcomes, (row) => row.key, outcomeCells);
   rows(one("#audit tbody"), state.audit, (each) => `${each.at}${each.event}${each.batch_id}${each.scope}`, decisionCells);
   if (state.found) drawFound(state.found);
 }
+
+// What is not shown is said.
+const some = (shown, all, which) => (all > shown ? `: ${which}, ${number(shown)} of ${number(all)}` : "");
 
 function accountActions(account, rests) {
   const rested = rests.some((rest) => rest.scope === `account:${account.name}` || rest.scope === `user:${account.uid}`);
