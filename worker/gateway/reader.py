@@ -113,6 +113,7 @@ class Reader:
         self._decisions = self._desk.audit.newest(DECISIONS)
         snapshot = self._desk.snapshot()
         self._shown, self._heard = [state.batch_id for state in snapshot.batches], {}
+        self._last = ""  # what was told last is not what this beginning tells
         return Reading(start=start, snapshot=snapshot, decisions=self._decisions)
 
     def _run(self, seen: str) -> None:

@@ -20,6 +20,7 @@ from tests.support.cli_desk import Desk
 from tests.support.door import Door, kind_of
 from tests.support.json_shapes import misfits
 from tests.support.stream import Event, Stream
+from tests.support.waiting import until
 
 
 def ended(desk: Desk, door: Door, ids: range, account: str = "desk1") -> None:
@@ -74,6 +75,28 @@ def test_it_begins_with_how_all_stands_and_tells_what_changes(desk: Desk, door: 
         changed = stream.until("status")[-1]
         assert [lane["name"] for lane in changed.data["lanes"]] == ["desk1/BTC-USDT"]
         assert desk.store.batches.state("b1").waiting == 1
+
+
+def test_what_is_again_as_it_was_before_somebody_came_is_news_to_them(
+    desk: Desk, door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who came meanwhile had been told something else."""
+    with Stream(f"{door.url}/v1/events") as stream:
+        stream.until("status")
+    reader = door.shell._feed._readers["default"]
+    until(lambda: reader._thread is None)
+    assert door.call("PUT", "/v1/accounts/desk1/pause").ok
+    standing = Reader._standing
+
+    def resumed(reader: Reader, seen: str, entries: Sequence[Entry]) -> Reading:
+        door.call("DELETE", "/v1/accounts/desk1/pause")
+        return standing(reader, seen, entries)
+
+    monkeypatch.setattr(Reader, "_standing", resumed)
+    with Stream(f"{door.url}/v1/events") as stream:
+        assert stream.until("snapshot")[-1].data["rests"]
+        assert stream.until("status")[-1].data["rests"] == []
+    assert desk.store.redis.ping()
 
 
 def test_who_comes_back_goes_on_where_they_were(desk: Desk, door: Door) -> None:
