@@ -24,8 +24,6 @@ from rich.text import Text
 from bulk_cancel.tasks.mass import CancelAll, parse_cancel_all
 from bulk_cancel.tasks.messages import CancelOrders, parse_cancel_orders
 from bulk_cancel.worker.books.mass.masses import Masses
-from bulk_cancel.worker.operators.decisions import Asked
-from bulk_cancel.worker.operators.holds import release
 from bulk_cancel.worker.operators.status import BATCHES_SHOWN
 from bulk_cancel.worker.simulator.config import Config
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
@@ -212,7 +210,8 @@ def test_a_mass_cancel_on_hold_is_shown_so_until_it_is_released(rig: Rig, gatewa
     row = page.locator("#batches tbody tr", has_text="held")
     expect(row).to_contain_text(re.compile(r"mass cancel, on hold, empty since \d\d:\d\d:\d\d"))
     expect(row.get_by_role("button", name="Withdraw held")).to_be_visible()
-    release(rig.store, "held", Asked("tests"))
+    row.get_by_role("button", name="Release held").click()
+    answer(page, "calm again")
     expect(row).to_contain_text(re.compile(r"mass cancel, \w+, complete"))
     expect(row.get_by_role("button")).to_have_count(0)
 

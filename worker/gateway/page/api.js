@@ -37,6 +37,7 @@ export const massCancel = (id) => call("GET", `v1/mass-cancels/${part(id)}`);
 export const find = (text) => call("GET", `v1/find?q=${part(text)}`);
 export const retry = (id, reason) => call("POST", `v1/batches/${part(id)}/retry`, { reason });
 export const withdraw = (id, reason) => call("POST", `v1/batches/${part(id)}/withdraw`, { reason });
+export const release = (id, reason) => call("POST", `v1/mass-cancels/${part(id)}/release`, { reason });
 export const matching = (verb, asked) => call("POST", `v1/${verb}`, asked);
 export const dryRun = (scope) => call("POST", "v1/dry-run", scope);
 export const cancelAll = (id, asked) => call("PUT", `v1/mass-cancels/${part(id)}`, asked);

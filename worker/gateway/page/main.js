@@ -145,6 +145,12 @@ const doing = {
     yes: "Withdraw",
     act: async (reason) => { const done = await api.withdraw(batch.batch_id, reason); keep(done.state); return `${plural(done.withdrawn, "order")} withdrawn.`; },
   })],
+  release: (batch) => ["Release", () => ask({
+    title: `End the hold of ${batch.batch_id}?`,
+    lines: [`What comes for account ${batch.account} from now on is left alone.`, "What was found is cancelled all the same."],
+    yes: "Release",
+    act: async (reason) => { await api.release(batch.batch_id, reason); return `${batch.batch_id} is released.`; },
+  })],
   pause: (target, whose) => ["Pause", () => ask({
     title: `Pause ${target}?`,
     lines: [`Nothing more is sent for ${whose}; orders wait, and their deadlines run.`, "What is in flight finishes. Orders at the exchange stay there."],
@@ -161,7 +167,8 @@ const doing = {
 
 function batchActions(batch) {
   if (!may("operate")) return [];
-  return [...(batch.dead && (batch.complete || batch.waiting === 0) ? [doing.retry(batch)] : []), ...(batch.complete && !batch.listing ? [] : [doing.withdraw(batch)])];
+  const can = [[doing.retry, batch.dead && (batch.complete || batch.waiting === 0)], [doing.release, batch.listing?.hold], [doing.withdraw, batch.listing || !batch.complete]];
+  return can.filter(([, may]) => may).map(([does]) => does(batch));
 }
 
 function placeActions(target, whose, paused) {
