@@ -78,7 +78,7 @@ def rig() -> Iterator[Rig]:
 def refused(rig: Rig) -> list[object]:
     """What Redis has refused, to whom; but for a name that redis-py gives itself, or not: CLIENT SETINFO."""
     log = rig.store.redis.acl_log()
-    return [(entry["username"], entry["object"]) for entry in log if entry["object"] != "client"]
+    return [(entry["username"], entry["object"]) for entry in log if not str(entry["object"]).startswith("client")]
 
 
 def place(rig: Rig, inst_id: str, count: int = 2) -> list[dict[str, str]]:
