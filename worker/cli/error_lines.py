@@ -9,6 +9,7 @@ from bulk_cancel.worker.config.faults import PREFIX
 from bulk_cancel.worker.config.settings import load_settings
 from bulk_cancel.worker.config.shards import one_shard
 from bulk_cancel.worker.config.urls import redacted
+from bulk_cancel.worker.state.redis_errors import UNWRITABLE, code_of, words_of
 
 
 def lines_of(error: Exception, redis_url: str) -> list[str]:
@@ -27,8 +28,10 @@ def _redis_line(error: RedisError, redis_url: str) -> str:
     where, name = redacted(redis_url) if redis_url else "one of the runner's shards", f"{PREFIX}REDIS_URL"
     if isinstance(error, AuthenticationError | NoPermissionError):
         return f"Redis at {where} does not let us in: {error}; correct user and password in {name}"
+    if code_of(error) in UNWRITABLE:
+        return f"Redis at {where} refuses to write: {words_of(error).rstrip('.')}; bulk-cancel check says more"
     if isinstance(error, ResponseError | BusyLoadingError):
-        return f"Redis at {where} refused a command: {error}"
+        return f"Redis at {where} refused a command: {words_of(error)}"
     return f"no answer from Redis at {where}: {_first_line(error)}; is it running? {name} says where it is"
 
 

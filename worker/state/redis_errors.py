@@ -16,6 +16,10 @@ _FIRST: Final = re.compile(r"([A-Z]+) ")
 _WITHIN: Final = re.compile(
     r"(?:ERR )?Error running script \(call to f_\w+\): @user_script:\d+: @user_script: \d+: -?([A-Z]+) "
 )
+_PLACE: Final = re.compile(
+    r"^(?:ERR )?Error running script \(call to f_\w+\): @user_script:\d+: @user_script: \d+: -?"
+    r"| script: \w+, on @user_script:\d+\.$"
+)
 
 FULL: Final = "OOM"
 WRONG_TYPE: Final = "WRONGTYPE"
@@ -25,6 +29,9 @@ LATER: Final = frozenset({"MISCONF", "BUSY", "MASTERDOWN", "LOADING"})
 ELSEWHERE: Final = frozenset({"READONLY", "NOREPLICAS"})
 """This is not, or not for long, the primary: Sentinel is asked for the one that is."""
 
+
+UNWRITABLE: Final = ELSEWHERE | {"MISCONF"}
+"""It answers, and takes no writes, until somebody mends its replicas or its disk, or names its primary."""
 
 FORBIDDEN: Final = "NOPERM"
 REFUSES_WRITES: Final = LATER | ELSEWHERE | {FORBIDDEN}
@@ -41,6 +48,11 @@ def code_of(error: RedisError) -> str:
         found = _WITHIN.match(text) or _FIRST.match(text)
         return found[1] if found else (code or "")
     return str(code)
+
+
+def words_of(error: RedisError) -> str:
+    """What Redis said, without the place in a script where it said so."""
+    return _PLACE.sub("", str(error))
 
 
 def is_full(error: RedisError) -> bool:

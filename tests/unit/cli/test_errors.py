@@ -70,6 +70,21 @@ def test_every_error_of_redis_is_told_in_one_line(kind: type[Exception]) -> None
     assert BUG not in line
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Error running script (call to f_0ab1): @user_script:62: @user_script: 62: -READONLY You can't write.",
+        "READONLY You can't write. script: 0ab1, on @user_script:62.",
+    ],
+    ids=["Redis 6.2", "Redis 7"],
+)
+def test_a_redis_that_takes_no_writes_is_told_without_a_place_in_a_script(said: str) -> None:
+    """What must be mended is Redis, and nothing of ours."""
+    [line] = lines_of(ResponseError(said), URL)
+    told = "Redis at redis://***@127.0.0.1:6379/0 refuses to write: READONLY You can't write"
+    assert line == f"{told}; bulk-cancel check says more"
+
+
 def test_the_errors_of_redis_are_found() -> None:
     """The walk sees what it is meant to see."""
     assert {Away, AuthenticationError, ResponseError, redis.sentinel.MasterNotFoundError} <= {*theirs(RedisError)}
