@@ -15,8 +15,16 @@ export function say(text) {
   timer = setTimeout(() => { said.textContent = ""; }, 8000);
 }
 
-function list(place, lines) {
-  place.replaceChildren(...lines.filter(Boolean).map((line) => make("li", {}, line)));
+const list = (place, lines) => place.replaceChildren(...lines.filter(Boolean).map((line) => make("li", {}, line)));
+
+// Does it, says what came of it and closes the dialog; with a fault it stays open.
+async function attempt(dialog, act) {
+  try {
+    say(await act());
+    dialog.close();
+  } catch (error) {
+    one(".fault", dialog).textContent = error.message;
+  }
 }
 
 // Asks with a scope, line by line, and does `act(reason)`; stays open with the fault if that is refused.
@@ -32,14 +40,8 @@ export function ask({ title, lines, yes, act }) {
   form.onsubmit = async (event) => {
     event.preventDefault();
     one(".yes", dialog).disabled = true;
-    try {
-      say(await act(reason.value.trim()));
-      dialog.close();
-    } catch (error) {
-      fault.textContent = error.message;
-    } finally {
-      one(".yes", dialog).disabled = false;
-    }
+    await attempt(dialog, () => act(reason.value.trim()));
+    one(".yes", dialog).disabled = false;
   };
   one(".no", dialog).onclick = () => dialog.close();
   dialog.showModal();
@@ -116,14 +118,11 @@ export function decideSome(names) {
     event.preventDefault();
     if (!counted || counted.at !== values()) { look(); return; }
     yes.disabled = true;
-    try {
+    await attempt(dialog, async () => {
       const done = await api.matching(counted.verb, { ...counted.asked, reason: few("reason").value.trim() });
-      say(counted.verb === "retry" ? `${plural(done.opened + done.joined, "order")} go again.` : `${plural(done.withdrawn, "order")} withdrawn.`);
-      dialog.close();
-    } catch (error) {
-      fault.textContent = error.message;
-      yes.disabled = false;
-    }
+      return counted.verb === "retry" ? `${plural(done.opened + done.joined, "order")} go again.` : `${plural(done.withdrawn, "order")} withdrawn.`;
+    });
+    yes.disabled = false;
   };
   one(".no", dialog).onclick = () => dialog.close();
   dialog.showModal();
@@ -171,13 +170,10 @@ export function cancelAll(accounts, names, away) {
       return;
     }
     const flat = kill("flat").value;
-    try {
+    await attempt(dialog, async () => {
       const taken = await api.cancelAll(id, { ...scope(), reason, until_flat_s: flat ? Number(flat) : null });
-      say(`Taken: ${plural(taken.mass_cancels.length, "mass cancel")}.`);
-      dialog.close();
-    } catch (error) {
-      fault.textContent = error.message;
-    }
+      return `Taken: ${plural(taken.mass_cancels.length, "mass cancel")}.`;
+    });
   });
   dialog.showModal();
 }

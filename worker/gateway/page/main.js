@@ -45,7 +45,8 @@ function tellStatus(told) {
   const status = { ...told, ...held };
   for (const id of running().map((batch) => batch.batch_id)) {
     const still = status.batches.some((each) => each.batch_id === id) || status.masses.some((each) => each.batch_id === id);
-    if (!still && state.fresh) over(id);
+    // how one ended that went while nothing was heard; of all others the stream tells it, whatever the number of pages
+    if (!still && state.fresh) load(() => api.batch(id), keep);
   }
   if (state.fresh) load(api.batches, (said) => said.batches.filter((batch) => batch.complete).reverse().forEach(keep));
   state.fresh = false;
@@ -56,11 +57,6 @@ function tellStatus(told) {
   state.away = false;
   if (news) load(api.accounts, (said) => { state.accounts = [...said.accounts, ...asItWas(state.accounts, said)]; });
   changed();
-}
-
-// How a batch ended that went while nothing was heard; of all others the stream tells it, whatever the number of pages.
-function over(id) {
-  load(() => api.batch(id), (batch) => keep(batch));
 }
 
 function keep(batch) {
@@ -132,37 +128,23 @@ function link(text, on) {
 
 // --- what may be done
 
+const deed = (yes, title, lines, act) => [yes, () => ask({ title, lines, yes, act })];
+
 const doing = {
-  retry: (batch) => ["Retry", () => ask({
-    title: `Retry ${batch.batch_id}?`,
-    lines: [`${plural(batch.dead, "order")} of account ${batch.account} that ended rejected or exhausted go again.`, "Orders that are off the book, or were withdrawn, are not touched."],
-    yes: "Retry",
-    act: async (reason) => { const done = await api.retry(batch.batch_id, reason); keep(done.state); return `${plural(done.opened + done.joined, "order")} go again.`; },
-  })],
-  withdraw: (batch) => ["Withdraw", () => ask({
-    title: `Take ${batch.batch_id} back?`,
-    lines: [`${plural(batch.waiting, "order")} of account ${batch.account} wait; those that were not sent stay on the book.`, batch.mass ? "The mass cancel ends: nothing more is listed." : "", "What was sent already goes on."],
-    yes: "Withdraw",
-    act: async (reason) => { const done = await api.withdraw(batch.batch_id, reason); keep(done.state); return `${plural(done.withdrawn, "order")} withdrawn.`; },
-  })],
-  release: (batch) => ["Release", () => ask({
-    title: `End the hold of ${batch.batch_id}?`,
-    lines: [`What comes for account ${batch.account} from now on is left alone.`, "What was found is cancelled all the same."],
-    yes: "Release",
-    act: async (reason) => { await api.release(batch.batch_id, reason); return `${batch.batch_id} is released.`; },
-  })],
-  pause: (target, whose) => ["Pause", () => ask({
-    title: `Pause ${target}?`,
-    lines: [`Nothing more is sent for ${whose}; orders wait, and their deadlines run.`, "What is in flight finishes. Orders at the exchange stay there."],
-    yes: "Pause",
-    act: async (reason) => { await api.pause(target, reason); return `${target} is paused.`; },
-  })],
-  resume: (target) => ["Resume", () => ask({
-    title: `Resume ${target}?`,
-    lines: ["What waits is sent at once."],
-    yes: "Resume",
-    act: async (reason) => { await api.resume(target, reason); return `${target} is resumed.`; },
-  })],
+  retry: (batch) => deed("Retry", `Retry ${batch.batch_id}?`,
+    [`${plural(batch.dead, "order")} of account ${batch.account} that ended rejected or exhausted go again.`, "Orders that are off the book, or were withdrawn, are not touched."],
+    async (reason) => { const done = await api.retry(batch.batch_id, reason); keep(done.state); return `${plural(done.opened + done.joined, "order")} go again.`; }),
+  withdraw: (batch) => deed("Withdraw", `Take ${batch.batch_id} back?`,
+    [`${plural(batch.waiting, "order")} of account ${batch.account} wait; those that were not sent stay on the book.`, batch.mass ? "The mass cancel ends: nothing more is listed." : "", "What was sent already goes on."],
+    async (reason) => { const done = await api.withdraw(batch.batch_id, reason); keep(done.state); return `${plural(done.withdrawn, "order")} withdrawn.`; }),
+  release: (batch) => deed("Release", `End the hold of ${batch.batch_id}?`,
+    [`What comes for account ${batch.account} from now on is left alone.`, "What was found is cancelled all the same."],
+    async (reason) => { await api.release(batch.batch_id, reason); return `${batch.batch_id} is released.`; }),
+  pause: (target, whose) => deed("Pause", `Pause ${target}?`,
+    [`Nothing more is sent for ${whose}; orders wait, and their deadlines run.`, "What is in flight finishes. Orders at the exchange stay there."],
+    async (reason) => { await api.pause(target, reason); return `${target} is paused.`; }),
+  resume: (target) => deed("Resume", `Resume ${target}?`, ["What waits is sent at once."],
+    async (reason) => { await api.resume(target, reason); return `${target} is resumed.`; }),
 };
 
 function batchActions(batch) {
@@ -171,10 +153,7 @@ function batchActions(batch) {
   return can.filter(([, may]) => may).map(([does]) => does(batch));
 }
 
-function placeActions(target, whose, paused) {
-  if (!may("operate")) return [];
-  return [paused ? doing.resume(target) : doing.pause(target, whose)];
-}
+const placeActions = (target, whose, paused) => (may("operate") ? [paused ? doing.resume(target) : doing.pause(target, whose)] : []);
 
 const decide = () => decideSome(state.me.accounts || state.accounts.map((account) => account.name));
 

@@ -12,9 +12,7 @@ function counts(batch) {
 }
 
 // The exchange never knew them: their ids may be wrong, and the orders that were meant live.
-function neverKnown(batch) {
-  return batch.never_known ? make("b", { className: "bad" }, ` (${number(batch.never_known)} never known)`) : "";
-}
+const neverKnown = ({ never_known: count }) => (count ? make("b", { className: "bad" }, ` (${number(count)} never known)`) : "");
 
 // What was not cancelled and can place orders, and what nobody could look at, which is not none.
 export function leftLines(able, unknown) {
@@ -40,9 +38,7 @@ function massLeft({ listing, report }) {
   return listing?.survey ? leftLines(listing.survey.able, listing.survey.unknown) : [];
 }
 
-export function button(text, act, label) {
-  return make("button", { type: "button", onclick: act, "aria-label": label || text }, text);
-}
+export const button = (text, act, label) => make("button", { type: "button", onclick: act, "aria-label": label || text }, text);
 
 // Of which Redis a row is, where there are several.
 function shardText(row) {
