@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 import requests
 
-from bulk_cancel.worker.gateway import events
+from bulk_cancel.worker.gateway import events, feed
 from bulk_cancel.worker.gateway.callers import Caller, Tokens, hash_of
 from bulk_cancel.worker.gateway.feed import QUEUED, Listener, News, Standing
 from bulk_cancel.worker.gateway.reader import Reader, Reading
@@ -145,6 +145,25 @@ def test_who_is_too_slow_gets_a_snapshot() -> None:
     assert not listener.late
     listener.offer(News("default", Reading(), Standing()))
     assert listener.late
+
+
+def test_a_slow_reader_goes_on_behind_its_snapshot(desk: Desk, door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it could not hold is in there, and is not told again."""
+    with Stream(f"{door.url}/v1/events") as stream:
+        monkeypatch.setattr(feed, "QUEUED", 0)
+        ended(desk, door, range(1, 6))
+        newest, told = kept(desk)[-1], [stream.until("snapshot")[-1]]
+        while told[-1].id != newest:
+            told += stream.until("snapshot")
+        monkeypatch.setattr(feed, "QUEUED", QUEUED)
+        waits = {"account": "desk1", "orders": [{"instId": "ETH-USDT", "ordId": "1"}]}
+        door.call("PUT", "/v1/batches/waits", json=waits)
+        while told[-1].name not in {"snapshot", "status"} or told[-1].data["batches_waiting"] == 0:
+            told.append(next(stream.events))
+        ended(desk, door, range(10, 12))
+        told += stream.until("outcome")
+    assert [event for event in told[:-1] if event.name == "outcome"] == []
+    assert (orders(told[-1:]), told[-1].id) == ([10], kept(desk)[-2])
 
 
 def test_the_stream_of_a_batch_ends_with_its_last_event(desk: Desk, door: Door) -> None:
