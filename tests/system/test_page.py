@@ -439,14 +439,18 @@ def test_nothing_is_wider_than_the_screen(width: int, gateway: Gateway, page: Pa
 
 
 def test_what_is_not_shown_is_said(tmp_path: Path, page: Page) -> None:
-    """Of thousands of lanes those that are held back and the busiest are shown, of batches the next."""
+    """Of thousands of lanes those that are held back and the busiest are shown, of batches the next; why, aloud."""
     with Rig(workers=0) as rig, Door(rig.store, token_file(tmp_path / "tokens")) as door:
         names = [f"A{number}-USDT" for number in range(LANES + 5)]
         for number in range(BATCHES_SHOWN + 2):
             rows = [order for name in names for order in orders(name, [str(number + 1)])]
             rig.store.admission.admit(parse_cancel_orders(account="desk1", batch_id=f"b{number}", orders=rows))
         assert door.call("PUT", f"/v1/lanes/desk1/{names[-1]}/pause").ok
+        switch = rig.store.keys.of("switch", "desk1")
+        rig.store.redis.hset(switch, mapping={"holder": "w1", "timeout_s": 10, "ran_out": 1_700_000_000_000_000})
         sign_in(page, door, "read")
+        expect(page.locator("#loud")).to_contain_text("No worker is alive: nothing is sent.")
+        expect(page.locator("#loud")).to_contain_text("The dead man's switch of desk1 ran out")
         told = f"Lanes with work: those held back and the busiest, {LANES} of {len(names)}"
         expect(page.locator("#lanes-title")).to_have_text(told)
         expect(page.locator("#lanes tbody tr")).to_have_count(LANES)
