@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from fastapi import Depends, Request
 
 from bulk_cancel.worker.gateway.callers import Caller, Role, Tokens
-from bulk_cancel.worker.gateway.problems import Problem
+from bulk_cancel.worker.gateway.problems import Problem, invalid
 
 COOKIE: Final = "bulk-cancel-token"
 ANYBODY: Final = Caller("gateway (no token)", Role.KILL)
@@ -56,9 +56,22 @@ def needs(role: Role) -> Callable[[Request], Awaitable[Caller]]:
         caller = request.state.caller = guard.admit(request)
         if not caller.may(role):
             raise Problem("role", f"this needs the role {role}; {caller.name} has {caller.role}")
+        _nothing_else(request)
         return caller
 
     return dependency
+
+
+def _nothing_else(request: Request) -> None:
+    """Raises Problem for a parameter that the call does not have: a filter of that name would leave nothing out."""
+    call = request.app.openapi()["paths"][request.scope["route"].path][request.method.lower()]
+    known = [each["name"] for each in call.get("parameters", ()) if each["in"] == "query"]
+    others = [name for name in request.query_params if name not in known]
+    if others:
+        has = f"it has {', '.join(known)}" if known else "it has none"
+        raise invalid(
+            [f"{name if name.isidentifier() else repr(name)[:40]}: is no parameter here; {has}" for name in others]
+        )
 
 
 Watcher = Annotated[Caller, Depends(needs(Role.WATCH))]

@@ -79,11 +79,20 @@ def test_without_a_usable_key_nothing_is_taken(headers: dict[str, str], desk: De
         ("POST", "/v1/batches", "Idempotency-Key: is required"),
         ("GET", "/v1/status?lanes=some", "lanes: should be 'busy', 'all' or 'none'"),
         ("GET", "/v1/batches?limit=0", "limit: should be greater than or equal to 1"),
+        (
+            "GET",
+            "/v1/batches?stauts=exhausted",
+            "stauts: is no parameter here; it has account, status, since, until, limit",
+        ),
+        ("PUT", "/v1/batches/b1?dry-run=1", "'dry-run': is no parameter here; it has none"),
+        ("GET", "/metrics?a=1", "a: is no parameter here; it has none"),
     ],
 )
 def test_a_parameter_is_refused_in_the_words_of_a_body(method: str, path: str, words: str, door: Door) -> None:
     """They were pydantic's: "Field required", "Input should be …"."""
-    assert door.call(method, path, json=BATCH if method == "POST" else None).json()["errors"] == [words]
+    refused = door.call(method, path, json=BATCH if method in {"POST", "PUT"} else None)
+    assert refused.json()["errors"] == [words]
+    assert kind_of(refused) == "invalid"
 
 
 def test_every_fault_of_every_row_is_told_at_once(desk: Desk, door: Door) -> None:
