@@ -19,7 +19,9 @@ TIERS = ("unit", "integration", "system")
 
 # Examples are the same at every run, on every machine, and have all the time they need: a failure tells of the change
 # at hand. New ones are sought with --hypothesis-profile explore.
-settings.register_profile("explore", deadline=None, print_blob=True, suppress_health_check=list(HealthCheck))
+settings.register_profile(
+    "explore", derandomize=False, deadline=None, print_blob=True, suppress_health_check=list(HealthCheck)
+)
 settings.register_profile("repeatable", settings.get_profile("explore"), derandomize=True, database=None)
 settings.load_profile("repeatable")
 
