@@ -189,12 +189,12 @@ class TestUrgent:
         assert (found.lane, found.order, found.account, found.batch) == (
             "u1/ETH-USDT", "u1/ETH-USDT/o1", "a1", "eth",
         )  # fmt: skip
-        assert found.waits_s == pytest.approx(time.time() - rig.us / 1e6 + 4, abs=0.5)
+        assert found.waits_s == pytest.approx(time.time() - rig.us / 1e6 + 4, abs=1.9)
         rig.record(rig.claim(lane="u1/ETH-USDT"))
         found = oldest_urgent(redis, rig.keys)
         assert found is not None
         assert (found.order, found.batch) == (f"{LANE}/o2", "hurry")
-        assert found.waits_s == pytest.approx(time.time() - rig.us / 1e6, abs=0.5)
+        assert found.waits_s == pytest.approx(time.time() - rig.us / 1e6, abs=1.9)
         rig.record(rig.claim())
         assert oldest_urgent(redis, rig.keys) is None
 
