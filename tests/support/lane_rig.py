@@ -34,8 +34,6 @@ from bulk_cancel.worker.state.store import Store
 from bulk_cancel.worker.state.window import Timing
 from tests.support.headers import CheckedScripts
 
-START_US = time.time_ns() // 1000
-"""Near the server's own clock, which stamps the entries of streams."""
 TIMING = Timing(window_s=2.0, timeout_s=3.0)
 LANE = "u1/BTC-USDT"
 LIMITS = Limits(single=60, batch=300)
@@ -78,7 +76,7 @@ class LaneRig:
         self.user = User("u1", tuple(map(credentials, accounts)), "http://127.0.0.1:1", limits, batch_size)
         self.exchange_scope = exchange_scope(self.user.base_url)
         self.scripts = CheckedScripts(redis, "t", formats=formats, text_of=settable)
-        self.us = START_US
+        self.us = time.time_ns() // 1000  # near the server's own clock, which stamps entries and judges what is old
         self.restart_redis("a1")
         self.advance(0)
         self.scripts.run("adopt", {})
