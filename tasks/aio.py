@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, Unpack, cast
 
 from bulk_cancel.tasks.asking import awaited
-from bulk_cancel.tasks.client import LISTEN_S, Client, as_position, settings
+from bulk_cancel.tasks.client import LISTEN_S, ToldClient, as_position
 from bulk_cancel.tasks.errors import NotCompleteError
 from bulk_cancel.tasks.fields import BatchFields, MassFields
 from bulk_cancel.tasks.handles import RETRIED, Held, values_of
@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 
     from bulk_cancel.tasks.messages import Order
     from bulk_cancel.worker.books.mass.report import MassReport
+    from bulk_cancel.worker.config.settings import Settings
     from bulk_cancel.worker.operators.desk import Desk
     from bulk_cancel.worker.operators.desks import Desks
+    from bulk_cancel.worker.state.shards import Shards
 
 
 class Handle(Held):
@@ -97,25 +99,15 @@ class MassSubmitted(MassReceipt, Handle):
     _desk: "Desk | Desks | None" = field(default=None, repr=False, compare=False)
 
 
-class BulkCancel(Client):
+class BulkCancel(ToldClient):
     """A client of one runner for the tasks of one event loop; `async with` closes its connections."""
 
-    def __init__(
-        self,
-        redis_url: str | None = None,
-        *,
-        key_prefix: str | None = None,
-        deadline_s: int | None = None,
-        retention_s: int | None = None,
-        wait_replicas: int | None = None,
-        shards: Mapping[str, str] | None = None,
-    ) -> None:
+    @staticmethod
+    def _shards(told: "Settings") -> "Shards":
         from bulk_cancel.worker.state.shards import Shards
         from bulk_cancel.worker.state.store import open_asyncio_store
 
-        told = {"key_prefix": key_prefix, "deadline_s": deadline_s, "retention_s": retention_s}
-        told_too = {"wait_replicas": wait_replicas, "shards": shards}
-        super().__init__(Shards(settings(redis_url, {**told, **told_too}), open_asyncio_store))
+        return Shards(told, open_asyncio_store)
 
     async def submit(
         self, orders: Iterable["Order | Mapping[str, object]"], *, account: str, **fields: Unpack[BatchFields]

@@ -42,15 +42,8 @@ class Client:
         return f"{type(self).__name__}({told}, key_prefix={shards.settings.key_prefix!r})"
 
 
-class BulkCancel(Client):
-    """A client of one runner, for any number of threads; `with` closes its connections.
-
-    Told a `redis_url`, it reads no environment, so that a process may have a client for each of its runners. The other
-    arguments are the settings of these names (README.md), and need it; `shards` are its further Redis, by name.
-    Told nothing, it has the environment's settings.
-
-    Raises SettingsError. Nothing is sent to Redis before something is asked for.
-    """
+class ToldClient(Client):
+    """One that is told of its runner; how its Redis is spoken to, a kind of it says."""
 
     def __init__(
         self,
@@ -62,11 +55,30 @@ class BulkCancel(Client):
         wait_replicas: int | None = None,
         shards: Mapping[str, str] | None = None,
     ) -> None:
-        from bulk_cancel.worker.state.shards import Shards
-
         told = {"key_prefix": key_prefix, "deadline_s": deadline_s, "retention_s": retention_s}
         told_too = {"wait_replicas": wait_replicas, "shards": shards}
-        super().__init__(Shards(settings(redis_url, {**told, **told_too})))
+        super().__init__(self._shards(settings(redis_url, {**told, **told_too})))
+
+    @staticmethod
+    def _shards(told: "Settings") -> "Shards":
+        raise NotImplementedError
+
+
+class BulkCancel(ToldClient):
+    """A client of one runner, for any number of threads; `with` closes its connections.
+
+    Told a `redis_url`, it reads no environment, so that a process may have a client for each of its runners. The other
+    arguments are the settings of these names (README.md), and need it; `shards` are its further Redis, by name.
+    Told nothing, it has the environment's settings.
+
+    Raises SettingsError. Nothing is sent to Redis before something is asked for.
+    """
+
+    @staticmethod
+    def _shards(told: "Settings") -> "Shards":
+        from bulk_cancel.worker.state.shards import Shards
+
+        return Shards(told)
 
     def submit(
         self, orders: Iterable["Order | Mapping[str, object]"], *, account: str, **fields: Unpack[BatchFields]
