@@ -64,6 +64,8 @@ def needs(role: Role) -> Callable[[Request], Awaitable[Caller]]:
 
 def _nothing_else(request: Request) -> None:
     """Raises Problem for a parameter that the call does not have: a filter of that name would leave nothing out."""
+    if not request.query_params:
+        return
     call = request.app.openapi()["paths"][request.scope["route"].path][request.method.lower()]
     known = [each["name"] for each in call.get("parameters", ()) if each["in"] == "query"]
     others = [name for name in request.query_params if name not in known]
