@@ -40,26 +40,28 @@ def _named(event: str) -> Condition | Notice:
 
 def _unseen(batch_id: str, raw: Mapping[str, str]) -> dict[str, object]:
     """Of one whose survey was given up; one that is kept no longer (RETENTION_S) is told by its id alone."""
-    about = {"batch": batch_id, "account": raw.get("account"), "scope": json.loads(raw.get("scope", "null"))}
-    about |= {
-        "hold": raw.get("hold") == "1",
-        "state": raw.get("state"),
-        "what": f"not known: {', '.join(UNSEEN.values())}",
-    }
-    return {**about, "complete": False, "still_able": [], "not_known": dict(UNSEEN), "not_available": []}
+    what = f"not known: {', '.join(UNSEEN.values())}"
+    seen = {"complete": False, "still_able": [], "not_known": dict(UNSEEN), "not_available": []}
+    return {**_about(batch_id, raw), "what": what, **seen}
 
 
 def _facts(batch_id: str, raw: Mapping[str, str], asked: list[str | None]) -> dict[str, object]:
     """`by` and `reason` are of whoever ended it, as long as nobody did of whoever asked for it."""
     by, reason = asked
     return {
-        "batch": batch_id,
-        "account": raw["account"],
-        "scope": json.loads(raw["scope"]),
-        "hold": raw.get("hold") == "1",
-        "state": raw["state"],
+        **_about(batch_id, raw),
         "seen_last": int(raw.get("matching", 0)),
         "why": raw.get("trouble", ""),
         "by": raw.get("ended_by", by or ""),
         "reason": raw.get("ended_why", reason or ""),
+    }
+
+
+def _about(batch_id: str, raw: Mapping[str, str]) -> dict[str, object]:
+    return {
+        "batch": batch_id,
+        "account": raw.get("account"),
+        "scope": json.loads(raw.get("scope", "null")),
+        "hold": raw.get("hold") == "1",
+        "state": raw.get("state"),
     }
