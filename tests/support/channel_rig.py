@@ -17,7 +17,7 @@ from bulk_cancel.worker.okx.channel import Channel
 from bulk_cancel.worker.okx.credentials import Credentials
 from bulk_cancel.worker.okx.session import Patience
 from bulk_cancel.worker.simulator.config import DEFAULT_KEY
-from tests.support.waiting import PATIENCE_S, until
+from tests.support.waiting import PATIENCE_S
 
 LATE_S = PATIENCE_S
 QUICK = Patience(ping_s=0.3, pong_s=0.3, open_s=2, first_s=0.02, cap_s=0.1, refused_s=0.2, apart_s=0)
@@ -90,11 +90,6 @@ def listening(
         yield channel
     finally:
         channel.stop()
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    """For what has no event: a property that another thread changes."""
-    until(holds)
 
 
 LOGGED_IN = '{"event":"login","code":"0","msg":""}'

@@ -23,7 +23,8 @@ from bulk_cancel.worker.service.broker import celery_config
 from bulk_cancel.worker.service.broker.config import VISIBILITY_TIMEOUT_S
 from bulk_cancel.worker.service.broker.qos import PUT_OFF, PUT_OFF_S, Popped
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis, server_binary
-from tests.support.broker_app.servers import Worker, message, until
+from tests.support.broker_app.servers import Worker, message
+from tests.support.waiting import comes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +55,7 @@ def worker(broker: EmbeddedRedis, state: Redis, tmp_path: Path) -> Iterator[Work
     """A worker that waits for messages."""
     state.flushall()
     with Worker(tmp_path, broker.url, url_of(state)) as started:
-        assert until(started.ready), started.logged()
+        assert comes(started.ready), started.logged()
         yield started
 
 
@@ -73,14 +74,14 @@ def resumes(broker: EmbeddedRedis, state: Redis) -> bool:
     """Whether a message pushed before all others now is run."""
     marker = str(uuid.uuid4())
     push(broker, message(marker=marker), front=True)
-    return until(lambda: bool(state.sismember("done", marker)))
+    return comes(lambda: bool(state.sismember("done", marker)))
 
 
 def make_busy(broker: EmbeddedRedis, state: Redis, *, sleep_s: float) -> set[bytes]:
     """Queue three times what the worker can run at once, and wait until some ran; returns the markers."""
     markers = [str(uuid.uuid4()) for _ in range(96)]
     push(broker, *(message(marker=marker, sleep_s=sleep_s) for marker in markers))
-    assert until(lambda: state.scard("done") > 0)
+    assert comes(lambda: state.scard("done") > 0)
     return {marker.encode() for marker in markers}
 
 
@@ -92,11 +93,11 @@ def test_a_busy_worker_outlives_kills_of_its_broker(broker: EmbeddedRedis, state
         wanted = make_busy(broker, state, sleep_s=0.1)
         tried = worker.logged().count("Cannot connect")
         broker.kill()
-        assert until(lambda before=tried: worker.logged().count("Cannot connect") > before)  # type: ignore[misc]
+        assert comes(lambda before=tried: worker.logged().count("Cannot connect") > before)  # type: ignore[misc]
         broker.start()
         assert resumes(broker, state), worker.logged()
     # a pop whose answer the kill cut off is lost, as with any Redis list
-    assert until(lambda: len(wanted - state.smembers("done")) <= 1)
+    assert comes(lambda: len(wanted - state.smembers("done")) <= 1)
     assert worker.alive()
 
 
@@ -109,7 +110,7 @@ def test_a_busy_worker_outlives_lost_connections(broker: EmbeddedRedis, state: R
         assert resumes(broker, state), worker.logged()
         state.delete("done")
     with Redis.from_url(broker.url) as client:
-        assert until(lambda: not client.exists("cancel", "t:broker:unacked"))
+        assert comes(lambda: not client.exists("cancel", "t:broker:unacked"))
         assert client.info("clients")["connected_clients"] < 20
     assert worker.alive()
 
@@ -134,7 +135,7 @@ def test_sigterm_ends_a_worker_whose_broker_is_silent(
 def test_a_worker_resumes_when_its_broker_was_silent(broker: EmbeddedRedis, state: Redis, worker: Worker) -> None:
     """After silence long enough for the worker to give its connection up it runs messages again."""
     broker.freeze()
-    assert until(lambda: "Connection to broker lost" in worker.logged()), worker.logged()
+    assert comes(lambda: "Connection to broker lost" in worker.logged()), worker.logged()
     broker.thaw()
     assert resumes(broker, state), worker.logged()
 
@@ -174,13 +175,13 @@ def test_a_worker_follows_sentinel_to_the_new_primary(broker: EmbeddedRedis, sta
     with EmbeddedRedis() as replica:
         with Redis.from_url(replica.url) as client:
             client.replicaof("127.0.0.1", str(broker.port))
-            assert until(lambda: client.info("replication")["master_link_status"] == "up")
+            assert comes(lambda: client.info("replication")["master_link_status"] == "up")
         with sentinel_of(broker, tmp_path) as url, Worker(tmp_path, url, url_of(state)) as worker:
-            assert until(worker.ready), worker.logged()
+            assert comes(worker.ready), worker.logged()
             assert resumes(broker, state), worker.logged()
             broker.kill()
             with Redis.from_url(replica.url) as client:
-                assert until(lambda: is_primary(client))
+                assert comes(lambda: is_primary(client))
             assert resumes(replica, state), worker.logged()
 
 
@@ -204,7 +205,7 @@ def sentinel_of(primary: EmbeddedRedis, folder: Path) -> Iterator[str]:
     with Redis(port=port) as client, (folder / "sentinel.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, cwd=folder)
         try:
-            assert until(lambda: knows_a_replica(client))
+            assert comes(lambda: knows_a_replica(client))
             yield f"sentinel://127.0.0.1:{port};sentinel://127.0.0.1:{port}/0?master_name=bc"
         finally:
             process.kill()
@@ -249,11 +250,11 @@ def test_what_waits_for_a_busy_worker_is_not_deleted(
     """A producer whose Queue has `expires` gives the list a time to live, and nobody takes from it meanwhile."""
     with Redis.from_url(broker.url) as client:
         push(broker, *(message(marker=f"long{index}", sleep_s=4) for index in range(32)))
-        assert until(lambda: client.llen("cancel") == 8), worker.logged()
+        assert comes(lambda: client.llen("cancel") == 8), worker.logged()
         client.lpush(f"cancel{priority}", message(marker="waits"))
         client.expire(f"cancel{priority}", 10)
-        assert until(lambda: client.ttl(f"cancel{priority}") == -1)
-    assert until(lambda: bool(state.sismember("done", "waits"))), worker.logged()
+        assert comes(lambda: client.ttl(f"cancel{priority}") == -1)
+    assert comes(lambda: bool(state.sismember("done", "waits"))), worker.logged()
 
 
 def test_what_nobody_reads_may_expire(broker: EmbeddedRedis) -> None:
@@ -365,7 +366,7 @@ def test_a_queue_key_of_another_type_stops_its_queue_alone(broker: EmbeddedRedis
         client.set("cancel", "x")
         for marker in ("first", "second"):
             client.lpush("urgent", message(marker=marker))
-            assert until(lambda marker=marker: bool(state.sismember("done", marker))), worker.logged()  # type: ignore[misc]
+            assert comes(lambda marker=marker: bool(state.sismember("done", marker))), worker.logged()  # type: ignore[misc]
         assert worker.logged().count("'cancel' is a string, not a list") == 1
         client.delete("cancel")
     assert resumes(broker, state), worker.logged()
@@ -382,8 +383,8 @@ def test_a_queue_key_that_was_of_another_type_before_a_worker_came(
         client.set(key, "x")
         client.lpush("urgent", message(marker="urgent"))
         with Worker(tmp_path, broker.url, url_of(state)) as worker:
-            assert until(lambda: bool(state.sismember("done", "urgent"))), worker.logged()
-            assert until(lambda: f"{key!r} is a string, not a list" in worker.logged()), worker.logged()
+            assert comes(lambda: bool(state.sismember("done", "urgent"))), worker.logged()
+            assert comes(lambda: f"{key!r} is a string, not a list" in worker.logged()), worker.logged()
             client.delete(key)
             assert resumes(broker, state), worker.logged()
             assert "Connection to broker lost" not in worker.logged()
@@ -394,15 +395,15 @@ def test_every_priority_of_a_queue_is_read(broker: EmbeddedRedis, state: Redis, 
     with Redis.from_url(broker.url) as client:
         for priority in range(1, 10):
             client.lpush(f"cancel\x06\x16{priority}", message(marker=f"p{priority}"))
-    assert until(lambda: state.scard("done") == 9), worker.logged()
+    assert comes(lambda: state.scard("done") == 9), worker.logged()
 
 
 def test_a_message_in_work_is_not_given_out_again(broker: EmbeddedRedis, state: Redis, worker: Worker) -> None:
     """One that takes three times the visibility timeout runs once, as long as its worker lives."""
     push(broker, message(marker="long", sleep_s=6))
-    assert until(lambda: bool(state.sismember("done", "long"))), worker.logged()
+    assert comes(lambda: bool(state.sismember("done", "long"))), worker.logged()
     with Redis.from_url(broker.url) as client:
-        assert until(lambda: not client.exists("cancel", "t:broker:unacked"))
+        assert comes(lambda: not client.exists("cancel", "t:broker:unacked"))
     assert state.get("runs") == b"1"
 
 
@@ -410,20 +411,20 @@ def test_an_urgent_message_finds_a_thread(broker: EmbeddedRedis, state: Redis, w
     """Though more normal messages are in work and wait than there are threads; these have all the others."""
     push(broker, *(message(marker=f"m{index}", sleep_s=3) for index in range(40)))
     with Redis.from_url(broker.url) as client:
-        assert until(lambda: client.llen("cancel") == 16)
+        assert comes(lambda: client.llen("cancel") == 16)
         client.lpush("urgent", message(marker="urgent"))
-    assert until(lambda: state.scard("done") > 0), worker.logged()
+    assert comes(lambda: state.scard("done") > 0), worker.logged()
     assert state.smembers("done") == {b"urgent"}
-    assert until(lambda: state.scard("done") == 41)
+    assert comes(lambda: state.scard("done") == 41)
 
 
 def test_large_messages_come_two_at_a_time(broker: EmbeddedRedis, state: Redis, worker: Worker) -> None:
     """Their memory and time are bounded; all of them run."""
     push(broker, *(message(marker=f"m{index}", sleep_s=1, filler="x" * 3_000_000) for index in range(4)))
     with Redis.from_url(broker.url) as client:
-        assert until(lambda: client.hlen("t:broker:unacked") == 2)
-        assert not until(lambda: client.hlen("t:broker:unacked") > 2, within_s=0.5)
-    assert until(lambda: state.scard("done") == 4)
+        assert comes(lambda: client.hlen("t:broker:unacked") == 2)
+        assert not comes(lambda: client.hlen("t:broker:unacked") > 2, timeout_s=0.5)
+    assert comes(lambda: state.scard("done") == 4)
     assert worker.alive()
 
 
@@ -432,12 +433,12 @@ def test_a_message_that_is_too_long_is_never_parsed(broker: EmbeddedRedis, state
     whole = message(filler="x" * 60_000_000)
     for _ in range(4):
         push(broker, whole)
-    assert until(lambda: state.llen("refused") == 4), worker.logged()
+    assert comes(lambda: state.llen("refused") == 4), worker.logged()
     source, (error,), head, length = json.loads(cast("bytes", state.lindex("refused", 0)))
     assert (source, head, length) == ("cancel", whole[:1000].decode(), len(whole))
     assert "bytes, more than" in error
     with Redis.from_url(broker.url) as client:
-        assert until(lambda: not client.exists("cancel", "t:broker:unacked"))
+        assert comes(lambda: not client.exists("cancel", "t:broker:unacked"))
     assert peak_mb(worker) < 500
 
 
@@ -452,7 +453,7 @@ def test_a_long_message_outlives_a_sink_that_fails(broker: EmbeddedRedis, state:
     state.set("sink-down", 1)
     push(broker, message(filler="x" * 9_000_000))
     with Redis.from_url(broker.url) as client:
-        assert until(lambda: client.hlen("t:broker:unacked") == 1), worker.logged()
+        assert comes(lambda: client.hlen("t:broker:unacked") == 1), worker.logged()
         state.delete("sink-down")
-        assert until(lambda: state.llen("refused") == 1)
-        assert until(lambda: not client.exists("cancel", "t:broker:unacked"))
+        assert comes(lambda: state.llen("refused") == 1)
+        assert comes(lambda: not client.exists("cancel", "t:broker:unacked"))

@@ -11,7 +11,8 @@ from redis import Redis
 
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
 from tests.support.broker_app.poison import KINDS, RUNS
-from tests.support.broker_app.servers import Worker, message, until
+from tests.support.broker_app.servers import Worker, message
+from tests.support.waiting import comes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +36,7 @@ def client(server: EmbeddedRedis) -> Iterator[Redis]:
 def worker(server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
     """One worker for all kinds."""
     with Worker(tmp_path_factory.mktemp("worker"), server.url, server.url) as started:
-        assert until(started.ready), started.logged()
+        assert comes(started.ready), started.logged()
         yield started
 
 
@@ -43,7 +44,7 @@ def good_one_runs(client: Redis) -> bool:
     """Whether a good message pushed now is run."""
     marker = str(uuid.uuid4())
     client.lpush("cancel", message(marker=marker))
-    return until(lambda: bool(client.sismember("done", marker)))
+    return comes(lambda: bool(client.sismember("done", marker)))
 
 
 def settled(client: Redis) -> bool:
@@ -58,7 +59,7 @@ def test_poison_is_run_or_kept_and_the_next_message_runs(kind: str, client: Redi
     client.delete("refused", "runs")
     client.lpush("cancel", raw)
     assert good_one_runs(client)
-    assert until(lambda: settled(client))
+    assert comes(lambda: settled(client))
     assert worker.alive()
     refused = [json.loads(row) for row in cast("list[bytes]", client.lrange("refused", 0, -1))]
     runs = int(cast("bytes", client.get("runs")))
@@ -88,11 +89,11 @@ def test_a_message_outlives_a_sink_that_fails(client: Redis, worker: Worker) -> 
     client.set("sink-down", 1)
     client.lpush("cancel", b"no \xff JSON", b"no \xff JSON")
     assert good_one_runs(client)
-    assert until(lambda: client.hlen("t:broker:unacked") == 2)  # the good one is acknowledged after its run
-    assert until(lambda: "will come again" in worker.logged())
+    assert comes(lambda: client.hlen("t:broker:unacked") == 2)  # the good one is acknowledged after its run
+    assert comes(lambda: "will come again" in worker.logged())
     client.delete("sink-down")
-    assert until(lambda: client.llen("refused") == 2)
+    assert comes(lambda: client.llen("refused") == 2)
     assert client.get("sink-calls") == b"1"
     for row in cast("list[bytes]", client.lrange("refused", 0, -1)):
         assert json.loads(row)[2] == "no \\xff JSON"
-    assert until(lambda: settled(client))
+    assert comes(lambda: settled(client))

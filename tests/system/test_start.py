@@ -14,10 +14,10 @@ import pytest
 
 from bulk_cancel.worker.simulator.config import DEFAULT_KEY
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
-from tests.support.broker_app.servers import until
 from tests.support.checkout import ROOT
 from tests.support.desks import hand_in
 from tests.support.rig import Rig, orders
+from tests.support.waiting import comes
 
 Start = Callable[[str], subprocess.Popen[bytes]]
 PAGE = 4096
@@ -45,7 +45,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 def test_sigterm_ends_a_worker_that_waits_for_redis(start: Start, tmp_path: Path) -> None:
     """At once, and not when it would have given up."""
     worker = start("redis://127.0.0.1:1/0")
-    assert until(lambda: "waiting_for_redis" in (tmp_path / "log").read_text())
+    assert comes(lambda: "waiting_for_redis" in (tmp_path / "log").read_text())
     began = time.monotonic()
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(30) == 0

@@ -20,8 +20,9 @@ from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
 from bulk_cancel.worker.simulator.messages import PlaceAlgos
 from bulk_cancel.worker.simulator.process import Simulator
 from bulk_cancel.worker.state.scripts import Scripts
-from tests.support.channel_rig import LATE_S, credentials, wait_until
+from tests.support.channel_rig import LATE_S, credentials
 from tests.support.checkout import ROOT
+from tests.support.waiting import until
 from tests.support.witness_rig import KEYS, UID, user, worker
 
 
@@ -29,7 +30,7 @@ def test_one_of_two_listens_and_the_other_follows(redis_url: str, exchange: Simu
     """A clean stop hands over at the other's next round; a handover is a gap."""
     of = user(exchange.ws_url)
     with worker(redis_url, of, "two") as second, worker(redis_url, of, "three") as third:
-        wait_until(lambda: bool(second.channels or third.channels))
+        until(lambda: bool(second.channels or third.channels))
         first, other = (second, third) if second.channels else (third, second)
         first.sees("gap")
         order_id = exchange.control.place(UID, "BTC-USDT")[0]
@@ -69,7 +70,7 @@ def test_a_killed_worker_is_replaced_when_its_lease_lapses(redis_url: str, excha
         assert dying.stdout is not None
         assert "listens\n" in iter(dying.stdout.readline, "")
         with worker(redis_url, user(exchange.ws_url), "heir") as heir:
-            wait_until(heir.witness.is_alive)
+            until(heir.witness.is_alive)
             assert not heir.channels
             dying.kill()
             heir.sees("gap")
@@ -84,7 +85,7 @@ def test_a_channel_that_is_wanted_now_and_then(redis_url: str, exchange: Simulat
     options = {"users": {owner.uid: owner}, "wanted": lambda: wanted, "subscribe": SUBSCRIBE_ALGOS, "round_s": 0.05}
     with worker(redis_url, of, "one", **options) as made:
         made.witness._saw = lambda uid, rows: told.extend((uid, row) for row in rows)
-        wait_until(made.witness.is_alive)
+        until(made.witness.is_alive)
         assert not made.redis.exists(KEYS.of("witness", owner.uid))
         wanted.add(owner.uid)
         assert made.seen.get(timeout=LATE_S) == (owner.uid, "gap")
@@ -92,14 +93,14 @@ def test_a_channel_that_is_wanted_now_and_then(redis_url: str, exchange: Simulat
             exchange.control.place_algos(PlaceAlgos(UID, "BTC-USDT", kind))[0] for kind in ("trigger", "twap")
         )
         exchange.control.fire_algos([fired])
-        wait_until(lambda: len(told) == 3)
+        until(lambda: len(told) == 3)
         assert [(uid, row["ordId"], row["state"]) for uid, row in told] == [
             (owner.uid, fired, "live"), (owner.uid, twap, "live"), (owner.uid, fired, "fired")
         ]  # fmt: skip
         assert told[1][1]["ordType"] == "twap"
         assert [order.state for order in exchange.control.orders(ordId=told[2][1]["placed"])] == ["live"]
         wanted.clear()
-        wait_until(lambda: not made.channels)
+        until(lambda: not made.channels)
 
 
 def test_a_channel_outlives_an_absence_of_redis(exchange: Simulator) -> None:
@@ -112,7 +113,7 @@ def test_a_channel_outlives_an_absence_of_redis(exchange: Simulator) -> None:
         no_frenzy(calls)
         made.sees(exchange.control.place(UID, "BTC-USDT")[0])
         server.restart()
-        wait_until(lambda: made.redis.get(KEYS.of("witness", UID)) == "one")
+        until(lambda: made.redis.get(KEYS.of("witness", UID)) == "one")
         made.sees(exchange.control.place(UID, "BTC-USDT")[0])
         assert made.channels == {UID: True}
 
@@ -120,7 +121,7 @@ def test_a_channel_outlives_an_absence_of_redis(exchange: Simulator) -> None:
 def no_frenzy(calls: Callable[[], int]) -> None:
     """Four rounds of 0.2 s take their time."""
     before, began = calls(), time.monotonic()
-    wait_until(lambda: calls() >= before + 4)
+    until(lambda: calls() >= before + 4)
     assert time.monotonic() - began > 0.5
 
 
@@ -143,7 +144,7 @@ def test_without_redis_for_long_there_is_no_channel(exchange: Simulator, monkeyp
     with EmbeddedRedis() as server, worker(server.url, user(exchange.ws_url), round_s=0.1) as made:
         made.sees("gap")
         server.kill()
-        wait_until(lambda: not made.channels)
+        until(lambda: not made.channels)
         server.restart()
         made.sees("gap")
 
@@ -153,7 +154,7 @@ def test_a_lease_that_somebody_else_has_ends_the_channel(redis_url: str, exchang
     with worker(redis_url, user(exchange.ws_url), round_s=0.1) as made:
         made.sees("gap")
         made.redis.set(KEYS.of("witness", UID), "other", px=3_000)
-        wait_until(lambda: not made.channels and exchange.control.drop_channels() == 0)
+        until(lambda: not made.channels and exchange.control.drop_channels() == 0)
         exchange.control.place(UID, "BTC-USDT")
         made.redis.delete(KEYS.of("witness", UID))
         made.sees("gap")
@@ -179,7 +180,7 @@ def test_why_there_is_no_channel_is_told(redis_url: str, exchange: Simulator) ->
             told.update(made.witness.problems.values())
             return told == {f"account {name}: 60009 Login failed." for name in ("a", "b")}
 
-        wait_until(both_told)
+        until(both_told)
         assert made.channels == {UID: False}
     assert made.seen.empty()
 
@@ -191,7 +192,7 @@ def test_no_channel_where_none_is_wanted(redis_url: str, exchange: Simulator) ->
         worker(redis_url, user(exchange.ws_url), on=False) as off,
         worker(redis_url, user(None)) as nowhere,
     ):
-        wait_until(lambda: active_count() == threads)
+        until(lambda: active_count() == threads)
         assert off.witness.problems == {}
         assert nowhere.witness.problems == {UID: NO_ADDRESS}
         assert not off.redis.exists(KEYS.of("witness", UID))

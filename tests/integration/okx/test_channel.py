@@ -32,9 +32,9 @@ from tests.support.channel_rig import (
     push,
     ready,
     saying,
-    wait_until,
 )
 from tests.support.simulated import EndingSimulator
+from tests.support.waiting import until
 
 UID = DEFAULT_KEY.uid
 
@@ -46,7 +46,7 @@ def test_connections_to_one_host_keep_apart(exchange: Simulator) -> None:
     with ExitStack() as stack:
         for _ in range(3):
             stack.enter_context(listening(exchange.ws_url, reader, patience=patience))
-        wait_until(lambda: exchange.control.summary().channels == 3)
+        until(lambda: exchange.control.summary().channels == 3)
     assert time.monotonic() - began >= 0.6
 
 
@@ -93,7 +93,7 @@ def test_a_dropped_channel_is_back_and_tells_the_gap(exchange: Simulator) -> Non
             reader.gap()
             assert exchange.control.drop_channels() == 1
         reader.gap()
-        wait_until(lambda: channel.alive)
+        until(lambda: channel.alive)
         order_id = exchange.control.place(UID, "BTC-USDT")[0]
         assert reader.order()["ordId"] == order_id
 
@@ -104,11 +104,11 @@ def test_a_channel_that_is_refused_for_a_while_comes_back(exchange: Simulator) -
     with listening(exchange.ws_url, reader) as channel:
         reader.gap()
         exchange.control.drop_channels(60)
-        wait_until(lambda: "503" in channel.problem)
+        until(lambda: "503" in channel.problem)
         assert not channel.alive
         exchange.control.drop_channels()
         reader.gap()
-        wait_until(lambda: channel.alive and not channel.problem)
+        until(lambda: channel.alive and not channel.problem)
 
 
 def test_silence_is_death(exchange: Simulator) -> None:
@@ -117,10 +117,10 @@ def test_silence_is_death(exchange: Simulator) -> None:
     with listening(exchange.ws_url, reader) as channel:
         reader.gap()
         exchange.control.hold_channels(60)
-        wait_until(lambda: channel.problem.startswith("no answer to a ping"))
+        until(lambda: channel.problem.startswith("no answer to a ping"))
         exchange.control.hold_channels(0)
         reader.gap()
-        wait_until(lambda: channel.alive)
+        until(lambda: channel.alive)
 
 
 def test_a_silent_channel_is_not_alive_before_it_is_given_up() -> None:
@@ -134,8 +134,8 @@ def test_a_silent_channel_is_not_alive_before_it_is_given_up() -> None:
     reader = Reader()
     with saying(mute) as url, listening(url, reader, patience=Patience(ping_s=0.2, pong_s=60)) as channel:
         reader.gap()
-        wait_until(lambda: channel.alive)
-        wait_until(lambda: not channel.alive)
+        until(lambda: channel.alive)
+        until(lambda: not channel.alive)
         assert not channel.problem
         hold.set()
 
@@ -163,7 +163,7 @@ def test_wrong_credentials_are_told_once_and_tried_seldom() -> None:
 def test_wrong_credentials_are_refused_by_the_simulator_too(exchange: Simulator) -> None:
     """As by the exchange."""
     with listening(exchange.ws_url, Reader(), credentials(passphrase="not-the-passphrase")) as channel:
-        wait_until(lambda: channel.refused)
+        until(lambda: channel.refused)
         assert channel.problem == "60009 Login failed."
 
 
@@ -172,10 +172,10 @@ def test_a_refused_key_that_is_mended_is_taken(exchange: Simulator) -> None:
     reader = Reader()
     exchange.control.change_account(AccountChange(DEFAULT_KEY.key, revoked=True))
     with listening(exchange.ws_url, reader) as channel:
-        wait_until(lambda: channel.refused)
+        until(lambda: channel.refused)
         exchange.control.change_account(AccountChange(DEFAULT_KEY.key, revoked=False))
         reader.gap()
-        wait_until(lambda: channel.alive)
+        until(lambda: channel.alive)
         assert not channel.refused
 
 
@@ -185,7 +185,7 @@ def test_the_exchange_s_clock_is_used(exchange: Simulator) -> None:
     offset_s = [0.0]
     reader = Reader()
     with listening(exchange.ws_url, reader, now=lambda: time.time() + offset_s[0]) as channel:
-        wait_until(lambda: channel.problem.startswith("60006"))
+        until(lambda: channel.problem.startswith("60006"))
         assert not channel.refused
         offset_s[0] = 600.0
         reader.gap()
@@ -246,10 +246,10 @@ def test_a_reader_that_fails_is_owed_a_gap(exchange: Simulator) -> None:
         reader.gap()
         reader.fails = 2
         exchange.control.place(UID, "BTC-USDT")
-        wait_until(lambda: not channel.alive)
+        until(lambda: not channel.alive)
         assert not channel.problem
         reader.gap()
-        wait_until(lambda: channel.alive)
+        until(lambda: channel.alive)
         order_id = exchange.control.place(UID, "BTC-USDT")[0]
         assert reader.order()["ordId"] == order_id
 
@@ -269,7 +269,7 @@ def test_no_secret_leaves_by_a_log(exchange: Simulator, caplog: pytest.LogCaptur
         reader.gap()
     with capture_logs() as logs, saying(quoting) as url, listening(url, reader) as channel:
         assert quoted.wait(LATE_S)
-        wait_until(lambda: channel.refused)
+        until(lambda: channel.refused)
         assert channel.problem == "its text quotes our login"
     ours = [record.getMessage() for record in caplog.records if not record.name.startswith("websockets.server")]
     said = repr((ours, logs, channel))
@@ -289,7 +289,7 @@ def test_a_redirect_is_not_followed() -> None:
         saying(elsewhere, redirect_to=other) as url,
         listening(url, reader) as channel,
     ):
-        wait_until(lambda: "HTTP 302" in channel.problem)
+        until(lambda: "HTTP 302" in channel.problem)
     assert not asked.is_set()
 
 
@@ -301,14 +301,14 @@ def test_a_channel_stops_at_once(exchange: Simulator) -> None:
         reader.gap()
         began = time.monotonic()
     with listening(exchange.ws_url, Reader(), credentials(passphrase="wrong"), patience=CALM) as refused:
-        wait_until(lambda: refused.refused)
+        until(lambda: refused.refused)
     with socket.create_server(("127.0.0.1", 0)) as mute:
         url = f"ws://127.0.0.1:{mute.getsockname()[1]}/"
         with listening(url, Reader(), patience=QUICK):
             mute.accept()[0].close()
     assert time.monotonic() - began < 10
     exchange.control.place(UID, "BTC-USDT")
-    wait_until(lambda: active_count() <= threads)
+    until(lambda: active_count() <= threads)
     assert reader.calls.empty()
 
 
@@ -330,7 +330,7 @@ def test_over_tls_only_who_is_trusted_is_told(tmp_path: Path) -> None:
             assert reader.order()["ordId"] == "1"
             assert channel.alive
         with listening(url, stranger) as channel:
-            wait_until(lambda: "CERTIFICATE_VERIFY_FAILED" in channel.problem)
+            until(lambda: "CERTIFICATE_VERIFY_FAILED" in channel.problem)
     assert stranger.calls.empty()
 
 
@@ -350,6 +350,6 @@ def test_a_key_that_no_channel_knows_may_be_of_another_region(base_url: str, wor
 
     elsewhere = replace(credentials(), base_url=base_url)
     with saying(refuse) as url, listening(url, Reader(), elsewhere) as channel:
-        wait_until(lambda: bool(channel.problem))
+        until(lambda: bool(channel.problem))
         assert channel.problem.startswith(f"60032 API key doesn't exist{words}")
         assert ("region" in channel.problem) == bool(words)

@@ -13,18 +13,7 @@ from tests.support.checkout import ROOT
 from tests.support.envelopes import envelope
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
-
-
-def until(true: Callable[[], bool], *, within_s: float = 30) -> bool:
-    """Whether `true` came to hold in time."""
-    end = time.monotonic() + within_s
-    while not true():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.005)
-    return True
 
 
 class Worker:

@@ -2,8 +2,6 @@
 
 import socket
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -12,6 +10,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis, server_binary
+from tests.support.waiting import until
 
 SERVICE: Final = "orders"
 
@@ -49,13 +48,13 @@ class Trio:
             with _client(server.port) as replica:
                 replica.replicaof("127.0.0.1", self._primary.port)
                 # before the Sentinels look: they look again only 10 s later
-                _until(lambda replica=replica: replica.info("replication")["master_link_status"] == "up")  # type: ignore[misc]
+                until(lambda replica=replica: replica.info("replication")["master_link_status"] == "up")  # type: ignore[misc]
         with _client(self._primary.port) as primary:
             primary.config_set("min-replicas-to-write", 1)
         self.ports = [_free_port() for _ in range(3)]
         for port in self.ports:
             self._start(port)
-        _until(lambda: all(self._sees(port) for port in self.ports))
+        until(lambda: all(self._sees(port) for port in self.ports))
         return self
 
     def __exit__(
@@ -90,7 +89,7 @@ class Trio:
 
         Before, the old primary may confirm a write with a replica that is about to leave it; no setting mends that.
         """
-        _until(lambda: all(_moved(each, port) for each in self.ports))
+        until(lambda: all(_moved(each, port) for each in self.ports))
 
     def _start(self, port: int) -> None:
         folder = self._folder / str(port)
@@ -120,13 +119,6 @@ def _moved(sentinel_port: int, port: int) -> bool:
     with _client(sentinel_port) as sentinel:
         state = sentinel.sentinel_masters()[SERVICE]
     return bool(state["port"] != port and state["flags"] == "master")
-
-
-def _until(true: Callable[[], bool], within_s: float = 30) -> None:
-    ends = time.monotonic() + within_s
-    while not true():
-        assert time.monotonic() < ends, "the Sentinels did not agree in time"
-        time.sleep(0.05)
 
 
 def _free_port() -> int:
