@@ -233,6 +233,35 @@ def test_a_place_that_the_door_cannot_read_is_left(gateway: Gateway, page: Page)
     assert refused
 
 
+def test_who_is_quicker_than_the_door_sees_its_accounts_as_they_come(gateway: Gateway, page: Page) -> None:
+    """In a dialog that is open already; a door in trouble is asked again, and nobody has to load the page anew."""
+    troubled = {"session": True, "accounts": True}
+    asked: list[str] = []
+
+    def trouble(route: Route) -> None:
+        name = route.request.url.rsplit("/", 1)[1]
+        asked.append(name)
+        if troubled[name]:
+            troubled["session"] = False
+            route.fulfill(status=503, content_type="application/problem+json", body="{}")
+        else:
+            route.continue_()
+
+    sign_in(page, gateway, "kill")
+    for name in troubled:
+        page.route(f"**/v1/{name}", trouble)
+    page.reload()
+    page.get_by_role("button", name="Cancel all…").click()
+    choices = page.locator("#kill-account option")
+    expect(choices).to_have_text(["accounts are being read…"])
+    troubled["accounts"] = False
+    expect(choices).to_have_text(["choose…", "desk1"])
+    page.locator("#kill-account").select_option("desk1")
+    expect(page.locator("#some-account option")).to_have_text(["all", "desk1"])
+    assert asked.count("session") == 2
+    assert asked.count("accounts") >= 2
+
+
 def test_what_places_orders_is_ended_as_well(rig: Rig, gateway: Gateway, page: Page) -> None:
     """If it is chosen; else the look says what would be left. A filter by which it cannot be told apart is refused."""
     rig.exchange.control.place(UID, "BTC-USDT", 2)

@@ -9,17 +9,10 @@ export class Refused extends Error {
 }
 
 async function call(method, path, body) {
-  const asked = { method, headers: {}, credentials: "same-origin", cache: "no-store" };
-  if (body !== undefined) {
-    asked.headers["Content-Type"] = "application/json";
-    asked.body = JSON.stringify(body);
-  }
-  let answer;
-  try {
-    answer = await fetch(path, asked);
-  } catch {
+  const sent = body === undefined ? {} : { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
+  const answer = await fetch(path, { method, credentials: "same-origin", cache: "no-store", ...sent }).catch(() => {
     throw new Refused(0, { detail: "The door does not answer. What was asked may or may not be done: look before you ask again." });
-  }
+  });
   const said = await answer.json().catch(() => ({}));
   if (!answer.ok) throw new Refused(answer.status, said);
   return said;

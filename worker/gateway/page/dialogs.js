@@ -51,21 +51,38 @@ export function ask({ title, lines, yes, act }) {
 export function signIn() {
   const dialog = one("#sign-in");
   if (dialog.open) return;
-  one("form", dialog).onsubmit = async (event) => {
+  one("form", dialog).onsubmit = (event) => {
     event.preventDefault();
-    try {
+    attempt(dialog, async () => {
       await api.signIn(one("#token").value.trim());
       one("#token").value = "";
       location.reload();
-    } catch (error) {
-      one(".fault", dialog).textContent = error.message;
-    }
+      return "Signed in.";
+    });
   };
   dialog.oncancel = (event) => event.preventDefault();
   dialog.showModal();
 }
 
 const few = (name) => one(`#some-${name}`);
+const kill = (name) => one(`#kill-${name}`);
+
+// Whom a question may be about, as far as it is known now; `all`: what "*" would mean, or "" if it is not to be had.
+export function offer(known, names, all) {
+  const each = names.map((name) => [name, name]);
+  choose(few("account"), [["", "all"], ...each]);
+  choose(kill("account"), [["", known ? "choose…" : "accounts are being read…"], ...each, ...(all ? [["*", all]] : [])]);
+}
+
+// What was chosen stays chosen; if it means something else now, or is not there, what was looked at is forgotten.
+function choose(select, choices) {
+  const [chosen, meant] = [select.value, select.selectedOptions[0]?.text];
+  if (select.dataset.says === JSON.stringify(choices)) return;
+  select.dataset.says = JSON.stringify(choices);
+  select.replaceChildren(...choices.map(([value, text]) => make("option", { value, selected: value === chosen }, text)));
+  if (chosen && select.selectedOptions[0].text !== meant) select.dispatchEvent(new Event("input"));
+}
+
 const NOT_TOUCHED = {
   retry: "Orders that are off the book, or were withdrawn, are not touched, nor what does not fit.",
   withdraw: "What was sent already goes on. What was not stays on the book. What does not fit is not touched.",
@@ -80,7 +97,7 @@ function filter() {
 }
 
 // All orders that fit a filter, over all batches: counted whenever the filter changes, and done as they were counted.
-export function decideSome(names) {
+export function decideSome() {
   const dialog = one("#some");
   const [form, fault, yes] = ["form", ".fault", ".yes"].map((each) => one(each, dialog));
   const fields = ["verb", "account", "inst", "code", "since"].map(few);
@@ -111,7 +128,6 @@ export function decideSome(names) {
   }
 
   form.reset();
-  few("account").replaceChildren(make("option", { value: "" }, "all"), ...names.map((name) => make("option", { value: name }, name)));
   yes.textContent = "Retry";
   for (const field of fields) { field.oninput = () => { yes.disabled = true; }; field.onchange = look; }
   form.onsubmit = async (event) => {
@@ -129,7 +145,6 @@ export function decideSome(names) {
   look();
 }
 
-const kill = (name) => one(`#kill-${name}`);
 const boxes = () => [...one("#kill").querySelectorAll("[name=with]")];
 
 function scope() {
@@ -143,15 +158,11 @@ function scope() {
 }
 
 // A mass cancel: looked at first, then asked for by a button that is held.
-export function cancelAll(accounts, names, away) {
+export function cancelAll() {
   const dialog = one("#kill");
   const fault = one(".fault", dialog);
   const hold = kill("hold");
-  const choices = [make("option", { value: "" }, "choose…"), ...names.map((name) => make("option", { value: name }, name))];
-  const all = away ? `all accounts, those of ${away} as well, which are not known now` : `all ${names.length} accounts`;
-  if (accounts === null && (away || names.length > 1)) choices.push(make("option", { value: "*" }, all));
-  kill("account").replaceChildren(...choices);
-  kill("reason").value = fault.textContent = "";
+  kill("account").value = kill("reason").value = fault.textContent = "";
   list(kill("scope"), []);
   hold.disabled = true;
   const id = `page-${new Date().toISOString().replace(/[-:]|\..*/g, "")}-${crypto.getRandomValues(new Uint32Array(1))[0].toString(16)}`;
@@ -164,11 +175,7 @@ export function cancelAll(accounts, names, away) {
   kill("look").onclick = () => look(fault, hold);
   held(hold, async () => {
     const reason = kill("reason").value.trim();
-    if (!reason) {
-      fault.textContent = "Say why: it stands in the audit.";
-      kill("reason").focus();
-      return;
-    }
+    if (!reason) { fault.textContent = "Say why: it stands in the audit."; kill("reason").focus(); return; }
     const flat = kill("flat").value;
     await attempt(dialog, async () => {
       const taken = await api.cancelAll(id, { ...scope(), reason, until_flat_s: flat ? Number(flat) : null });
@@ -180,10 +187,7 @@ export function cancelAll(accounts, names, away) {
 
 async function look(fault, hold) {
   fault.textContent = "";
-  if (!kill("account").value) {
-    fault.textContent = "Choose an account.";
-    return;
-  }
+  if (!kill("account").value) { fault.textContent = "Choose an account."; return; }
   const asked = scope();
   list(kill("scope"), ["looking…"]);
   try {

@@ -1,7 +1,7 @@
 // The page: what the stream tells, drawn at most four times a second, and not at all while nobody looks.
 
 import * as api from "./api.js";
-import { ask, cancelAll, decideSome, say, signIn } from "./dialogs.js";
+import { ask, cancelAll, decideSome, offer, say, signIn } from "./dialogs.js";
 import { make, number, one, plural, rows } from "./dom.js";
 import { listen } from "./stream.js";
 import { accountCells, batchCells, button, decisionCells, laneCells, notices, outcomeCells } from "./tables.js";
@@ -16,10 +16,11 @@ const LANES = 40;
 const HELD = ["lanes", "batches", "masses", "rests", "switches"];
 
 const empty = { workers_alive: 1, waiting: 0, may_be_live: 0, rests: [], lanes: [], batches: [], masses: [], switches: [], workers: [] };
-const state = { me: null, status: empty, known: false, away: false, outcomes: [], told: 0, audit: [], accounts: [], done: new Map(), fresh: true, found: null };
+const state = { me: null, status: empty, known: false, away: false, outcomes: [], told: 0, audit: [], accounts: null, done: new Map(), fresh: true, found: null };
 let drawn = 0;
 let planned = 0;
 
+const accounts = () => state.accounts || [];
 const may = (role) => state.me !== null && state.me.may.includes(role);
 
 function changed() {
@@ -55,7 +56,7 @@ function tellStatus(told) {
   state.status = status;
   state.known = true;
   state.away = false;
-  if (news) load(api.accounts, (said) => { state.accounts = [...said.accounts, ...asItWas(state.accounts, said)]; });
+  if (news) load(api.accounts, (said) => { state.accounts = [...said.accounts, ...asItWas(accounts(), said)]; });
   changed();
 }
 
@@ -76,12 +77,16 @@ function reported(id, tries = 0) {
   });
 }
 
+// A door that does not answer, or is in trouble, is asked until it tells.
 async function load(request, take) {
   try {
     take(await request());
     changed();
   } catch (error) {
-    if (error.status === 401) signIn();
+    if (!(error instanceof api.Refused)) throw error;
+    if (error.status === 0 || error.status >= 500) setTimeout(load, LOOK_MS, request, take);
+    else if (error.status === 401) { link("not signed in", false); signIn(); }
+    else if (error.status !== 404) say(error.message);
   }
 }
 
@@ -92,7 +97,7 @@ function running() {
 
 // Seconds in which the limits allow all that waits for the account's User ID to be sent.
 function estimate(name) {
-  const account = state.accounts.find((each) => each.name === name);
+  const account = accounts().find((each) => each.name === name);
   if (!account) return null;
   const { single, batch } = { ...account.limits, ...(account.batch_size > 1 ? {} : { batch: 0 }) };
   const lanes = state.status.lanes.filter((lane) => lane.name.startsWith(`${account.uid}/`));
@@ -155,7 +160,12 @@ function batchActions(batch) {
 
 const placeActions = (target, whose, paused) => (may("operate") ? [paused ? doing.resume(target) : doing.pause(target, whose)] : []);
 
-const decide = () => decideSome(state.me.accounts || state.accounts.map((account) => account.name));
+// Whom a question may be about; "*" only for who may decide on every account.
+function offered(away) {
+  const names = [...new Set(accounts().map((account) => account.name))];
+  const all = away ? `all accounts, those of ${away} as well, which are not known now` : `all ${names.length} accounts`;
+  return [state.accounts !== null, names, state.me?.accounts === null && (away || names.length > 1) ? all : ""];
+}
 
 // --- what is drawn
 
@@ -168,7 +178,7 @@ function draw() {
     none.textContent = away ? `Not known: ${away} is away.` : none.dataset.text;
     none.classList.toggle("bad", Boolean(away));
   }
-  loud(state.known ? notices(status, { retry: may("operate") ? ["Retry…", decide] : null, resume: (rest) => (may("operate") ? doing.resume(rest.accounts[0] || rest.scope.split(":").pop()) : null) }) : []);
+  loud(state.known ? notices(status, { retry: may("operate") ? ["Retry…", decideSome] : null, resume: (rest) => (may("operate") ? doing.resume(rest.accounts[0] || rest.scope.split(":").pop()) : null) }) : []);
   const now = running();
   const ids = new Set(now.map((batch) => batch.batch_id));
   const done = [...state.done.values()].reverse().filter((batch) => !ids.has(batch.batch_id));
@@ -178,7 +188,8 @@ function draw() {
   const lanes = [...status.lanes.filter(own), ...status.lanes.filter((lane) => !own(lane))].slice(0, LANES);
   one("#lanes-count").textContent = some(lanes.length, status.lanes.length, "those held back and the busiest");
   rows(one("#lanes tbody"), lanes, (lane) => `${lane.name} ${lane.shard}`, (lane) => laneCells(lane, placeActions(lane.name, `lane ${lane.name}`, own(lane))));
-  rows(one("#accounts tbody"), state.accounts, (account) => `${account.name} ${account.shard}`, (account) => accountCells(account, status.rests, accountActions(account, status.rests)));
+  offer(...offered(away));
+  rows(one("#accounts tbody"), accounts(), (account) => `${account.name} ${account.shard}`, (account) => accountCells(account, status.rests, accountActions(account, status.rests)));
   one("#outcomes-count").textContent = state.told ? `: ${number(state.told)}` : "";
   rows(one("#outcomes tbody"), state.outcomes, (row) => row.key, outcomeCells);
   rows(one("#audit tbody"), state.audit, (each) => `${each.at}${each.event}${each.batch_id}${each.scope}`, decisionCells);
@@ -222,25 +233,18 @@ one("#search").onsubmit = (event) => {
   });
 };
 one("#found-close").onclick = () => { state.found = null; one("#found").hidden = true; };
-one("#cancel-all").onclick = () => cancelAll(state.me.accounts, state.accounts.map((account) => account.name), awayText(state.status));
-one("#decide").onclick = decide;
+one("#cancel-all").onclick = cancelAll;
+one("#decide").onclick = decideSome;
 one("#sign-out").onclick = async () => { await api.signOut(); location.reload(); };
 
-async function begin() {
-  try {
-    state.me = await api.session();
-  } catch (error) {
-    link("not signed in", false);
-    if (error.status === 401) signIn();
-    else say(error.message);
-    return;
-  }
-  one("#who").textContent = `${state.me.name} (${state.me.role})`;
+function begin(me) {
+  state.me = me;
+  one("#who").textContent = `${me.name} (${me.role})`;
   one("#cancel-all").hidden = !may("kill");
   one("#decide").hidden = !may("operate");
-  one("#sign-out").hidden = state.me.open === true;
+  one("#sign-out").hidden = me.open === true;
   one("#search").hidden = !may("read");
   listen(stream);
 }
 
-begin();
+load(api.session, begin);
