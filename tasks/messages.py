@@ -8,6 +8,7 @@ elsewhere and keeps what is good in them. Nothing here imports `worker`.
 import re
 import uuid
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Annotated, NoReturn, Self
 
 from pydantic import (
@@ -45,6 +46,9 @@ _BOTH = (
 
 _INST_ID = re.compile(r"[A-Z0-9]+(?:[_.][A-Z0-9]+)*(?:-[A-Z0-9]+(?:[_.][A-Z0-9]+)*)+")
 _INST_ID_LENGTH = 64
+_INSTRUMENTS = 10_000
+"""Of which the name is remembered: a batch names few of them, thousands of times."""
+
 _ORD_ID = re.compile(r"[1-9][0-9]{0,19}")
 _ORD_ID_END = 10**20
 EXACT = 2**53 - 1
@@ -64,8 +68,13 @@ def refuse(words: str) -> NoReturn:
 
 
 def _inst_id(value: object) -> str:
+    return _instrument(value.strip(_BLANK) if isinstance(value, str) else "")
+
+
+@lru_cache(_INSTRUMENTS)
+def _instrument(text: str) -> str:
     # ASCII first: upper() turns some letters beyond it into ASCII ones
-    text = value.strip(_BLANK).upper() if isinstance(value, str) and value.isascii() else ""
+    text = text.upper() if text.isascii() else ""
     if len(text) > _INST_ID_LENGTH or not _INST_ID.fullmatch(text):
         refuse("should be an instrument such as BTC-USDT or BTC-USDT-SWAP")
     if f"_{text.partition('-')[0]}-" in text:
@@ -74,6 +83,8 @@ def _inst_id(value: object) -> str:
 
 
 def _ord_id(value: object) -> str | None:
+    if type(value) is str and _ORD_ID.fullmatch(value):
+        return value
     if type(value) is int and 0 < value <= EXACT:
         value = str(value)
     if value is not None and not isinstance(value, str):
@@ -192,7 +203,7 @@ class Order(BaseModel):
 
     @model_validator(mode="after")
     def _has_an_id(self) -> Self:
-        if not any((self.ordId, self.clOrdId, self.algoId, self.algoClOrdId)):
+        if not (self.ordId or self.clOrdId or self.algoId or self.algoClOrdId):
             refuse(_NO_ID)
         return self
 
@@ -203,8 +214,11 @@ class Order(BaseModel):
 
 
 def _says(row: Mapping[object, object], names: Iterable[str]) -> bool:
-    values = (row.get(name) for name in names)
-    return any(value.strip(_BLANK) if isinstance(value, str) else value is not None for value in values)
+    for name in names:
+        value = row.get(name)
+        if value is not None and not (isinstance(value, str) and not value.strip(_BLANK)):
+            return True
+    return False
 
 
 class Envelope(BaseModel):

@@ -4,6 +4,8 @@ By the instrument itself, except options, which share one meter per instrument f
 orders of a pair have the same `instId` and so the same meter. Pure.
 """
 
+from functools import lru_cache
+
 TYPES = ("SPOT", "MARGIN", "SWAP", "FUTURES", "OPTION", "EVENTS")
 """Every instType."""
 
@@ -24,6 +26,7 @@ def family_of(inst_id: str) -> str | None:
     return "-".join(parts[:2])
 
 
+@lru_cache(10_000)
 def meter_of(inst_id: str) -> str:
     """What the exchange counts by: `BTC-USDT-SWAP` for itself, `BTC-USD:option` for all options of BTC-USD.
 

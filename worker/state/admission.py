@@ -180,7 +180,8 @@ def _orders(orders: Sequence[Order], uid: str) -> dict[str, dict[str, object]]:
     for order in orders:
         job = _job_of(order, uid)
         name = str(job)
-        found.setdefault(name, {"job": name, "lane": job.lane, "n": str(len(found)), "cl": job.cl_ord_id or ""})
+        if name not in found:
+            found[name] = {"job": name, "lane": job.lane, "n": str(len(found)), "cl": job.cl_ord_id or ""}
     return found
 
 
