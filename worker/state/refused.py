@@ -91,10 +91,12 @@ class Refusals:
 
     def backwards(self) -> Iterator[Entry]:
         """Every refusal that is kept, the newest first, page by page."""
-        last = "+"
-        while page := cast("list[tuple[str, dict[str, str]]]", self._redis.xrevrange(self._key, last, count=PAGE)):
+        last, whole = "+", True
+        while whole:  # beyond the first entry Redis would walk through all of them, to find nothing
+            page = cast("list[tuple[str, dict[str, str]]]", self._redis.xrevrange(self._key, last, count=PAGE))
             yield from (_entry(entry_id, fields) for entry_id, fields in page)
-            last = f"({page[-1][0]}"
+            whole = len(page) == PAGE
+            last = f"({page[-1][0]}" if whole else ""
 
     def count(self) -> int:
         """How many are kept."""

@@ -328,6 +328,16 @@ def test_who_missed_nothing_goes_on_however_long_nothing_ended(ask: Plain, rig: 
         ask(partial(since, f"{long_ago}-1"))
 
 
+def test_an_end_does_not_look_through_all_that_ended_before(rig: LaneRig) -> None:
+    """While nothing is older than the retention: to find none, XREVRANGE would walk through a week of outcomes."""
+    rig.submit("b", orders(1))
+    rig.redis.config_resetstat()
+    end(rig)
+    ran = rig.redis.info("commandstats")
+    assert ran["cmdstat_xadd"]["calls"] == 1
+    assert "cmdstat_xrevrange" not in ran
+
+
 def test_what_is_no_position_is_refused(ask: Plain, rig: LaneRig) -> None:
     """Not by Redis, whose errors a follower repeats for ever. One Redis takes its part of what several had."""
     rig.submit("b", orders(2))

@@ -193,12 +193,15 @@ end
 local outcomes_trimmed = false
 
 -- outcomes_trim: what is older than the retention goes, but for the last of it: a follower may be there, however long nothing
--- ended, and that it still stands proves to him that he missed none.
+-- ended, and that it still stands proves to him that he missed none. Looked for only if there is any: XREVRANGE from before
+-- the first entry walks through the whole stream, a week of outcomes, to find nothing.
 local function outcomes_trim(wall, retention)
   if outcomes_trimmed then return end
   outcomes_trimmed = true
-  local last = redis.call('XREVRANGE', K.outcomes(), stream_min(wall, retention), '-', 'COUNT', 1)[1]
-  if last then redis.call('XTRIM', K.outcomes(), 'MINID', '~', last[1]) end
+  local oldest = stream_min(wall, retention)
+  if not redis.call('XRANGE', K.outcomes(), '-', oldest, 'COUNT', 1)[1] then return end
+  local last = redis.call('XREVRANGE', K.outcomes(), oldest, '-', 'COUNT', 1)[1]
+  redis.call('XTRIM', K.outcomes(), 'MINID', '~', last[1])
 end
 
 local KNOWN = { [true] = '1', [false] = '0' }
