@@ -20,7 +20,7 @@ from bulk_cancel.worker.simulator.config import DEFAULT_KEY
 from tests.support.waiting import PATIENCE_S
 
 LATE_S = PATIENCE_S
-QUICK = Patience(ping_s=0.3, pong_s=0.3, open_s=2, first_s=0.02, cap_s=0.1, refused_s=0.2, apart_s=0)
+QUICK = Patience(ping_s=0.3, pong_s=LATE_S, open_s=LATE_S, first_s=0.02, cap_s=0.1, refused_s=0.2, apart_s=0)
 CALM = Patience(first_s=0.02, apart_s=0)
 
 
