@@ -18,13 +18,14 @@ from bulk_cancel.worker.okx.client import OkxClient
 from bulk_cancel.worker.okx.credentials import Credentials
 from bulk_cancel.worker.okx.errors import ExchangeError
 from bulk_cancel.worker.okx.orders import OrderRef
+from tests.support.waiting import PATIENCE_S
 
 ORDER = OrderRef("BTC-USDT", "2510789768709120")
 RESET = struct.pack("ii", 1, 0)
 
 
 @contextmanager
-def open_client(*, timeout_s: float = 5, verify: Path | None = None) -> Iterator[OkxClient]:
+def open_client(*, timeout_s: float = PATIENCE_S, verify: Path | None = None) -> Iterator[OkxClient]:
     """A client that is closed in the end; it is in no hurry unless told so."""
     client = OkxClient(timeout_s=timeout_s, pool=8, verify=str(verify) if verify else None)
     yield client
@@ -159,7 +160,7 @@ def credentials(url: str, *, demo: bool = False) -> Credentials:
 
 def soon() -> float:
     """A `write_by` that is not in the way."""
-    return time.monotonic() + 5
+    return time.monotonic() + PATIENCE_S
 
 
 def cancel(client: OkxClient, url: str) -> None:

@@ -16,13 +16,13 @@ from bulk_cancel.worker.okx.wire.flights import Flights
 from tests.support.okx_server import ACCEPTED, ORDER, Server, credentials, open_client, rows, says, soon
 from tests.support.waiting import PATIENCE_S
 
-TIMEOUT_S: Final = 0.3
+TIMEOUT_S: Final = 4.0
 Came = queue.Queue[Answer | ExchangeError]
 
 
 @pytest.fixture
 def client() -> Iterator[OkxClient]:
-    """A client with a short deadline."""
+    """A client with a deadline that is waited for, and that nothing else meets."""
     with open_client(timeout_s=TIMEOUT_S) as client:
         yield client
 

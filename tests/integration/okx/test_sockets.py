@@ -13,9 +13,10 @@ import pytest
 from bulk_cancel.worker.okx.errors import TooLate
 from bulk_cancel.worker.okx.wire.sockets import DeadlineSocket, dial, tls_context
 from tests.support.certificate import self_signed
+from tests.support.waiting import PATIENCE_S
 
 BIG = bytes(range(256)) * 40_000
-SOON_S = 10.0
+SOON_S = PATIENCE_S
 
 
 class Peer:
