@@ -29,10 +29,10 @@ from bulk_cancel.worker.state.switches import Switch, read_switches
 from tests.support.lane_rig import LaneRig
 from tests.support.simulated import EndingSimulator
 from tests.support.switch_rig import RoundSwitch
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_S, until
 
-UID, KEYS, SCALE = DEFAULT_KEY.uid, Keys("t"), 0.3
-"""A second of the switch lasts 0.3 s: 10 are 3, so that a worker that takes over a round later is in time."""
+UID, KEYS, SCALE = DEFAULT_KEY.uid, Keys("t"), 0.5
+"""A second of the switch lasts 0.5 s: 10 are 5, so that a worker that has its round some seconds late is in time."""
 
 
 class Pool:
@@ -67,7 +67,7 @@ class Pool:
     def stop(self, switch: DeadMansSwitch) -> None:
         """It ends as it should."""
         switch.stop()
-        switch.join(15)
+        switch.join(PATIENCE_S)
         assert not switch.is_alive()
 
     def close(self) -> None:
@@ -97,7 +97,7 @@ class Pool:
 
 @pytest.fixture
 def pool(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pool]:
-    """Refreshes every second, as often as the exchange takes it, so that 3 s there are enough."""
+    """Refreshes every second, as often as the exchange takes it, so that 5 s there are enough."""
     monkeypatch.setattr(deadman, "REFRESH_CAP_S", 1.0)
     with EmbeddedRedis() as server, EndingSimulator(Config(behaviour=Behaviour(switch_scale=SCALE))) as exchange:
         made = Pool(server, exchange)
@@ -108,7 +108,7 @@ def pool(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pool]:
 def test_it_is_armed_refreshed_and_disarmed(pool: Pool) -> None:
     """Once a second at most; while it is refreshed no order goes, nor after a clean stop."""
     switch = pool.start("w1")
-    until(lambda: len(pool.calls()) >= 4)
+    until(lambda: len(pool.calls()) >= 7)
     calls = pool.calls()
     assert all(later - earlier >= 1.0 for earlier, later in pairwise(calls))
     state = pool.state
@@ -130,13 +130,14 @@ def test_the_death_of_all_lets_it_fire(pool: Pool) -> None:
     switch = pool.start("w1")
     until(pool.armed)
     pool.kill(switch)
-    until(lambda: pool.live() == 0, 5)
+    until(lambda: pool.live() == 0)
     assert {order.cancelSource for order in pool.exchange.control.orders(uid=UID)} == {SWITCH}
     assert {order.state for order in pool.exchange.control.orders(uid=UID)} == {"canceled"}
     pool.redis.hset(KEYS.of("switch", UID), "armed_until", int(time.time() * 1e6) - 1)  # our ten seconds are over, too
+    told = len(pool.calls())
     with capture_logs() as lines:
         pool.start("w2")
-        until(lambda: len(pool.calls()) >= 3)
+        until(lambda: len(pool.calls()) >= told + 2)
     assert [line["uid"] for line in lines if line["event"] == "switch_ran_out"] == [UID]
     assert pool.armed()
 
@@ -158,6 +159,7 @@ def test_one_worker_holds_it_and_another_takes_over(pool: Pool) -> None:
 
 def test_a_clean_stop_of_one_of_two_hands_over_at_once(pool: Pool) -> None:
     """It stays armed; the stop of the other one disarms."""
+    pool.exchange.control.set_behaviour(Behaviour())
     workers = {"w1": pool.start("w1"), "w2": pool.start("w2")}
     until(pool.armed)
     assert pool.state is not None
@@ -176,13 +178,14 @@ def test_a_clean_stop_of_one_of_two_hands_over_at_once(pool: Pool) -> None:
 
 def test_without_redis_it_is_not_refreshed(pool: Pool) -> None:
     """Nobody could cancel then: that is what the switch is for. A short absence is survived."""
-    pool.start("w1")
+    switch = pool.start("w1")
     until(pool.armed)
     pool.server.kill()
-    down = time.time()
+    until(lambda: "not refreshed without Redis" in switch.problems.get(f"dead man's switch {UID}", ""))
+    told = len(pool.calls())
     until(lambda: pool.live() == 0)
-    assert [at for at in pool.calls() if at > down + deadman.ROUND_S] == []
-    assert "not refreshed without Redis" in pool.switches[0].problems[f"dead man's switch {UID}"]
+    assert len(pool.calls()) == told
+    assert "not refreshed without Redis" in switch.problems[f"dead man's switch {UID}"]
 
 
 def test_it_is_refreshed_after_a_step_back_of_the_clock(rig: LaneRig) -> None:
@@ -231,8 +234,7 @@ def test_a_user_whose_first_account_is_refused_uses_the_next(pool: Pool) -> None
     wrong = replace(pool.account, api_secret="wrong-secret")
     with capture_logs() as lines:
         switch = pool.start("w1", wrong, pool.account)
-        until(lambda: bool(switch.problems))
-        assert "50113" in switch.problems[f"dead man's switch {UID}"]
+        until(lambda: "50113" in switch.problems.get(f"dead man's switch {UID}", ""))
         until(pool.armed)
         until(lambda: not switch.problems)
     assert "wrong-secret" not in str(lines)
