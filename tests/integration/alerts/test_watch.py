@@ -8,6 +8,7 @@ import pytest
 from redis import Redis
 from structlog.testing import capture_logs
 
+from bulk_cancel.worker.alerts import watch as module
 from bulk_cancel.worker.alerts.conditions import by_credentials, may_be_live, oldest_urgent, pauses, refused_lanes
 from bulk_cancel.worker.alerts.watch import Watch
 from bulk_cancel.worker.operators.decisions import Asked
@@ -17,7 +18,7 @@ from bulk_cancel.worker.state.keys import Keys
 from bulk_cancel.worker.state.scopes import account_scope
 from bulk_cancel.worker.state.scripts import Scripts
 from tests.support.lane_rig import LANE, LaneRig, finished, orders
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_S, until
 
 ACCOUNTS = {"a1": "u1"}
 Lines = list[dict[str, Any]]
@@ -48,7 +49,7 @@ def end(watches: list[Watch]) -> None:
     for watch in watches:
         watch.stop()
     for watch in watches:
-        watch.join(5)
+        watch.join(PATIENCE_S)
 
 
 class TestRedis:
@@ -71,7 +72,7 @@ class TestRedis:
     def test_gone_and_back(self, lines: Lines) -> None:
         """Each worker says so once, after two seconds, and once when it is back, with how long that took."""
         with EmbeddedRedis(options={"appendonly": "yes"}) as server:
-            client = Redis.from_url(server.url, decode_responses=True, protocol=2, socket_timeout=2)
+            client = Redis.from_url(server.url, decode_responses=True, protocol=2)
             watches = watching(client, "w1", "w2")
             until(lambda: client.exists("t:watch"))
             server.kill()
@@ -87,10 +88,11 @@ class TestRedis:
         assert {(line["worker"], line["back"], line["log_level"]) for line in told[2:]} == {
             ("w1", True, "warning"), ("w2", True, "warning"),
         }  # fmt: skip
-        assert all(2 <= line["away_s"] < 4 for line in told[:2])
+        assert all(2 <= line["away_s"] < PATIENCE_S for line in told[:2])
 
-    def test_a_short_absence_is_nobody_s_business(self, lines: Lines) -> None:
-        """A restart in less than two seconds."""
+    def test_a_short_absence_is_nobody_s_business(self, lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A restart in less than what is long: here more than two seconds, which a restart may take."""
+        monkeypatch.setattr(module, "LOST_AFTER_S", PATIENCE_S)
         with EmbeddedRedis(options={"appendonly": "yes"}) as server:
             client = Redis.from_url(server.url, decode_responses=True, protocol=2)
             watches = watching(client, "w1")
@@ -184,17 +186,17 @@ class TestUrgent:
         rig.submit("eth", orders(1, inst_id="ETH-USDT"), urgent=True)
         rig.advance(4)
         rig.submit("hurry", orders(1, first=2), urgent=True)
-        found = oldest_urgent(redis, rig.keys)
+        asked, found = time.time(), oldest_urgent(redis, rig.keys)
         assert found is not None
         assert (found.lane, found.order, found.account, found.batch) == (
             "u1/ETH-USDT", "u1/ETH-USDT/o1", "a1", "eth",
         )  # fmt: skip
-        assert found.waits_s == pytest.approx(time.time() - rig.us / 1e6 + 4, abs=1.9)
+        assert asked - 0.1 <= found.waits_s + rig.us / 1e6 - 4 <= time.time() + 0.1
         rig.record(rig.claim(lane="u1/ETH-USDT"))
-        found = oldest_urgent(redis, rig.keys)
+        asked, found = time.time(), oldest_urgent(redis, rig.keys)
         assert found is not None
         assert (found.order, found.batch) == (f"{LANE}/o2", "hurry")
-        assert found.waits_s == pytest.approx(time.time() - rig.us / 1e6, abs=1.9)
+        assert asked - 0.1 <= found.waits_s + rig.us / 1e6 <= time.time() + 0.1
         rig.record(rig.claim())
         assert oldest_urgent(redis, rig.keys) is None
 
@@ -248,7 +250,7 @@ class TestOrders:
         rig.record(claim, refused=True)
         ((lane, at),) = refused_lanes(redis, rig.keys, within_s=60)
         assert lane == LANE
-        assert at.timestamp() == pytest.approx(time.time(), abs=5)
+        assert at.timestamp() == pytest.approx(time.time(), abs=PATIENCE_S)
         assert refused_lanes(redis, rig.keys, within_s=-5) == []
 
 
