@@ -8,6 +8,7 @@ import requests
 from bulk_cancel.worker.simulator.accounts import ApiKey, sign
 from bulk_cancel.worker.simulator.config import DEFAULT_KEY
 from bulk_cancel.worker.simulator.process import Simulator
+from tests.support.waiting import PATIENCE_S
 
 CANCEL = "/api/v5/trade/cancel-order"
 
@@ -25,7 +26,7 @@ def signed(body: bytes, key: ApiKey = DEFAULT_KEY, *, method: str = "POST", targ
 
 
 def cancel(
-    exchange: Simulator, order_id: str, *, session: requests.Session | None = None, timeout: float = 5
+    exchange: Simulator, order_id: str, *, session: requests.Session | None = None, timeout: float = PATIENCE_S
 ) -> requests.Response:
     """A single cancel over a socket."""
     body = json.dumps({"instId": "BTC-USDT", "ordId": order_id}).encode()

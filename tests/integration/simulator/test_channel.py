@@ -236,9 +236,9 @@ def test_pushes_take_the_network_s_delay_and_keep_their_order(exchange: Simulato
 
 def test_silence_ends_a_channel_and_any_word_keeps_it() -> None:
     """A push counts as much as a ping."""
-    with EndingSimulator(Config(channel_silence_s=2)) as exchange, subscribed(exchange) as channel:
+    with EndingSimulator(Config(channel_silence_s=4)) as exchange, subscribed(exchange) as channel:
         began = time.monotonic()
-        while time.monotonic() - began < 3:
+        while time.monotonic() - began < 5:
             exchange.control.place(UID, "BTC-USDT")
             pushed(channel, 1)
             time.sleep(0.2)  # between words, not for one

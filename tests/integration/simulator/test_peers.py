@@ -27,6 +27,7 @@ from tests.support.checkout import ROOT
 from tests.support.other_languages import node
 from tests.support.proxy import Proxy
 from tests.support.simulated import EndingSimulator
+from tests.support.waiting import PATIENCE_S
 
 # what a peer's own code should no longer do (httpx's data=, datetime.utcnow) is not a fault of ours
 pytestmark = pytest.mark.filterwarnings(
@@ -129,7 +130,7 @@ def test_ccxt_watches_an_order(exchange: Simulator) -> None:
         finally:
             await client.close()
 
-    assert asyncio.run(asyncio.wait_for(watch(), 20)) == ["open", "closed"]
+    assert asyncio.run(asyncio.wait_for(watch(), PATIENCE_S)) == ["open", "closed"]
 
 
 def test_python_okx_lists_by_type(exchange: Simulator) -> None:
