@@ -51,7 +51,7 @@ def confirm(rig: LaneRig) -> None:
     written = rig.confirmations.write([seen_open(first, {}), Finding(second, "end", "exhausted", "too late")])
     assert (written.again, len(written.exhausted)) == (1, 1)
     rig.confirmations.end(look, again_in_s=1)
-    listens = {"uids": ["u1", "u2"], "lease_ms": 3000, "heard": [], "alone": [], "kind": "witness"}
+    listens = {"uids": ["u1", "u2"], "lease_ms": 30_000, "heard": [], "alone": [], "kind": "witness"}
     assert rig.scripts.run("channel_lease", {"worker": "w", **listens})["held"] == ["u1", "u2"]
     rig.redis.delete(rig.keys.of("witness", "u1"), rig.keys.of("witness", "u2"))
     assert rig.scripts.run("channel_lease", {"worker": "v", **listens})["free"] == ["u2"]
