@@ -19,6 +19,9 @@ from bulk_cancel.worker.state.store import Store, adopt, open_store
 from bulk_cancel.worker.state.window import Timing
 from tests.support.lane_rig import finished
 
+STAYS_S = 60
+"""Longer than any test needs a worker."""
+
 GOOD = "instId,ordId\nBTC-USDT,1\nBTC-USDT,2\nETH-USDT,3\n"
 
 
@@ -39,9 +42,9 @@ def set_environment(
 class Worker:
     """What a worker does for one User ID, done by a test."""
 
-    def __init__(self, store: Store, uid: str) -> None:
+    def __init__(self, store: Store, uid: str, *, window_s: float = 2.0) -> None:
         self._user = users_of(store.settings)[uid]
-        self._lanes = Lanes(store.scripts, Timing(2.0, 3.0), max_attempts=3, retention_s=600)
+        self._lanes = Lanes(store.scripts, Timing(window_s, 3.0), max_attempts=3, retention_s=600)
 
     def claim(self, meter: str, permits: int = 60) -> Claim:
         """As many orders of the lane as that are on their way."""
@@ -57,9 +60,9 @@ class Worker:
 
 
 def report_worker(store: Store, **facts: object) -> None:
-    """As if a worker that serves every account of the store had reported itself just now, with these facts, too."""
+    """As if a worker that serves every account of the store reported itself for a while, with these facts, too."""
     seconds = store.redis.time()[0]
-    beat = {"at": seconds, "started": seconds, "in_flight": 0, "permits": 64, "problems": {}}
+    beat = {"at": seconds + STAYS_S, "started": seconds, "in_flight": 0, "permits": 64, "problems": {}}
     accounts = sorted(store.settings.accounts)
     store.redis.hset(store.keys.of("workers"), "host:1", json.dumps({**beat, "accounts": accounts, **facts}))
 
@@ -93,8 +96,12 @@ class Desk:
         return dict(json.loads(out))
 
     def worker_reports(self) -> None:
-        """As if a worker that serves every account had reported itself just now."""
+        """As if a worker that serves every account reported itself from now on."""
         report_worker(self.store)
+
+    def record_for(self, *, window_s: float) -> None:
+        """What is sent from now on counts for so long."""
+        self._worker = Worker(self.store, "desk1", window_s=window_s)
 
     def claim(self, meter: str, permits: int = 60) -> Claim:
         """As many orders of the lane as that are on their way."""

@@ -20,6 +20,7 @@ from bulk_cancel.worker.simulator.messages import AccountChange
 from bulk_cancel.worker.simulator.process import Simulator
 from bulk_cancel.worker.state.following import follow_outcomes
 from tests.support.cli_desk import GOOD, Desk, set_environment
+from tests.support.waiting import PATIENCE_S
 
 BAD = "instId,ordId\nBTC-USDT,1\nBTC-USDT,1.2E+15\nnope,2\n"
 FIELDS = [
@@ -317,6 +318,7 @@ class TestReading:
 
     def test_the_status_of_the_runner(self, desk: Desk) -> None:
         """Lanes with their windows, batches, no worker."""
+        desk.record_for(window_s=PATIENCE_S)
         desk("submit", "good.csv", "--account", "desk1", "--batch-id", "b1")
         desk.finish("ETH-USDT")
         said = desk.json("status")
@@ -550,7 +552,7 @@ class TestProcess:
             assert process.stdout is not None
             assert process.stdout.readline()
             process.stdout.close()
-            _, err = process.communicate(timeout=10)
+            _, err = process.communicate(timeout=PATIENCE_S)
         assert (process.returncode, err) == (141, b"")
 
     @pytest.mark.usefixtures("desk")
@@ -562,7 +564,7 @@ class TestProcess:
             told = [process.stderr.readline() for _ in range(2)]
             assert told == ["bulk-cancel: no worker is alive\n", "0 of 3 ended\n"]
             process.send_signal(signal.SIGINT)
-            _, err = process.communicate(timeout=10)
+            _, err = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 130
         assert "the batch goes on without us" in err
         assert "Traceback" not in err
@@ -575,7 +577,7 @@ class TestProcess:
             assert process.stdout is not None
             lines = [process.stdout.readline() for _ in range(8)]
             process.send_signal(signal.SIGINT)
-            process.communicate(timeout=10)
+            process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 0
         assert lines[0].startswith("the simulated exchange listens on http://127.0.0.1:")
         assert lines[1].startswith("export BULK_CANCEL_OKX_BASE_URL=http://127.0.0.1:")
