@@ -17,6 +17,7 @@ from bulk_cancel.worker.gateway.server import serving
 from bulk_cancel.worker.gateway.shell import Shell
 from bulk_cancel.worker.state.shards import Shards
 from bulk_cancel.worker.state.store import Store
+from tests.support.waiting import PATIENCE_S
 
 ROLES: Final = [role.value for role in Role]
 
@@ -62,7 +63,8 @@ class Door:
     ) -> requests.Response:
         """One request with the token; `json` is its body."""
         bearer = {"Authorization": f"Bearer {token}"} if token else {}
-        return self.session.request(method, self.url + path, headers={**bearer, **(headers or {})}, timeout=20, **more)
+        more = {"headers": {**bearer, **(headers or {})}, "timeout": PATIENCE_S, **more}
+        return self.session.request(method, self.url + path, **more)
 
     def get(self, path: str, token: str | None = "kill") -> Any:  # noqa: ANN401 (JSON)
         """The object that a path answers."""

@@ -8,6 +8,8 @@ from typing import Any, Self
 
 import requests
 
+from tests.support.waiting import PATIENCE_S
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -24,7 +26,7 @@ class Stream:
     def __init__(self, url: str, token: str | None = "kill", last_id: str = "") -> None:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         headers |= {"Last-Event-ID": last_id} if last_id else {}
-        self._answer = requests.get(url, headers=headers, stream=True, timeout=20)
+        self._answer = requests.get(url, headers=headers, stream=True, timeout=PATIENCE_S)
         assert self._answer.status_code == 200, self._answer.text
         assert self._answer.headers["Content-Type"].startswith("text/event-stream")
         self.events = self._events()

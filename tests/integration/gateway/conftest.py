@@ -5,8 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from bulk_cancel.worker.gateway.routes import health
 from tests.support.cli_desk import Desk, set_environment
 from tests.support.door import Door, token_file
+from tests.support.waiting import PATIENCE_S
+
+
+@pytest.fixture(autouse=True)
+def _probes_in_no_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is there is asked for as long as it takes to answer."""
+    monkeypatch.setattr(health, "SOON_S", PATIENCE_S)
 
 
 @pytest.fixture

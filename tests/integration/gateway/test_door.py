@@ -22,6 +22,7 @@ from bulk_cancel.worker.state.rows import row_of
 from tests.support.cli_desk import Desk
 from tests.support.door import Door, kind_of, scraped, token_file
 from tests.support.json_shapes import misfits
+from tests.support.waiting import PATIENCE_S
 
 ORDERS = [
     {"instId": "BTC-USDT", "ordId": "1"},
@@ -438,8 +439,7 @@ def test_without_redis_it_says_so_and_when_to_come_again(monkeypatch: pytest.Mon
 def test_a_full_redis_takes_nothing_and_says_so(desk: Desk, door: Door) -> None:
     """503 with a longer wait."""
     redis = desk.store.redis
-    used = int(redis.info("memory")["used_memory"])
-    redis.config_set("maxmemory", used + 1000)
+    redis.config_set("maxmemory", int(redis.info("memory")["used_memory"]) // 2)
     try:
         full = door.call("PUT", "/v1/batches/b1", json=BATCH)
     finally:
@@ -470,7 +470,7 @@ def test_it_is_mounted_below_any_path(mounted: str, sent: str, desk: Desk, tmp_p
 
 def raw_call(door: Door, method: str, path: str, body: Mapping[str, Any]) -> HTTPResponse:
     """One request whose path is sent as it is."""
-    connection = HTTPConnection(door.url.partition("//")[2], timeout=20)
+    connection = HTTPConnection(door.url.partition("//")[2], timeout=PATIENCE_S)
     headers = {"Authorization": "Bearer kill", "Content-Type": "application/json"}
     connection.request(method, path, json.dumps(body), headers)
     with connection.getresponse() as found:

@@ -20,7 +20,7 @@ from tests.support.cli_desk import Desk
 from tests.support.door import Door, kind_of
 from tests.support.json_shapes import misfits
 from tests.support.stream import Event, Stream
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_S, until
 
 
 def ended(desk: Desk, door: Door, ids: range, account: str = "desk1") -> None:
@@ -346,13 +346,13 @@ def test_sigterm_ends_open_streams_with_a_last_word(desk: Desk) -> None:
                 stream.until("snapshot")
             process.send_signal(signal.SIGTERM)
             assert [stream.until("end")[-1].data["why"] for stream in streams] == ["the door ends; come again"] * 5
-            assert process.wait(5) == 0
+            assert process.wait(PATIENCE_S) == 0
     assert desk.store.redis.ping()
 
 
 def test_a_last_id_that_is_none_is_refused(door: Door) -> None:
     """Before the stream begins."""
     answer = requests.get(
-        f"{door.url}/v1/events", headers={"Last-Event-ID": "x", "Authorization": "Bearer kill"}, timeout=5
+        f"{door.url}/v1/events", headers={"Last-Event-ID": "x", "Authorization": "Bearer kill"}, timeout=PATIENCE_S
     )
     assert kind_of(answer) == "invalid"

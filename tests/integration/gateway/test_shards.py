@@ -320,7 +320,7 @@ def test_a_silent_shard_keeps_no_probe_waiting(door: Door, monkeypatch: pytest.M
         answered.wait(30)
         raise RedisError
 
-    monkeypatch.setattr(health, "SOON_S", 2)
+    monkeypatch.setattr(health, "SOON_S", 5)
     monkeypatch.setattr(desks.of(desks.shards.of("a")), "snapshot", silent)
     answer = door.call("GET", "/readyz", None)
     assert not answered.is_set()
