@@ -8,6 +8,8 @@ from threading import Thread
 from types import TracebackType
 from typing import Any, Final, Self
 
+from tests.support.waiting import PATIENCE_S
+
 _HOST: Final = "127.0.0.1"
 _CHUNK: Final = 1 << 16
 
@@ -88,7 +90,7 @@ class Proxy:
         self._match, self._after, self._cuts_left, self._every, self.cuts = match, after, count, every, 0
 
     def _call(self, work: Coroutine[Any, Any, int | None]) -> int:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10) or 0
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE_S) or 0
 
     async def _start(self) -> None:
         self._flowing = asyncio.Event()

@@ -52,7 +52,7 @@ class Rig:
         adopt(self.store)
         for _ in range(self._count):
             self.start_worker()
-        self.wait_for(lambda: self.alive() >= self._count and self.consuming() >= self._count, 20)
+        self.wait_for(lambda: self.alive() >= self._count and self.consuming() >= self._count)
         return self
 
     def __exit__(
@@ -134,7 +134,7 @@ class Rig:
         worker.send_signal(signal.SIGTERM)
         return worker.wait(timeout_s)
 
-    def taken(self, batch_id: str, timeout_s: float = 10) -> None:
+    def taken(self, batch_id: str, timeout_s: float = PATIENCE_S) -> None:
         """Returns as soon as the batch has been admitted, whatever became of its orders."""
         self.wait_for(lambda: bool(self.store.redis.exists(self.store.keys.of("batch", batch_id))), timeout_s)
 

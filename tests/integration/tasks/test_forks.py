@@ -14,8 +14,8 @@ from bulk_cancel.worker.config.settings import Settings, settings_of
 from bulk_cancel.worker.operators.desk import Desk
 from bulk_cancel.worker.state.shards import Shards, alone
 from bulk_cancel.worker.state.store import Store, adopt, open_store
+from tests.support.waiting import PATIENCE_S
 
-WITHIN_S = 20.0
 ORDERS = [{"instId": "BTC-USDT", "ordId": "1"}]
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
@@ -38,14 +38,14 @@ def store(request: pytest.FixtureRequest, redis_url: str) -> Iterator[Store]:
 
 
 def in_child(call: Callable[[], Any]) -> Any:  # noqa: ANN401 (what the call answers)
-    """What `call` answers in a child that is forked now; fails if there is no answer in WITHIN_S."""
+    """What `call` answers in a child that is forked now; fails if there is no answer in PATIENCE_S."""
     context = get_context("fork")
     ours, its = context.Pipe(duplex=False)
     child = context.Process(target=lambda: its.send(call()))
     child.start()
     its.close()
     try:
-        assert ours.poll(WITHIN_S), "the child hangs"
+        assert ours.poll(PATIENCE_S), "the child hangs"
         return ours.recv()
     finally:
         child.kill()
