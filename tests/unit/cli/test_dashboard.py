@@ -67,8 +67,12 @@ class TestScreen:
 class TestFile:
     """Without a terminal: a line a second."""
 
-    def test_a_value_is_a_line_at_most_once_a_second(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_a_value_is_a_line_at_most_once_a_second(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """With its time; the last one is drawn as a whole."""
+        assert live.LINE_S == 1.0
+        monkeypatch.setattr(live, "LINE_S", 60.0)  # however long these take
         live.watch(
             [1, 2, 3], draw=lambda value: [f"whole {value}"], line="value {}".format, tell=lambda _: {}, as_json=False
         )

@@ -9,6 +9,7 @@ from bulk_cancel.worker.config.gate import Gate
 from bulk_cancel.worker.config.users import User
 from bulk_cancel.worker.okx.limits import Limits
 from tests.support.lane_rig import credentials
+from tests.support.waiting import PATIENCE_S
 
 USERS = {uid: User(uid, (), "http://x", Limits(60, 300), 0) for uid in ("u1", "u2")}
 
@@ -47,7 +48,7 @@ def test_how_long_it_has_been_open_is_known_of_open_ones_only() -> None:
     """Time in which nobody could read does not count."""
     gate = Gate(USERS)
     gate.open("u1")
-    assert 0 <= gate.open_s("u1") < 5
+    assert 0 <= gate.open_s("u1") < PATIENCE_S
     with pytest.raises(KeyError):
         gate.open_s("u2")
 

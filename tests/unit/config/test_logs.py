@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 
 from bulk_cancel.worker.config import patient
 from bulk_cancel.worker.config.logs import configure_logs
+from tests.support.waiting import PATIENCE_S
 
 
 class Terminal(io.StringIO):
@@ -30,6 +31,12 @@ class Pipe(Terminal):
     def isatty(self) -> bool:
         """A terminal, or a pipe."""
         return False
+
+
+@pytest.fixture(autouse=True)
+def _patient_flush(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was logged has been written."""
+    monkeypatch.setattr(patient, "FLUSH_S", PATIENCE_S)
 
 
 @pytest.mark.parametrize("where", [Terminal, Pipe])
@@ -108,7 +115,7 @@ class Unread(Pipe):
 
     def write(self, text: str) -> int:
         """As a full pipe does."""
-        assert self.read_on.wait(10)
+        assert self.read_on.wait(PATIENCE_S)
         return super().write(text)
 
 
@@ -122,7 +129,7 @@ def test_nobody_waits_for_who_does_not_read(monkeypatch: pytest.MonkeyPatch) -> 
         logging.getLogger("ours").warning("line %d", number)
     flush()
     told.read_on.set()
-    monkeypatch.setattr(patient, "FLUSH_S", 10)
+    monkeypatch.setattr(patient, "FLUSH_S", PATIENCE_S)
     flush()
     lines = [json.loads(line) for line in told.getvalue().splitlines()]
     first = [line for line in lines if line["event"] == "log_lines_lost"]

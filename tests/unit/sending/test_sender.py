@@ -21,6 +21,7 @@ from bulk_cancel.worker.sending.retry import Policy
 from bulk_cancel.worker.sending.sender import Sender
 from bulk_cancel.worker.state.claims import Call, Claim, Done, Job, Recorded, Result
 from tests.support.lane_rig import credentials
+from tests.support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
     from bulk_cancel.worker.okx.client import OkxClient
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 USER = User("u1", (credentials("a1"),), "http://x", Limits(60, 300), 0)
 LANE = "u1/BTC-USDT"
-SOON_S = 5.0
 
 
 class FakeLanes:
@@ -89,7 +89,7 @@ class FakeClient:
         Thread(target=self._answer, args=(ident, then), daemon=True).start()
 
     def _answer(self, ident: str, then: Callable[[Answer | ExchangeError], None]) -> None:
-        assert self.may_answer.wait(SOON_S)
+        assert self.may_answer.wait(PATIENCE_S)
         then(self.error if isinstance(self.error, ExchangeError) else Answer(200, "0", "", (Item(ident, "", "0", ""),)))
 
 
@@ -100,7 +100,7 @@ def job(lane: str, number: int) -> Job:
 
 def all_of(semaphore: Semaphore, count: int) -> bool:
     """Whether it was released so often in time."""
-    return all(semaphore.acquire(timeout=SOON_S) for _ in range(count))
+    return all(semaphore.acquire(timeout=PATIENCE_S) for _ in range(count))
 
 
 def opened() -> Gate:
@@ -148,7 +148,7 @@ def make(client: FakeClient) -> Iterator[Callable[..., Sender]]:
 
     yield build
     client.may_answer.set()
-    assert all(sender.stop(SOON_S) for sender in made)
+    assert all(sender.stop(PATIENCE_S) for sender in made)
 
 
 def test_a_lane_is_drained_without_another_message(make: Callable[..., Sender]) -> None:
@@ -169,7 +169,7 @@ def test_room_is_for_lanes_that_do_not_wait_already(make: Callable[..., Sender],
     assert sender.room() == 0
     client.may_answer.set()
     while not sender.room():
-        assert freed.wait(SOON_S)
+        assert freed.wait(PATIENCE_S)
         freed.clear()
 
 
@@ -180,7 +180,7 @@ def test_a_lane_here_does_not_go_before_those_that_wait_on_the_board(make: Calla
     sender.drain([LANE], others_wait=True)
     assert all_of(lanes.done, 8)
     while sender.in_flight:
-        assert freed.wait(SOON_S)
+        assert freed.wait(PATIENCE_S)
         freed.clear()
     assert (len(lanes.claimed), sender.room_for_one()) == (1, True)
 
@@ -208,9 +208,9 @@ def test_it_is_idle_while_no_call_is_in_flight(make: Callable[..., Sender], clie
     assert not idle.is_set()
     client.may_answer.set()
     assert all_of(lanes.done, 3)
-    assert idle.wait(SOON_S)
+    assert idle.wait(PATIENCE_S)
     sender.drain(["u1/ETH-USDT"])  # has nothing
-    assert idle.wait(SOON_S)
+    assert idle.wait(PATIENCE_S)
     assert not any(was_idle)
 
 
@@ -336,7 +336,7 @@ def test_a_result_that_redis_will_never_take_holds_no_permit(make: Callable[...,
     sender = make(lanes)
     sender.drain([LANE])
     assert all_of(client.asked, 1)
-    assert sender.stop(SOON_S)
+    assert sender.stop(PATIENCE_S)
     assert lanes.recorded == []
 
 
@@ -351,7 +351,7 @@ def test_stopping_claims_nothing_more_and_records_what_is_in_flight(
     assert all_of(client.asked, 4)
     assert not sender.stop(0.0)
     client.may_answer.set()
-    assert sender.stop(SOON_S)
+    assert sender.stop(PATIENCE_S)
     assert len(lanes.recorded) == 4
     sender.drain([LANE])
     assert sum(permits for _, permits in lanes.claimed) == 4

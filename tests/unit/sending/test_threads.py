@@ -6,8 +6,7 @@ from unittest.mock import patch
 
 from bulk_cancel.worker.sending import threads
 from bulk_cancel.worker.sending.threads import AT_ONCE, ThreadPool
-
-SOON_S = 5.0
+from tests.support.waiting import PATIENCE_S
 
 
 def test_what_came_before_a_thread_runs_is_its_own() -> None:
@@ -17,16 +16,16 @@ def test_what_came_before_a_thread_runs_is_its_own() -> None:
     def work(each: Sequence[int]) -> None:
         taken.append(list(each))
         first.set()
-        assert go_on.wait(SOON_S)
+        assert go_on.wait(PATIENCE_S)
         done.release(len(each))
 
     pool = ThreadPool(1, work, name="test")
     pool.hand(0)
-    assert first.wait(SOON_S)
+    assert first.wait(PATIENCE_S)
     for number in range(1, AT_ONCE + 3):
         pool.hand(number)
     go_on.set()
-    assert all(done.acquire(timeout=SOON_S) for _ in range(AT_ONCE + 3))
+    assert all(done.acquire(timeout=PATIENCE_S) for _ in range(AT_ONCE + 3))
     assert taken == [[0], list(range(1, AT_ONCE + 1)), [AT_ONCE + 1, AT_ONCE + 2]]
     pool.dismiss()
 
@@ -49,7 +48,7 @@ def test_nothing_is_left_however_many_hand_at_once() -> None:
     hands = [Thread(target=hand_all, args=[range(base, base + count)]) for base in (0, count)]
     for hand in hands:
         hand.start()
-    assert all(done.acquire(timeout=SOON_S) for _ in range(2 * count))
+    assert all(done.acquire(timeout=PATIENCE_S) for _ in range(2 * count))
     assert seen == set(range(2 * count))
     pool.dismiss()
 
@@ -65,7 +64,7 @@ def test_what_work_raises_ends_no_thread() -> None:
     pool = ThreadPool(1, work, name="test")
     for number in range(2):
         pool.hand(number)
-        assert done.acquire(timeout=SOON_S)
+        assert done.acquire(timeout=PATIENCE_S)
     pool.dismiss()
 
 
@@ -85,10 +84,10 @@ def test_a_thread_waits_for_what_is_expected() -> None:
 
     with patch.object(threads, "sleep", side_effect=two_more) as slept:
         pool.hand(2)
-        assert all(done.acquire(timeout=SOON_S) for _ in range(3))
+        assert all(done.acquire(timeout=PATIENCE_S) for _ in range(3))
         expected[0] = 1
         pool.hand(3)
-        assert done.acquire(timeout=SOON_S)
+        assert done.acquire(timeout=PATIENCE_S)
     pool.dismiss()
     assert (taken, slept.call_count) == ([3, 1], 1)
 
@@ -100,17 +99,17 @@ def test_a_thread_that_has_its_fill_does_not_wait_for_more() -> None:
     def work(each: Sequence[int]) -> None:
         seen.append(len(each))
         first.set()
-        assert go_on.wait(SOON_S)
+        assert go_on.wait(PATIENCE_S)
         done.release(len(each))
 
     pool = ThreadPool(1, work, name="test", expected=lambda: expected[0])
     with patch.object(threads, "sleep", side_effect=lambda _: seen.append("waited")):
         pool.hand(0)
-        assert first.wait(SOON_S)
+        assert first.wait(PATIENCE_S)
         for number in range(AT_ONCE):
             pool.hand(number)
         expected[0] = 2 * AT_ONCE
         go_on.set()
-        assert all(done.acquire(timeout=SOON_S) for _ in range(AT_ONCE + 1))
+        assert all(done.acquire(timeout=PATIENCE_S) for _ in range(AT_ONCE + 1))
     pool.dismiss()
     assert seen[:2] == [1, AT_ONCE]

@@ -17,6 +17,7 @@ from bulk_cancel.worker.service.forwarder import THREADS, Forwarder, NotNowError
 from bulk_cancel.worker.state.shards import Shards
 from bulk_cancel.worker.state.store import Store
 from tests.support.sharded import settings_for
+from tests.support.waiting import PATIENCE_S
 
 
 class Told:
@@ -90,6 +91,7 @@ def test_what_did_not_answer_is_left_alone_for_a_while(
     made: Forwarder, stores: dict[str, Told], monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     """The next message does not even ask; what is wrong with a message is said as it is."""
+    monkeypatch.setattr(forwarder, "REST_S", 60.0)
     stores["b"].error = error
     shard = made.of_account("desk2")
     assert made.run(shard, lambda _: 1) == 1
@@ -117,12 +119,12 @@ def test_few_threads_wait_for_a_silent_shard(made: Forwarder) -> None:
 
     def wait(_: Store) -> bool:
         waiting.release()
-        return answer.wait(10)
+        return answer.wait(PATIENCE_S)
 
     with ThreadPoolExecutor(2 * THREADS) as pool:
         held = [pool.submit(made.run, shard, wait) for _ in range(THREADS)]
         for _ in held:
-            assert waiting.acquire(timeout=10)
+            assert waiting.acquire(timeout=PATIENCE_S)
         with pytest.raises(NotNowError, match="enough messages wait"):
             made.run(shard, wait)
         assert made.run(own, lambda _: True)

@@ -13,6 +13,7 @@ from bulk_cancel.worker import alive
 from bulk_cancel.worker.service import pulse
 from bulk_cancel.worker.service.pulse import Pulse, pulses
 from bulk_cancel.worker.state.loop import Loop
+from tests.support.waiting import PATIENCE_S
 
 HOST = socket.gethostname()
 
@@ -44,7 +45,7 @@ def loop() -> Iterator[Turning]:
     yield turning
     turning.let_go.set()
     turning.stop()
-    turning.join(5)
+    turning.join(PATIENCE_S)
 
 
 def test_a_worker_whose_threads_turn_is_alive_without_redis(loop: Turning) -> None:
@@ -70,7 +71,7 @@ def test_a_thread_that_stands_still_stops_the_pulse(loop: Turning, monkeypatch: 
 def test_a_thread_that_has_ended_stops_the_pulse(loop: Turning) -> None:
     """Nothing ends it but a fault beyond all that is caught, or the stop of the worker."""
     loop.stop()
-    loop.join(5)
+    loop.join(PATIENCE_S)
     Pulse([loop]).round()
     assert pulses(HOST) == []
 
@@ -119,5 +120,5 @@ def test_files_of_killed_workers_go(loop: Turning, tmp_path: Path) -> None:
     while not beating._path.exists():
         assert beating.is_alive()
     beating.stop()
-    beating.join(5)
+    beating.join(PATIENCE_S)
     assert {path.name for path in tmp_path.iterdir()} == {names[2], names[3], beating._path.name}
