@@ -15,6 +15,7 @@ from bulk_cancel.worker.config.settings import Settings, load_settings
 from bulk_cancel.worker.simulator.accounts import ApiKey
 from bulk_cancel.worker.simulator.config import DEFAULT_KEY
 from tests.support.rig import Rig
+from tests.support.waiting import PATIENCE_S
 
 HOUSE = DEFAULT_KEY.uid
 """The User ID of `desk1`, whom every rig has."""
@@ -98,14 +99,15 @@ def rest(rig: Rig, scope: str) -> dict[str, str]:
 
 
 def logged(rig: Rig) -> list[dict[str, Any]]:
-    """What the rig's workers logged so far, without Celery's banner."""
-    return [json.loads(line) for line in rig.log_file.read_text("utf-8").splitlines() if line.startswith("{")]
+    """What the rig's workers logged so far, without Celery's banner and a line that is being written."""
+    whole = rig.log_file.read_text("utf-8").rpartition("\n")[0]
+    return [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
 
 
 def last(rig: Rig, seconds: float) -> None:
     """Lets a fault last so long."""
     ends = time.monotonic() + seconds
-    rig.wait_for(lambda: time.monotonic() >= ends, seconds + 5)
+    rig.wait_for(lambda: time.monotonic() >= ends, seconds + PATIENCE_S)
 
 
 def settings_of(rig: Rig) -> Settings:

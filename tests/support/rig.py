@@ -112,7 +112,7 @@ class Rig:
         """So many more worker processes, once all of them have reported themselves."""
         started = [self.start_worker(python, app, cwd) for _ in range(count)]
         pids = {worker.pid for worker in started}
-        self.wait_for(lambda: pids <= self.pids(), 30)
+        self.wait_for(lambda: pids <= self.pids())
         return started
 
     def pids(self) -> set[int]:
@@ -129,7 +129,7 @@ class Rig:
         """Workers that have reported themselves."""
         return int(self.store.redis.hlen(self.store.keys.of("workers")))
 
-    def stop_worker(self, worker: subprocess.Popen[bytes], timeout_s: float = 30) -> int:
+    def stop_worker(self, worker: subprocess.Popen[bytes], timeout_s: float = PATIENCE_S) -> int:
         """SIGTERM, as an orchestrator would; its exit code."""
         worker.send_signal(signal.SIGTERM)
         return worker.wait(timeout_s)
@@ -138,7 +138,7 @@ class Rig:
         """Returns as soon as the batch has been admitted, whatever became of its orders."""
         self.wait_for(lambda: bool(self.store.redis.exists(self.store.keys.of("batch", batch_id))), timeout_s)
 
-    def done(self, batch_id: str, timeout_s: float = 30) -> BatchState:
+    def done(self, batch_id: str, timeout_s: float = PATIENCE_S) -> BatchState:
         """The batch once it is complete; an AssertionError with its state when it is not in time."""
         state = None
         for state in self.store.batches.wait(batch_id, timeout_s=timeout_s):

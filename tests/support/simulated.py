@@ -10,7 +10,7 @@ from bulk_cancel.worker.simulator.faults import Network
 from bulk_cancel.worker.simulator.meters import Limits
 from bulk_cancel.worker.simulator.process import Simulator
 
-ENDS_S = 5.0
+ENDS_S = 30.0
 
 
 def calmed(exchange: Simulator) -> Simulator:

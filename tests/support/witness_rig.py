@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from queue import Queue
 
 from pydantic import SecretStr
@@ -19,9 +20,12 @@ from bulk_cancel.worker.state.connection import connect
 from bulk_cancel.worker.state.keys import Keys
 from bulk_cancel.worker.state.scripts import Scripts
 from tests.support.channel_rig import LATE_S, QUICK, credentials
+from tests.support.waiting import PATIENCE_S
 
 UID = DEFAULT_KEY.uid
 KEYS = Keys("t")
+LISTENS = replace(QUICK, ping_s=PATIENCE_S, pong_s=PATIENCE_S)
+"""An exchange that is slow for a moment is no gap."""
 
 
 def user(ws_url: str | None, *accounts: Credentials) -> User:
@@ -43,7 +47,7 @@ class Worker:
             saw=self._saw,
             gap=lambda uid: self.seen.put((uid, "gap")),
             now=lambda _: time.time(),
-            patience=QUICK,
+            patience=LISTENS,
             **options,  # type: ignore[arg-type]
         )
 
