@@ -10,7 +10,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis, server_binary
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_S, until
 
 SERVICE: Final = "orders"
 
@@ -21,7 +21,7 @@ _CONFIG: Final = """port {port}
 bind 127.0.0.1
 dir {folder}
 sentinel monitor {service} 127.0.0.1 {primary} 2
-sentinel down-after-milliseconds {service} 1000
+sentinel down-after-milliseconds {service} 3000
 sentinel failover-timeout {service} 6000
 """
 
@@ -112,7 +112,7 @@ class Trio:
 
 
 def _client(port: int) -> Redis:
-    return Redis(port=port, socket_timeout=2, decode_responses=True, protocol=2)
+    return Redis(port=port, socket_timeout=PATIENCE_S, decode_responses=True, protocol=2)
 
 
 def _moved(sentinel_port: int, port: int) -> bool:

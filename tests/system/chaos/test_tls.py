@@ -21,7 +21,7 @@ def test_redis_over_tls_with_an_acl_user(witness: Witness, tmp_path: Path) -> No
         adopt(rig.store)
         rig.start_workers(1)
         submit(rig, "b", place(rig, 300, lanes=2))
-        all_off_book(rig, "b", 30)
+        all_off_book(rig, "b")
         witness.judge(rig)
         login = url.partition("//")[2].rpartition("@")[0].partition(":")[2]
         logged = rig.log_file.read_text("utf-8")

@@ -7,7 +7,6 @@ import shutil
 import socket
 import ssl
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ from redis.exceptions import RedisError
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis, server_binary
 from tests.support.certificate import self_signed
 from tests.support.proxy import Proxy
+from tests.support.waiting import PATIENCE_S, until
 
 USER: Final = "runner"
 PASSWORD: Final = "p@ss/w:rd?#1"
@@ -51,7 +51,7 @@ def _speaks_tls(binary: str, certificate: Path) -> bool:
     """A server built without TLS does not know the directive; any ends here, since it may not bind this address."""
     options = ["--port", "0", "--tls-port", str(_free_port()), "--bind", "0.0.0.1"]
     files = [word for name in ("cert", "key") for word in (f"--tls-{name}-file", str(certificate))]
-    ended = subprocess.run([binary, *options, *files], capture_output=True, text=True, timeout=10, check=False)
+    ended = subprocess.run([binary, *options, *files], capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     return "Bad directive" not in ended.stdout + ended.stderr
 
 
@@ -83,16 +83,15 @@ def _behind_proxy(certificate: Path) -> Iterator[int]:
 
 
 def _wait_for(address: str) -> None:
-    ends = time.monotonic() + 20
     with Redis.from_url(address) as client:
-        while True:
-            try:
-                client.ping()
-            except RedisError:
-                assert time.monotonic() < ends, "the server with TLS did not start"
-                time.sleep(0.05)
-            else:
-                return
+        until(lambda: _answers(client))
+
+
+def _answers(client: Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except RedisError:
+        return False
 
 
 def _free_port() -> int:
