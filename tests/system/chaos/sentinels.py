@@ -51,9 +51,7 @@ class Trio:
                 until(lambda replica=replica: replica.info("replication")["master_link_status"] == "up")  # type: ignore[misc]
         with _client(self._primary.port) as primary:
             primary.config_set("min-replicas-to-write", 1)
-        self.ports = [_free_port() for _ in range(3)]
-        for port in self.ports:
-            self._start(port)
+        self.ports = [self._start() for _ in range(3)]
         until(lambda: all(self._sees(port) for port in self.ports))
         return self
 
@@ -91,15 +89,26 @@ class Trio:
         """
         until(lambda: all(_moved(each, port) for each in self.ports))
 
-    def _start(self, port: int) -> None:
+    def _start(self) -> int:
+        """One more Sentinel; its port, another one if somebody took the first before it could."""
+        for _ in range(5):
+            port = _free_port()
+            process = self._spawn(port)
+            until(lambda port=port, process=process: process.poll() is not None or _is(process.pid, port))  # type: ignore[misc]
+            if process.poll() is None:
+                self._sentinels.append(process)
+                return port
+        raise AssertionError("no Sentinel started")
+
+    def _spawn(self, port: int) -> subprocess.Popen[bytes]:
         folder = self._folder / str(port)
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         config = folder / "sentinel.conf"
         config.write_text(
             _CONFIG.format(port=port, folder=folder, service=SERVICE, primary=self._primary.port), encoding="utf-8"
         )
         command = [str(server_binary()), str(config), "--sentinel", "--logfile", str(folder / "log")]
-        self._sentinels.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True))
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
 
     def _sees(self, port: int) -> bool:
         """Whether this Sentinel knows the two others and both replicas."""
@@ -113,6 +122,15 @@ class Trio:
 
 def _client(port: int) -> Redis:
     return Redis(port=port, socket_timeout=PATIENCE_S, decode_responses=True, protocol=2)
+
+
+def _is(pid: int, port: int) -> bool:
+    """Whether this process is who answers there."""
+    try:
+        with _client(port) as sentinel:
+            return bool(sentinel.info("server")["process_id"] == pid)
+    except RedisError:
+        return False
 
 
 def _moved(sentinel_port: int, port: int) -> bool:
