@@ -52,7 +52,7 @@ def test_every_drain_lost(
     assert waiting(rig, "lost") == 480
     rig.store.redis.delete(shim.DRAIN)
     witness.ended()
-    all_off_book(rig, "lost", 20)
+    all_off_book(rig, "lost")
     finding = witness.judge(rig)
     assert finding.resume_s is not None
     assert finding.resume_s < 3 * slack
@@ -63,19 +63,19 @@ def test_drains_that_come(mode: str, rig: Rig, witness: Witness) -> None:
     """No effect on outcomes: each order is sent once."""
     rig.store.redis.set(shim.DRAIN, mode)
     submit(rig, mode, place(rig, 480, lanes=4))
-    all_off_book(rig, mode, 30)
+    all_off_book(rig, mode)
     rig.store.redis.delete(shim.DRAIN)
     witness.injected().judge(rig)
     assert resent_without_cause(rig, mode) == []
 
 
 def test_redis_clock_stepped_back(rig: Rig, witness: Witness, long: bool) -> None:  # noqa: FBT001
-    """By 5 s, in the middle of the work: no stall, the window holds."""
+    """By 15 s, in the middle of the work: no stall, the window holds."""
     submit(rig, "back", place(rig, 2400 if long else 1200, lanes=4))
     # every slot of the first window is settled by the old time; one settled later would not show a stall
     rig.wait_for(lambda: waiting(rig, "back") <= rig.store.batches.state("back").size - 4 * 60)
     for step in range(1, 4 if long else 2):
-        rig.store.redis.set(shim.OFFSET, -5_000_000 * step)
+        rig.store.redis.set(shim.OFFSET, -15_000_000 * step)
         witness.injected().ended()
         time.sleep(0.5)
     assert waiting(rig, "back") > 0
@@ -83,7 +83,7 @@ def test_redis_clock_stepped_back(rig: Rig, witness: Witness, long: bool) -> Non
     rig.store.redis.delete(shim.OFFSET)
     witness.judge(rig)
     assert resent_without_cause(rig, "back") == []
-    assert longest_pause_s(rig, "back") < 4.5, "it waited for the old time to come again"
+    assert longest_pause_s(rig, "back") < 12, "it waited for the old time to come again"
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ def test_broker_while_work_is_in_the_lanes(fault: str, apart: tuple[Rig, Embedde
     rig, broker = apart
     while len(rig.workers) < 2:
         rig.start_workers(1)
-    submit(rig, fault, place(rig, 720, lanes=4))
+    submit(rig, fault, place(rig, 1200, lanes=4))
     started(rig, fault)
     (broker.freeze if fault == "silent" else broker.kill)()
     witness.injected()

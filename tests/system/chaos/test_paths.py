@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -14,9 +14,9 @@ from tests.support.proxy import Proxy
 from tests.support.rig import Rig
 from tests.system.chaos.drill import (
     QUICK,
-    TIMEOUT_S,
     all_off_book,
     cancels,
+    claimed,
     longest_pause_s,
     lost_claims,
     place,
@@ -25,6 +25,7 @@ from tests.system.chaos.drill import (
     sends,
     started,
     submit,
+    unanswered,
 )
 from tests.system.chaos.report import Witness, long_form
 
@@ -86,7 +87,7 @@ def test_lost_reply_to_admit(paths: Paths, witness: Witness) -> None:
     assert (receipt.size, receipt.sealed) == (1200, True)
     assert paths.redis.cuts > 0
     assert receipt.new + receipt.known == 1200
-    all_off_book(paths.rig, "admit", 30)
+    all_off_book(paths.rig, "admit")
     witness.judge(paths.rig)
 
 
@@ -122,13 +123,20 @@ def test_swallowed_packets_are_delivered_late(paths: Paths, witness: Witness, lo
         paths.exchange.stall()
         submit(paths.rig, more, placed[-240:])  # surely after the stall, however fast the others were
         witness.injected()
-        time.sleep(2 * TIMEOUT_S)  # the latest that the limiter's proof allows
+        # well before the latest that the limiter's proof allows: a second and twice the timeout
+        paths.rig.wait_for(lambda names=(batch, more): bool(sent_again(paths.rig, names)))  # type: ignore[misc]
         paths.exchange.go_on()
         witness.ended()
         paths.rig.done(batch, 60)
         paths.rig.done(more, 60)
     witness.judge(paths.rig, by_outcome=True)
     assert max(sends(paths.rig).values()) > 1, "nothing was swallowed"
+
+
+def sent_again(rig: Rig, batches: Iterable[str]) -> set[str]:
+    """Orders that are being sent once more, of which a call was given up before."""
+    rows = [row for batch in batches for row in rig.store.batches.rows(batch)]
+    return claimed(rig) & {str(row.ordId) for row in rows if unanswered(row)}
 
 
 @pytest.mark.skipif(not long_form(), reason="long form only: the test before is its short form")

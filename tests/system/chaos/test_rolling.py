@@ -53,7 +53,7 @@ def test_releases_are_rolled_up_and_back_under_load(
     slack: float,
 ) -> None:
     """Nothing is lost, wrong or too fast, no urgent order waits longer than 2 s, and a mass cancel ends flat."""
-    settings = {**QUICK, "WINDOW_S": "2"}
+    settings = {**QUICK, "WINDOW_S": "2", "HTTP_TIMEOUT_S": "0.5"}  # a lost claim ends within `LONGEST_S`
     with Rig(workers=0, config=Config(network=Network(delay_ms=10, jitter_ms=20)), settings=settings) as rig:
         rig.start_workers(2, old, APP)
         traded = rig.exchange.config.instruments[-2]

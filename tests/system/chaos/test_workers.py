@@ -12,6 +12,7 @@ from tests.support.rig import Rig
 from tests.system.chaos.drill import (
     QUICK,
     all_off_book,
+    claimed,
     kill,
     lost_claims,
     place,
@@ -31,7 +32,7 @@ LATE_S = 0.2
 
 def test_kill_9_of_a_random_worker_every_second(witness: Witness, long: bool) -> None:  # noqa: FBT001
     """Every order ends exactly once; sends per order <= 1 + kills that hit it; the window holds across the kills."""
-    kills, count, lanes = (20, 5000, 10) if long else (2, 240, 2)
+    kills, count, lanes = (20, 5000, 10) if long else (2, 480, 2)
     config = Config(network=Network(delay_ms=20, jitter_ms=60))
     with Rig(workers=4 if long else 2, config=config, settings={**QUICK, "WINDOW_S": "2"}) as rig:
         dice = random.Random(7)
@@ -54,10 +55,10 @@ def test_sigterm_in_mid_batch(witness: Witness, *, long: bool) -> None:
     """Unsent jobs go back at once, those in flight are recorded, the worker exits; nothing is sent twice."""
     config = quick_exchange(delay_ms=100, jitter_ms=100)
     with Rig(workers=2, config=config, settings=QUICK) as rig:
-        submit(rig, "b", place(rig, 1200 if long else 640, lanes=4))
+        submit(rig, "b", place(rig, 1200 if long else 960, lanes=4))
         started(rig, "b")
         witness.injected()
-        assert rig.stop_worker(rig.workers[0], 20) == 0
+        assert rig.stop_worker(rig.workers[0]) == 0
         witness.ended()
         all_off_book(rig, "b", 40)
         witness.judge(rig)
@@ -102,9 +103,3 @@ def freeze_with_claims(rig: Rig, worker: subprocess.Popen[bytes]) -> None:
         worker.send_signal(signal.SIGCONT)
         time.sleep(LATE_S)
     raise AssertionError("it never held a claim when it was stopped")
-
-
-def claimed(rig: Rig) -> set[str]:
-    """Orders that some worker has claimed."""
-    keys = rig.store.redis.keys(rig.store.keys.of("claimed", "*"))
-    return {str(job).rpartition("/o")[2] for key in keys for job in rig.store.redis.zrange(key, 0, -1)}
