@@ -23,6 +23,9 @@ from tests.system.chaos.drill import (
 )
 from tests.system.chaos.report import Witness, long_form
 
+DOWN_S = 4.0
+"""Longer than the second in which a granted call must be written, by more than a busy machine may hold it up."""
+
 
 class Producer(threading.Thread):
     """Hands in small batches all the time, each until Redis took it."""
@@ -60,8 +63,9 @@ def test_kill_9_of_redis_under_load(fsync: str, witness: Witness, long: bool) ->
     with Rig(workers=2, config=quick_exchange(), redis=options, settings=QUICK) as rig:
         small = place(rig, 400, lanes=4)
         submit(rig, "b", place(rig, 4000 if long else 1000, lanes=4))
-        producer = Producer(rig, [small[start::100] for start in range(100)])
         started(rig, "b")
+        producer = Producer(rig, [small[start::100] for start in range(100)])
+        rig.wait_for(lambda: bool(producer.accepted))
         for _ in range(kills):
             _kill_redis(rig, witness)
         producer.join(60)
@@ -74,19 +78,18 @@ def test_kill_9_of_redis_under_load(fsync: str, witness: Witness, long: bool) ->
 
 
 def _kill_redis(rig: Rig, witness: Witness) -> None:
-    """Down for longer than a granted call may wait to be written, then up; nobody sends before the blackout ended."""
+    """Down until all that was granted has arrived, then up; nobody sends before the blackout ended."""
     before = rig.store.batches.state("b").waiting
     rig.redis.kill()
     witness.injected()
-    down = time.time()
-    time.sleep(1.2)
+    time.sleep(DOWN_S)
+    up = time.time()  # before the start: the blackout begins with the first call that the new server takes
     rig.redis.start()
-    up = time.time()
     witness.ended()
     if before:
         time.sleep(BLACKOUT_S)
-        sent = [arrival.at_us / 1e6 - up for arrival in cancels(rig) if arrival.at_us / 1e6 > down + 1.1]
-        assert not [after for after in sent if after < BLACKOUT_S], (sent[:5], up - down)
+        sent = [arrival.at_us / 1e6 - up for arrival in cancels(rig) if arrival.at_us / 1e6 > up]
+        assert not [after for after in sent if after < BLACKOUT_S], sent[:5]
         left = waiting(rig, "b")
         rig.wait_for(lambda: left == 0 or waiting(rig, "b") < left)  # the next kill strikes under load, too
 
@@ -202,7 +205,7 @@ def test_memory(shared: Rig, witness: Witness, monkeypatch: pytest.MonkeyPatch, 
     redis, more = shared.store.redis, place(shared, 40, lanes=4)
     submit(shared, "taken", place(shared, 4000 if long else 2000, lanes=4))
     started(shared, "taken")
-    for share in (0.91, 2.0):
+    for share in (0.95, 2.0):  # some is given back between the look at the memory and the submit
         redis.config_set("maxmemory", round(redis.info("memory")["used_memory"] / share))
         witness.injected()
         with pytest.raises(RedisFullError, match="nothing was taken"):
