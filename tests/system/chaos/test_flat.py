@@ -73,7 +73,7 @@ class Book:
         }
 
 
-SHORT: Final = Book(30, 2, 22, 2, 1, 4, 1, until_flat_s=2, meanwhile=15)
+SHORT: Final = Book(30, 2, 22, 2, 1, 4, 1, until_flat_s=5, meanwhile=15)
 LONG: Final = Book(316, 17, 50, 10, 2, 40, 2, until_flat_s=3, meanwhile=60)
 
 

@@ -15,6 +15,7 @@ import pytest
 from tests.support.desks import HOUSE, hand_in
 from tests.support.envelopes import envelope
 from tests.support.rig import Rig, orders
+from tests.support.waiting import PATIENCE_S
 from tests.system.chaos.report import Witness
 
 MANY: Final = 100
@@ -79,7 +80,7 @@ def test_one_batch_id_from_many_producers_at_once(rig: Rig, witness: Witness, *,
         assert each.stdout is not None
         assert each.stdout.readline() == "ready\n"
     with ThreadPoolExecutor(3 * len(producers)) as threads:
-        told = [threads.submit(each.communicate, json.dumps(rows) + "\n", 30) for each in producers]
+        told = [threads.submit(each.communicate, json.dumps(rows) + "\n", PATIENCE_S) for each in producers]
         mine = [threads.submit(hand_in, rig, "shared", rows) for _ in range(2 * len(producers))]
     opened = [int(each.result()[0]) for each in told] + [each.result().new for each in mine]
     assert sum(opened) == len(rows)

@@ -16,6 +16,7 @@ from bulk_cancel.worker.simulator.faults import Fault, envelope, maintenance, to
 from bulk_cancel.worker.simulator.messages import AccountChange
 from tests.support.desks import HOUSE, cli, desk, hand_in, rest
 from tests.support.rig import Rig, orders
+from tests.support.waiting import PATIENCE_S
 from tests.system.chaos.report import Witness
 
 SECRETS: Final = {name: f"{name}-{uuid.uuid4().hex}" for name in ("key", "secret", "passphrase", "redis-password")}
@@ -59,7 +60,7 @@ def test_nothing_secret_is_left_anywhere(rig: Rig, witness: Witness) -> None:
         hand_in(rig, f"b{number}", orders(inst_id, ids), account=TRADER.name)
     witness.injected(len(FAULTS))
     for number in range(len(FAULTS)):
-        rig.done(f"b{number}", 30)
+        rig.done(f"b{number}")
     go_wrong_with_credentials(rig)
     rig.store.redis.client_kill_filter(_type="normal", skipme=True)
     rig.exchange.control.refuse_connections(0.2)
@@ -70,7 +71,7 @@ def test_nothing_secret_is_left_anywhere(rig: Rig, witness: Witness) -> None:
     listed = b"".join(Path(f"/proc/{worker.pid}/cmdline").read_bytes() for worker in rig.workers)
     for worker in rig.workers:
         worker.terminate()
-    assert [worker.wait(30) for worker in rig.workers] == [0]
+    assert [worker.wait(PATIENCE_S) for worker in rig.workers] == [0]
     said = cli_errors(rig)
     assert found_in({"log": rig.log_file.read_bytes(), "errors": said, "ps": listed, **dumped(rig)}) == []
     witness.judge(rig)
@@ -80,7 +81,7 @@ def go_wrong_with_credentials(rig: Rig) -> None:
     """The key is revoked while orders wait for it, and works again once it was asked about."""
     rig.exchange.control.change_account(AccountChange(KEY.key, revoked=True))
     ids = rig.exchange.control.place(TRADER.uid, "BTC-USDT", MANY)
-    hand_in(rig, "revoked", orders("BTC-USDT", ids), account=TRADER.name, deadline_s=2)
+    hand_in(rig, "revoked", orders("BTC-USDT", ids), account=TRADER.name, deadline_s=6)
     rig.wait_for(lambda: bool(rest(rig, f"account:{TRADER.name}")))
     rig.done("revoked")
     rig.exchange.control.change_account(AccountChange(KEY.key, revoked=False))
@@ -97,7 +98,7 @@ def cli_errors(rig: Rig) -> bytes:
         well = [threads.submit(cli, rig, *asked) for asked in (("status",), ("check",), ("outcomes", "b0"))]
         ill = [threads.submit(cli, rig, "status", REDIS_URL=url) for url in bad]
     assert [ended.result().returncode for ended in ill] == [2] * len(bad)
-    assert worker.wait(20) == 2
+    assert worker.wait(PATIENCE_S) == 2
     said = [ended.result() for ended in [*well, *ill]] + [cli(rig, "status", "none")]
     return "".join(ended.stdout + ended.stderr for ended in said).encode()
 
