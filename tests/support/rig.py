@@ -129,14 +129,14 @@ class Rig:
         """Workers that have reported themselves."""
         return int(self.store.redis.hlen(self.store.keys.of("workers")))
 
-    def stop_worker(self, worker: subprocess.Popen[bytes], timeout_s: float = PATIENCE_S) -> int:
+    def stop_worker(self, worker: subprocess.Popen[bytes], timeout_s: float = 30) -> int:
         """SIGTERM, as an orchestrator would; its exit code."""
         worker.send_signal(signal.SIGTERM)
         return worker.wait(timeout_s)
 
-    def taken(self, batch_id: str, timeout_s: float = PATIENCE_S) -> None:
+    def taken(self, batch_id: str) -> None:
         """Returns as soon as the batch has been admitted, whatever became of its orders."""
-        self.wait_for(lambda: bool(self.store.redis.exists(self.store.keys.of("batch", batch_id))), timeout_s)
+        self.wait_for(lambda: bool(self.store.redis.exists(self.store.keys.of("batch", batch_id))))
 
     def done(self, batch_id: str, timeout_s: float = PATIENCE_S) -> BatchState:
         """The batch once it is complete; an AssertionError with its state when it is not in time."""

@@ -39,7 +39,7 @@ def ended(rig: Rig, batch: str) -> None:
 def reported(rig: Rig, batch: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, Any]]:
     """The exit status and the report, once somebody has looked at what is left."""
     masses = Masses(rig.store)
-    rig.wait_for(lambda: not masses.awaits_survey(masses.state(batch), rig.store.batches.state(batch)), 20)
+    rig.wait_for(lambda: not masses.awaits_survey(masses.state(batch), rig.store.batches.state(batch)))
     capsys.readouterr()
     status = run(["status", batch, "--json"])
     return status, json.loads(capsys.readouterr().out)

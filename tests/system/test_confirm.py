@@ -254,7 +254,7 @@ def test_a_worker_stops_in_the_middle_of_a_look(rig: Rig) -> None:
     rig.exchange.control.add_fault(Fault(action="hang", endpoint="orders-pending", count=1))
     submit(rig, "b", *orders("BTC-USDT", rig.exchange.control.place(UID, "BTC-USDT", 2)))
     rig.wait_for(lambda: pending_calls(rig) == 1)
-    assert rig.stop_worker(rig.workers[0], 10) == 0
+    assert rig.stop_worker(rig.workers[0]) == 0
     rig.start_workers(1)
     assert rig.done("b", 30).counts == {"canceled": 2}
 

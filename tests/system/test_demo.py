@@ -15,6 +15,7 @@ import requests
 from redis import Redis
 
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
+from tests.support.waiting import PATIENCE_S
 
 ORDERS = 200
 
@@ -79,13 +80,13 @@ def test_its_page_shows_the_same_demo_until_ctrl_c(demo: Demo) -> None:
         assert process.stdout is not None
         lines = iter(process.stderr.readline, "")
         url = next(line for line in lines if line.startswith("the page: ")).split()[-1]
-        assert "<title>bulk-cancel</title>" in requests.get(url, timeout=5).text
+        assert "<title>bulk-cancel</title>" in requests.get(url, timeout=PATIENCE_S).text
         report = json.loads(process.stdout.readline())
-        [batch] = requests.get(f"{url}v1/batches", timeout=5).json()["batches"]
+        [batch] = requests.get(f"{url}v1/batches", timeout=PATIENCE_S).json()["batches"]
         assert (batch["batch_id"], batch["counts"]) == (report["batch_id"], report["outcomes"])
         assert any("until Ctrl-C" in line for line in lines)
         process.send_signal(signal.SIGINT)
-        assert process.wait(15) == 0
+        assert process.wait(PATIENCE_S) == 0
     assert demo.left() == []
 
 
@@ -107,7 +108,7 @@ def test_an_interrupted_demo_leaves_nothing_behind(demo: Demo, number: signal.Si
         assert "starting Redis" in process.stderr.readline()
         assert "cancelling 200 orders" in process.stderr.readline()
         process.send_signal(number)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130, err
     assert "Traceback" not in err
     assert demo.left() == []

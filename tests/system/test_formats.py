@@ -10,6 +10,7 @@ from bulk_cancel.worker.operators.formats import raise_formats
 from bulk_cancel.worker.state.formats import Formats, Reads
 from bulk_cancel.worker.state.store import open_store
 from tests.support.rig import Rig
+from tests.support.waiting import PATIENCE_S
 from tests.system.chaos.drill import BLACKOUT_S, QUICK, cancels, place, quick_exchange, started, submit, waiting
 
 NEXT: Formats = {"exchange": Reads(1, 2), "runner": Reads(1, 2)}
@@ -41,12 +42,12 @@ def test_a_format_is_raised_under_load(tmp_path: Path) -> None:
         raised_us = time.time_ns() // 1000  # before the raise: nobody may send sooner than a blackout after it
         assert all(raised.changed for raised in raise_formats(newer, ANN))
         old.send_signal(signal.SIGCONT)
-        assert old.wait(20) == 2
+        assert old.wait(PATIENCE_S) == 2
         assert "format_unreadable" in rig.log_file.read_text()
         assert REFUSAL in rig.log_file.read_text()
 
         rig.log_file = tmp_path / "refuses"
-        assert rig.start_worker().wait(20) == 2
+        assert rig.start_worker().wait(PATIENCE_S) == 2
         assert f"bulk-cancel worker refuses to start: {REFUSAL}\n" in rig.log_file.read_text()
         assert "Traceback" not in rig.log_file.read_text()
 

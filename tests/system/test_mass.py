@@ -147,7 +147,7 @@ def test_orders_placed_meanwhile_do_not_escape(rig: Rig) -> None:
         Masses(rig.store).take(parse_cancel_all(asked))
         rig.wait_for(lambda: placing.placed >= 30)
         assert not Masses(rig.store).state("meanwhile").ended
-    rig.wait_for(lambda: Masses(rig.store).state("meanwhile").ended, 20)
+    rig.wait_for(lambda: Masses(rig.store).state("meanwhile").ended)
     mass, state = Masses(rig.store).state("meanwhile"), rig.done("meanwhile")
     assert mass.state == "flat"
     assert (state.size, state.counts) == (200 + placing.placed, {"canceled": 200 + placing.placed})
@@ -345,12 +345,12 @@ def test_books_that_are_blind_are_not_taken_for_flat() -> None:
         Masses(rig.store).take(parse_cancel_all(asked))
         rig.wait_for(lambda: Masses(rig.store).state("blind").listings > 0)
         orders = control.place(UID, "BTC-USDT", 3)
-        rig.wait_for(lambda: orders[0] in Masses(rig.store).state("blind").trouble, 20)
+        rig.wait_for(lambda: orders[0] in Masses(rig.store).state("blind").trouble)
         assert not Masses(rig.store).state("blind").ended
         assert live(rig) == len(orders)
         for each in ids:
             control.remove_fault(each)
-        rig.wait_for(lambda: Masses(rig.store).state("blind").ended, 20)
+        rig.wait_for(lambda: Masses(rig.store).state("blind").ended)
         mass, state = Masses(rig.store).state("blind"), rig.done("blind")
         assert (mass.state, state.counts) == ("flat", {"canceled": len(orders)})
         ended_us = max(order.uTime_us for order in control.orders(uid=UID))

@@ -76,7 +76,7 @@ class Gateway:
         self._process.send_signal(signal.SIGTERM)
         assert self._process.stdout is not None
         self._process.stdout.close()
-        return self._process.wait(5)
+        return self._process.wait(PATIENCE_S)
 
 
 @pytest.fixture(scope="module")

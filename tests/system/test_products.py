@@ -151,7 +151,7 @@ def test_an_endpoint_that_hangs_holds_up_no_order(rig: Rig, all_: All) -> None:
     assert (status, report["outcomes"], report["state"]) == (3, {"canceled": 20}, "running")
     assert at_work(rig) == Counter({"grid": 1})
     rig.exchange.control.remove_fault(hangs)
-    rig.wait_for(lambda: not Masses(rig.store).running(), 15)
+    rig.wait_for(lambda: not Masses(rig.store).running())
     assert at_work(rig) == Counter()
 
 

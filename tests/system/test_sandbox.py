@@ -7,9 +7,11 @@ import signal
 import socket
 import subprocess
 import sys
-import time
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from tests.support.waiting import PATIENCE_S, until
 
 PROGRAM = [sys.executable, "-m", "bulk_cancel.worker.cli"]
 LAST = "# what else"
@@ -32,10 +34,10 @@ def test_everything_runs_until_ctrl_c(tmp_path: Path) -> None:
         )
         assert (ended.returncode, json.loads(ended.stdout)["reports"][0]["matched"]) == (0, 30)
         sandbox.send_signal(signal.SIGINT)
-        assert sandbox.wait(15) == 0
+        assert sandbox.wait(PATIENCE_S) == 0
     for name in ("REDIS_URL", "OKX_BASE_URL"):
         address = urlsplit(told[f"BULK_CANCEL_{name}"])
-        _wait_closed(str(address.hostname), int(address.port or 0))
+        until(partial(_closed, str(address.hostname), int(address.port or 0)))
 
 
 def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
@@ -48,11 +50,6 @@ def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
     assert f"--port {port}: cannot listen there" in ended.stderr
 
 
-def _wait_closed(host: str, port: int) -> None:
-    ends = time.monotonic() + 10
-    while time.monotonic() < ends:
-        with socket.socket() as probe:
-            if probe.connect_ex((host, port)):
-                return
-        time.sleep(0.05)
-    raise AssertionError(f"{host}:{port} still answers")
+def _closed(host: str, port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((host, port)) != 0

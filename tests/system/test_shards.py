@@ -19,6 +19,7 @@ from bulk_cancel.worker.state.shards import ShardAwayError, Shards
 from bulk_cancel.worker.state.store import adopt
 from tests.support.desks import desk, settings_of
 from tests.support.rig import Rig, orders
+from tests.support.waiting import PATIENCE_S
 
 THERE = desk(2)
 INSTRUMENT = "BTC-USDT"
@@ -39,7 +40,7 @@ def rig(other: EmbeddedRedis) -> Iterator[Rig]:
         adopt(Shards(settings_of(running)).of("a").store)
         running.configure(SHARD="a")
         running.start_worker()
-        running.wait_for(lambda: owned(running.redis) == {DEFAULT_KEY.uid} and owned(other) == {THERE.uid}, 20)
+        running.wait_for(lambda: owned(running.redis) == {DEFAULT_KEY.uid} and owned(other) == {THERE.uid})
         yield running
 
 
@@ -88,7 +89,7 @@ def test_one_redis_dies_and_the_other_goes_on(rig: Rig, other: EmbeddedRedis) ->
         other.kill()
         push(rig.redis, *(asked("desk2", name, ids) for name, ids in late.items()))
         push(rig.redis, asked("desk1", "here-2", here[250:]))
-        assert waited(rig, client, "here-2", within_s=5).counts == {"canceled": 250}
+        assert waited(rig, client, "here-2").counts == {"canceled": 250}
         assert waited(rig, client, "here-1").counts == {"canceled": 250}
         with pytest.raises(ShardAwayError):
             client.submit(orders(INSTRUMENT, there[-1:]), account="desk2")
@@ -105,7 +106,7 @@ def test_a_mass_cancel_of_everybody_reaches_both(rig: Rig) -> None:
     for uid in (DEFAULT_KEY.uid, THERE.uid):
         rig.exchange.control.place(uid, INSTRUMENT, 30)
     push(rig.redis, message("tasks.cancel_all", account="*", batch_id="all"))
-    rig.wait_for(lambda: rig.exchange.control.summary().live_orders == 0, 20)
+    rig.wait_for(lambda: rig.exchange.control.summary().live_orders == 0)
     with client_of(rig) as client:
         ended = [waited(rig, client, f"all-{name}") for name in ("desk1", "desk2")]
     assert [state.counts for state in ended] == [{"canceled": 30}] * 2
@@ -147,18 +148,18 @@ def test_a_worker_that_is_told_otherwise_sends_nothing(rig: Rig) -> None:
     rig.configure(SHARD="default", **THERE.settings(SHARD="default"))
     rig.start_worker()
     wrong, right = (Shards(settings_of(rig)).of(name).store for name in ("default", "a"))
-    rig.wait_for(lambda: "is served on shard a" in str(wrong.redis.hvals(wrong.keys.of("workers"))), 20)
+    rig.wait_for(lambda: "is served on shard a" in str(wrong.redis.hvals(wrong.keys.of("workers"))))
     stays, goes = (rig.exchange.control.place(THERE.uid, INSTRUMENT, 40) for _ in range(2))
     for store, batch_id, ids in ((wrong, "stays", stays), (right, "goes", goes)):
         rows = list(orders(INSTRUMENT, ids))
         store.admission.admit(parse_cancel_orders(account="desk2", batch_id=batch_id, orders=rows))
-    rig.wait_for(lambda: right.batches.state("goes").complete, 20)
+    rig.wait_for(lambda: right.batches.state("goes").complete)
     assert right.batches.state("goes").counts == {"canceled": 40}
     assert wrong.batches.state("stays").waiting == 40
     assert rig.exchange.control.summary().live_orders == 40
 
 
-def waited(rig: Rig, client: BulkCancel, batch_id: str, within_s: float = 20) -> BatchState:
+def waited(rig: Rig, client: BulkCancel, batch_id: str, within_s: float = PATIENCE_S) -> BatchState:
     """The batch once it is there and complete."""
 
     def taken() -> bool:

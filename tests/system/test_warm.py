@@ -6,6 +6,7 @@ from bulk_cancel.tasks.messages import parse_cancel_orders
 from bulk_cancel.worker.config.users import fingerprint, users_of
 from bulk_cancel.worker.simulator.faults import Fault
 from tests.support.rig import Rig, orders
+from tests.support.waiting import PATIENCE_S
 
 UID = "1001"
 PERMITS = 32
@@ -19,7 +20,7 @@ def know_uid(rig: Rig) -> None:
 
 def fresh_connection(rig: Rig) -> int:
     """The number of a connection that is made now; the simulator counts them as it accepts them."""
-    requests.get(rig.exchange.url + "/api/v5/public/time", timeout=5).raise_for_status()
+    requests.get(rig.exchange.url + "/api/v5/public/time", timeout=PATIENCE_S).raise_for_status()
     (row,) = rig.exchange.control.log()
     return row.connection
 

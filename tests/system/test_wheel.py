@@ -16,6 +16,7 @@ import pytest
 from tests.support.checkout import ROOT
 from tests.support.installed import Installed, build_wheel
 from tests.support.rig import Rig
+from tests.support.waiting import PATIENCE_S
 
 Environments = Callable[[str], Installed]
 
@@ -120,7 +121,7 @@ def test_a_project_with_tasks_and_a_worker_of_its_own_hands_in_and_is_served(
         assert not Path(ours).resolve().is_relative_to(ROOT)
         rig.workers.append(start_worker(environments("worker"), project, rig))
         # a message is a batch only when the worker has read it, which may be after all other orders are done
-        rig.taken("sent", 30)
+        rig.taken("sent")
         counts = [rig.done(batch_id).counts for batch_id in ("submitted", "everything", "sent")]
         assert counts == [{"canceled": 1}, {"canceled": 3}, {"canceled": 1}]
         assert rig.stop_worker(rig.workers[0]) == 0
@@ -223,4 +224,4 @@ def test_the_image_can_be_the_simulated_exchange(environments: Environments, pro
         assert process.stdout is not None
         assert b"http://127.0.0.1:" in process.stdout.readline()
         os.kill(process.pid, signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE_S) == 0
