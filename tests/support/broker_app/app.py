@@ -37,7 +37,9 @@ app.steps["worker"].add(RefusePool)
 
 @app.task(name="t.note")
 def note(*args: object, **kwargs: object) -> None:
-    """Sleep for `sleep_s`, then add `marker` to the set `done` and count the run."""
+    """Sleep for `sleep_s` and until the key `until` is there, then add `marker` to the set `done` and count the run."""
     time.sleep(float(str(kwargs.get("sleep_s", 0))))
+    while "until" in kwargs and not STATE.exists(str(kwargs["until"])):
+        time.sleep(0.05)
     STATE.sadd("done", str(kwargs.get("marker", args)))
     STATE.incr("runs")
