@@ -24,7 +24,8 @@ def rig() -> Iterator[Rig]:
     with Rig(workers=1, config=Config(accounts=(DEFAULT_KEY, OUTSIDE))) as running:
         running.configure(ACCOUNTS__DESK1__API_KEY=OUTSIDE.key)
         running.start_workers(1)
-        running.wait_for(lambda: sum(1 for _ in running.exchange.control.log()) == 2)  # both have asked who they are
+        known = running.store.keys.of("identity")
+        running.wait_for(lambda: running.store.redis.hlen(known) == 2)  # both have asked who they are
         yield running
 
 

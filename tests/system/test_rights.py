@@ -117,7 +117,7 @@ def produce(rig: Rig) -> None:
         assert rejected.wait(30).complete
         assert rejected.withdraw(by="ann").withdrawn == 0
         place(rig, "ETH-USDT")
-        [mass] = runner.submit_all("desk1", batch_id="m", hold=True)
+        [mass] = runner.submit_all("desk1", batch_id="m", hold=True, until_flat_s=60)
         held = runner.batch(mass.batch_id)
         rig.wait_for(lambda: held.status().counts == {"canceled": 2})
         assert held.release(by="ann")
