@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 import pytest
 from redis import Redis
@@ -22,6 +22,9 @@ from bulk_cancel.worker.state.store import Store, adopt, open_store
 from tests.support.checkout import ROOT
 from tests.support.simulated import EndingSimulator
 from tests.support.waiting import PATIENCE_S, until
+
+START_S: Final = 2 * PATIENCE_S
+"""Of several workers at once, beside other tests."""
 
 
 class Rig:
@@ -52,7 +55,7 @@ class Rig:
         adopt(self.store)
         for _ in range(self._count):
             self.start_worker()
-        self.wait_for(lambda: self.alive() >= self._count and self.consuming() >= self._count)
+        self.wait_for(lambda: self.alive() >= self._count and self.consuming() >= self._count, START_S)
         return self
 
     def __exit__(
@@ -112,7 +115,7 @@ class Rig:
         """So many more worker processes, once all of them have reported themselves."""
         started = [self.start_worker(python, app, cwd) for _ in range(count)]
         pids = {worker.pid for worker in started}
-        self.wait_for(lambda: pids <= self.pids())
+        self.wait_for(lambda: pids <= self.pids(), START_S)
         return started
 
     def pids(self) -> set[int]:

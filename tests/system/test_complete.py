@@ -8,7 +8,7 @@ import pytest
 from bulk_cancel.tasks.mass import parse_cancel_all
 from bulk_cancel.worker.books.mass.masses import Masses
 from bulk_cancel.worker.cli import run
-from bulk_cancel.worker.operators.decisions import Asked
+from bulk_cancel.worker.operators.decisions import Asked, Decisions
 from bulk_cancel.worker.operators.holds import release
 from bulk_cancel.worker.simulator.faults import Fault
 from bulk_cancel.worker.simulator.messages import PlaceAlgos, PlaceOrders, PlaceProducts
@@ -62,7 +62,10 @@ def test_orders_go_while_a_list_of_algo_orders_cannot_be_read(rig: Rig, all_: Al
     """It is not known whether any are left, so it is never flat."""
     rig.exchange.control.place(UID, SWAP, 20)
     rig.exchange.control.add_fault(Fault(status=status_code, body=body, endpoint="orders-algo-pending"))
-    status, report = all_("--with", "algos", "--timeout", "4")
+    begin(rig, batch := f"unread-{status_code}", **{"with": ["algos"]})
+    rig.wait_for(lambda: rig.store.batches.state(batch).counts == {"canceled": 20})
+    rig.wait_for(lambda: bool(Masses(rig.store).state(batch).trouble))
+    status, report = all_("--with", "algos", "--batch-id", batch, "--timeout", "1")
     rig.exchange.control.remove_fault()
     assert list(rig.exchange.control.orders(state="live")) == []
     assert (status, report["matched"], report["complete"]) == (3, 20, False)
@@ -74,9 +77,11 @@ def test_an_order_that_fires_after_the_last_listing_is_told(rig: Rig, capsys: py
     """The look at what is left comes a second after a part-filled order's end, and reads the orders last."""
     rig.exchange.control.place_orders(PlaceOrders(UID, SWAP, accFillSz="0.5"))
     trigger = rig.exchange.control.place_algos(PlaceAlgos(UID, SWAP, "trigger", 1))
+    Decisions(rig.store).pause("desk1", Asked("bob"))  # so that the order ends after the trigger has fired
     begin(rig, "fires")
     ended(rig, "fires")
     rig.exchange.control.fire_algos(trigger)
+    Decisions(rig.store).resume("desk1", Asked("bob"))
     status, report = reported(rig, "fires", capsys)
     assert (status, report["complete"], kinds(report)) == (1, False, ["fired_order"])
 

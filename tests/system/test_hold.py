@@ -183,7 +183,7 @@ def test_a_hold_that_is_not_flat_in_time_says_so(rig: Rig, command: Command) -> 
     """Exit 1 at its deadline, and it goes on; with --timeout exit 3 before."""
     (order_id,) = rig.exchange.control.place(UID, "SOL-USDT", 1)
     rig.exchange.control.script(order_id, ["51403"] * 9)
-    asked = ("all", "--account", "desk1", "--inst-id", "SOL-USDT", "--hold", "--deadline", "2", "--batch-id", "stuck")
+    asked = ("all", "--account", "desk1", "--inst-id", "SOL-USDT", "--hold", "--deadline", "6", "--batch-id", "stuck")
     status, _, err = command(*asked, "--timeout", "0.3")
     assert status == 3
     assert "to stop: bulk-cancel release stuck" in err

@@ -119,7 +119,7 @@ def test_an_order_that_stays_is_named(rig: Rig, command: Command) -> None:
     """Exit 1, with what the exchange said of it."""
     (order_id,) = rig.exchange.control.place(UID, "BTC-USDT", 1)
     rig.exchange.control.script(order_id, ["51403"])
-    status, out, _ = command("all", "--account", "desk1", "--until-flat", "0.3", "--deadline", "2")
+    status, out, _ = command("all", "--account", "desk1", "--until-flat", "0.3", "--deadline", "6")
     assert status == 1
     assert "NOT FLAT: the deadline passed first; 1 order without a confirmed end" in out
     assert f"BTC-USDT          {order_id}             rejected  51403" in out
