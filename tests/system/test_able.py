@@ -97,9 +97,9 @@ def test_on_hold_what_a_later_order_leaves_is_told_too(rig: Rig) -> None:
     rig.wait_for(lambda: masses.state(held.batch_id).survey == Survey())
     rig.exchange.control.place_orders(PlaceOrders(UID, SWAP, accFillSz="0.5", attached="true"))
     rig.wait_for(lambda: rig.store.batches.state(held.batch_id).partly_filled == 1)
-    rig.wait_for(lambda: masses.state(held.batch_id).survey == Survey((Able("conditional", 1, {SWAP: 1}),)), 10)
+    rig.wait_for(lambda: masses.state(held.batch_id).survey == Survey((Able("conditional", 1, {SWAP: 1}),)), 20)
     release(rig.store, held.batch_id, Asked("ann"))
-    rig.wait_for(lambda: bool(masses.state(held.batch_id).ended and masses.state(held.batch_id).survey), 10)
+    rig.wait_for(lambda: bool(masses.state(held.batch_id).ended and masses.state(held.batch_id).survey))
 
 
 def test_a_scope_is_asked_for_what_is_in_it(rig: Rig, command: Command) -> None:
