@@ -132,7 +132,7 @@ class Rig:
         """Workers that have reported themselves."""
         return int(self.store.redis.hlen(self.store.keys.of("workers")))
 
-    def stop_worker(self, worker: subprocess.Popen[bytes], timeout_s: float = 30) -> int:
+    def stop_worker(self, worker: subprocess.Popen[bytes], timeout_s: float = PATIENCE_S) -> int:
         """SIGTERM, as an orchestrator would; its exit code."""
         worker.send_signal(signal.SIGTERM)
         return worker.wait(timeout_s)
