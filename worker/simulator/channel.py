@@ -67,7 +67,7 @@ class Session:
         self.key: ApiKey | None = None
         self.path = connection.request.path if connection.request else PATH
         self.wanted: set[_Wanted] = set()
-        self.gathered: dict[_Wanted, list[_Said]] = {}
+        self.gathered: dict[_Wanted, list[msgspec.Raw]] = {}
         self.active_us = now_us
         self.said_us = now_us
 
@@ -212,16 +212,13 @@ class Channels:
         self._say(session, _encode(answer | {"connId": session.ident}))
 
     def _push(self, order: Order) -> None:
-        if self._is_on("lose"):
-            return
-        row = order_row(order, self._exchange.clock_offset_us) | _PUSHED
-        self._tell_all(order.uid, "orders", order.kind, row)
+        if listeners := self._listeners(order.uid, "orders", order.kind):
+            self._tell_all(listeners, order_row(order, self._exchange.clock_offset_us) | _PUSHED)
 
     def _push_algo(self, algo: Algo) -> None:
-        if not self._is_on("lose"):
-            channel = "algo-advance" if algo.ordType in _ADVANCED else "orders-algo"
-            row = dict(algo_row(algo, self._exchange.clock_offset_us))
-            self._tell_all(algo.uid, channel, algo.instrument.instType, row)
+        channel = "algo-advance" if algo.ordType in _ADVANCED else "orders-algo"
+        if listeners := self._listeners(algo.uid, channel, algo.instrument.instType):
+            self._tell_all(listeners, dict(algo_row(algo, self._exchange.clock_offset_us)))
 
     def _begin_algos(self, uid: str) -> None:
         """The only channel that begins with what there is."""
@@ -229,12 +226,20 @@ class Channels:
             if algo.ordType in _ADVANCED:
                 self._push_algo(algo)
 
-    def _tell_all(self, uid: str, channel: str, kind: str, row: _Said) -> None:
-        for session in list(self._logged_in.get(uid, ())):
-            for wanted in session.wanted & {(channel, _ANY), (channel, kind)}:
-                self._gather(session, wanted, row)
+    def _listeners(self, uid: str, channel: str, kind: str) -> list[tuple[Session, _Wanted]]:
+        """Who would hear of a change now; nobody while pushes are lost."""
+        sessions = self._logged_in.get(uid)
+        if not sessions or self._is_on("lose"):
+            return []
+        named = ((channel, _ANY), (channel, kind))
+        return [(session, wanted) for session in sessions for wanted in named if wanted in session.wanted]
 
-    def _gather(self, session: Session, kind: _Wanted, row: _Said) -> None:
+    def _tell_all(self, listeners: list[tuple[Session, _Wanted]], row: _Said) -> None:
+        told = msgspec.Raw(msgspec.json.encode(row))
+        for session, wanted in listeners:
+            self._gather(session, wanted, told)
+
+    def _gather(self, session: Session, kind: _Wanted, row: msgspec.Raw) -> None:
         rows = session.gathered.setdefault(kind, [])
         rows.append(row)
         if len(rows) >= self._exchange.book.behaviour.push_rows:
