@@ -258,7 +258,7 @@ def test_who_is_quicker_than_the_door_sees_its_accounts_as_they_come(gateway: Ga
     expect(choices).to_have_text(["choose…", "desk1"])
     page.locator("#kill-account").select_option("desk1")
     expect(page.locator("#some-account option")).to_have_text(["all", "desk1"])
-    assert asked.count("session") == 2
+    assert asked.count("session") >= 2
     assert asked.count("accounts") >= 2
 
 

@@ -8,12 +8,12 @@ export class Refused extends Error {
   }
 }
 
+const silent = () => { throw new Refused(0, { detail: "The door does not answer. What was asked may or may not be done: look before you ask again." }); };
+
 async function call(method, path, body) {
   const sent = body === undefined ? {} : { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
-  const answer = await fetch(path, { method, credentials: "same-origin", cache: "no-store", ...sent }).catch(() => {
-    throw new Refused(0, { detail: "The door does not answer. What was asked may or may not be done: look before you ask again." });
-  });
-  const said = await answer.json().catch(() => ({}));
+  const answer = await fetch(path, { method, credentials: "same-origin", cache: "no-store", ...sent }).catch(silent);
+  const said = await answer.json().catch(() => (answer.ok ? silent() : {}));
   if (!answer.ok) throw new Refused(answer.status, said);
   return said;
 }
