@@ -10,6 +10,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, Final, cast
 
+from bulk_cancel.worker.state.entries import entries
 from bulk_cancel.worker.state.store import Store
 from bulk_cancel.worker.state.times import time_of
 
@@ -18,8 +19,6 @@ BEGINNINGS: Final = frozenset({"submitted", "cancel_all"})
 """The events with which a batch begins."""
 
 _COUNTS: Final = frozenset({"withdrawn", "sent", "ended", "opened", "joined", "remembered"})
-
-Raw = tuple[str, dict[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,19 +85,9 @@ class Audit:
         return _as_one(map(_decision, self._pages(newest_first=True)))
 
     def _pages(self, *, newest_first: bool, first: int | None = None) -> Iterator[dict[str, str]]:
-        """The entries as they are in the stream, `PAGE` at a time, and `first` before these."""
-        after, size = "", first or PAGE
-        while True:
-            page = self._page(f"({after}" if after else "", size, newest_first=newest_first)
-            yield from (fields for _, fields in page)
-            if len(page) < size:
-                return
-            after, size = page[-1][0], PAGE
-
-    def _page(self, bound: str, size: int, *, newest_first: bool) -> list[Raw]:
-        if newest_first:
-            return cast("list[Raw]", self._redis.xrevrange(self._key, max=bound or "+", count=size))
-        return cast("list[Raw]", self._redis.xrange(self._key, min=bound or "-", count=size))
+        """The entries' fields, `PAGE` at a time, and `first` before these."""
+        found = entries(self._redis, self._key, newest_first=newest_first, page=PAGE, first=first)
+        return (fields for _, fields in found)
 
 
 def _decision(raw: Mapping[str, str]) -> Decision:

@@ -12,6 +12,7 @@ from redis import Redis
 from bulk_cancel.tasks.reading import Refusal
 from bulk_cancel.tasks.utf8 import writable
 from bulk_cancel.worker.state.bunches import bunched
+from bulk_cancel.worker.state.entries import entries
 from bulk_cancel.worker.state.keys import Keys
 
 log = structlog.get_logger(__name__)
@@ -91,12 +92,8 @@ class Refusals:
 
     def backwards(self) -> Iterator[Entry]:
         """Every refusal that is kept, the newest first, page by page."""
-        last, whole = "+", True
-        while whole:  # beyond the first entry Redis would walk through all of them, to find nothing
-            page = cast("list[tuple[str, dict[str, str]]]", self._redis.xrevrange(self._key, last, count=PAGE))
-            yield from (_entry(entry_id, fields) for entry_id, fields in page)
-            whole = len(page) == PAGE
-            last = f"({page[-1][0]}" if whole else ""
+        found = entries(self._redis, self._key, newest_first=True, page=PAGE)
+        return (_entry(entry_id, fields) for entry_id, fields in found)
 
     def count(self) -> int:
         """How many are kept."""
