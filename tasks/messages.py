@@ -216,7 +216,7 @@ class Order(BaseModel):
 def _says(row: Mapping[object, object], names: Iterable[str]) -> bool:
     for name in names:
         value = row.get(name)
-        if value is not None and not (isinstance(value, str) and not value.strip(_BLANK)):
+        if value.strip(_BLANK) if isinstance(value, str) else value is not None:
             return True
     return False
 
