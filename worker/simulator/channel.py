@@ -67,7 +67,7 @@ class Session:
         self.key: ApiKey | None = None
         self.path = connection.request.path if connection.request else PATH
         self.wanted: set[_Wanted] = set()
-        self.gathered: dict[_Wanted, list[msgspec.Raw]] = {}
+        self.gathered: dict[_Wanted, list[_Said]] = {}
         self.active_us = now_us
         self.said_us = now_us
 
@@ -235,11 +235,10 @@ class Channels:
         return [(session, wanted) for session in sessions for wanted in named if wanted in session.wanted]
 
     def _tell_all(self, listeners: list[tuple[Session, _Wanted]], row: _Said) -> None:
-        told = msgspec.Raw(msgspec.json.encode(row))
         for session, wanted in listeners:
-            self._gather(session, wanted, told)
+            self._gather(session, wanted, row)
 
-    def _gather(self, session: Session, kind: _Wanted, row: msgspec.Raw) -> None:
+    def _gather(self, session: Session, kind: _Wanted, row: _Said) -> None:
         rows = session.gathered.setdefault(kind, [])
         rows.append(row)
         if len(rows) >= self._exchange.book.behaviour.push_rows:
