@@ -7,7 +7,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from redis.exceptions import RedisError
 
 from bulk_cancel.tasks.mass import parse_cancel_all
 from bulk_cancel.worker.books.mass.masses import Masses
@@ -19,6 +18,7 @@ from bulk_cancel.worker.simulator.book import Behaviour
 from bulk_cancel.worker.simulator.config import Config
 from bulk_cancel.worker.simulator.faults import Network
 from bulk_cancel.worker.simulator.messages import PlaceAlgos, PlaceOrders
+from tests.support.answering import answers
 from tests.support.placing import Placing
 from tests.support.rig import Rig
 
@@ -35,14 +35,6 @@ def mass(rig: Rig, batch_id: str) -> Mass:
 def live(rig: Rig) -> int:
     """Open orders at the exchange."""
     return rig.exchange.control.summary().live_orders
-
-
-def answers(rig: Rig) -> bool:
-    """Whether Redis has read what it kept."""
-    try:
-        return bool(rig.store.redis.ping())
-    except RedisError:
-        return False
 
 
 @pytest.mark.timeout(120)
@@ -65,7 +57,7 @@ def test_whatever_comes_is_cancelled_whoever_dies() -> None:
             killed_at = placing.placed
             rig.wait_for(lambda: rig.store.batches.state("h").size > 800 + killed_at + 20)
             rig.redis.restart()
-            rig.wait_for(lambda: answers(rig))
+            rig.wait_for(lambda: answers(rig.store.redis))
             restarted_at = placing.placed
             rig.wait_for(lambda: rig.store.batches.state("h").size > 800 + restarted_at + 20)
             assert not mass(rig, "h").ended

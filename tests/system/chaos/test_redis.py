@@ -9,6 +9,7 @@ from redis.exceptions import RedisError
 
 from bulk_cancel.tasks.errors import RedisFullError
 from bulk_cancel.worker.state.batches import UnknownBatchError
+from tests.support.answering import answers
 from tests.support.rig import Rig
 from tests.system.chaos.drill import (
     BLACKOUT_S,
@@ -123,7 +124,7 @@ def test_redis_frozen(
         assert time.monotonic() - began < 8 * slack
     thaw.join()
     witness.ended()
-    shared.wait_for(lambda: _answers(shared))  # everybody connects anew at once
+    shared.wait_for(lambda: answers(shared.store.redis))  # everybody connects anew at once
     shared.done("frozen", 40)
     _never_half(shared, "meanwhile", 600)
     submit(shared, "meanwhile", meanwhile)
@@ -131,13 +132,6 @@ def test_redis_frozen(
     finding = witness.judge(shared)
     assert finding.resume_s is not None
     assert finding.resume_s < 15 * slack
-
-
-def _answers(rig: Rig) -> bool:
-    try:
-        return bool(rig.store.redis.ping())
-    except RedisError:
-        return False
 
 
 def _never_half(rig: Rig, batch_id: str, size: int) -> None:

@@ -14,9 +14,9 @@ from typing import Final
 from urllib.parse import quote
 
 from redis import Redis
-from redis.exceptions import RedisError
 
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis, server_binary
+from tests.support.answering import answers
 from tests.support.certificate import self_signed
 from tests.support.proxy import Proxy
 from tests.support.waiting import PATIENCE_S, until
@@ -84,14 +84,7 @@ def _behind_proxy(certificate: Path) -> Iterator[int]:
 
 def _wait_for(address: str) -> None:
     with Redis.from_url(address) as client:
-        until(lambda: _answers(client))
-
-
-def _answers(client: Redis) -> bool:
-    try:
-        return bool(client.ping())
-    except RedisError:
-        return False
+        until(lambda: answers(client))
 
 
 def _free_port() -> int:
