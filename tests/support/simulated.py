@@ -9,8 +9,7 @@ from bulk_cancel.worker.simulator.config import DEFAULT_KEY
 from bulk_cancel.worker.simulator.faults import Network
 from bulk_cancel.worker.simulator.meters import Limits
 from bulk_cancel.worker.simulator.process import Simulator
-
-ENDS_S = 30.0
+from tests.support.waiting import PATIENCE_S
 
 
 def calmed(exchange: Simulator) -> Simulator:
@@ -36,5 +35,5 @@ class EndingSimulator(Simulator):
     ) -> None:
         self._process.terminate()
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(ENDS_S)
+            self._process.wait(PATIENCE_S)
         super().__exit__(kind, error, trace)

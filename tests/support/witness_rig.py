@@ -20,11 +20,10 @@ from bulk_cancel.worker.state.connection import connect
 from bulk_cancel.worker.state.keys import Keys
 from bulk_cancel.worker.state.scripts import Scripts
 from tests.support.channel_rig import LATE_S, QUICK, credentials
-from tests.support.waiting import PATIENCE_S
 
 UID = DEFAULT_KEY.uid
 KEYS = Keys("t")
-LISTENS = replace(QUICK, ping_s=PATIENCE_S, pong_s=PATIENCE_S)
+LISTENS = replace(QUICK, ping_s=LATE_S)
 """An exchange that is slow for a moment is no gap."""
 
 

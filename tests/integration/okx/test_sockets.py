@@ -16,7 +16,6 @@ from tests.support.certificate import self_signed
 from tests.support.waiting import PATIENCE_S
 
 BIG = bytes(range(256)) * 40_000
-SOON_S = PATIENCE_S
 
 
 class Peer:
@@ -51,8 +50,8 @@ def connected(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[
         server.load_cert_chain(certificate)
         client = tls_context(str(certificate))
     peer = Peer(server)
-    sock = dial("127.0.0.1", peer.port, context=client, by=time.monotonic() + SOON_S)
-    sock.ends_at = time.monotonic() + SOON_S
+    sock = dial("127.0.0.1", peer.port, context=client, by=time.monotonic() + PATIENCE_S)
+    sock.ends_at = time.monotonic() + PATIENCE_S
     with sock:
         yield sock, peer
 
@@ -60,8 +59,8 @@ def connected(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[
 def test_more_than_the_buffers_hold_is_written_whole(connected: tuple[DeadlineSocket, Peer]) -> None:
     """10 MB: the first write takes a part of it."""
     sock, peer = connected
-    sock.sendall_by(BIG, by=time.monotonic() + SOON_S)
-    heard = peer.heard.result(SOON_S)
+    sock.sendall_by(BIG, by=time.monotonic() + PATIENCE_S)
+    heard = peer.heard.result(PATIENCE_S)
     assert hashlib.sha256(heard).digest() == hashlib.sha256(BIG).digest()
 
 
@@ -72,4 +71,4 @@ def test_nothing_is_written_after_its_time(connected: tuple[DeadlineSocket, Peer
         sock.sendall_by(b"late", by=time.monotonic() - 1e-6)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\0" * 8)
     sock.shutdown(socket.SHUT_WR)
-    assert peer.heard.result(SOON_S) == b""
+    assert peer.heard.result(PATIENCE_S) == b""

@@ -83,12 +83,6 @@ def sends(rig: Rig) -> Counter[str]:
     return Counter(order for arrival in cancels(rig) for order in arrival.ordIds)
 
 
-def claimed(rig: Rig) -> set[str]:
-    """Orders that some worker has claimed."""
-    keys = rig.store.redis.keys(rig.store.keys.of("claimed", "*"))
-    return {str(job).rpartition("/o")[2] for key in keys for job in rig.store.redis.zrange(key, 0, -1)}
-
-
 def lost_claims(row: Row) -> int:
     """How many claims of the order ended without a word of whoever held them."""
     return sum(entry.get("sMsg") == "claim ran out" for entry in row.log)

@@ -134,18 +134,20 @@ def test_swallowed_packets_are_delivered_late(paths: Paths, witness: Witness, lo
 
 def swallowed(rig: Rig, *batches: str) -> bool:
     """Whether a call was given up that has not arrived."""
-    rows = [row for batch in batches for row in rig.store.batches.rows(batch) if unanswered(row)]
-    return bool(rows) and not {str(row.ordId) for row in rows} <= sends(rig).keys()
+    given_up = first_given_up(rig, *batches)
+    return bool(given_up) and not given_up.keys() <= sends(rig).keys()
 
 
 def came_late(rig: Rig, *batches: str) -> list[str]:
     """Orders whose first cancel arrived when its caller had given it up."""
-    rows = [row for batch in batches for row in rig.store.batches.rows(batch) if unanswered(row)]
-    given_up = {
-        str(row.ordId): min(int(str(entry["at"])) for entry in row.log if not entry.get("sCode")) for row in rows
-    }
     first = {order: arrival.at_us for arrival in reversed([*cancels(rig)]) for order in arrival.ordIds}
-    return [order for order, at_us in given_up.items() if first.get(order, 0) > at_us]
+    return [order for order, at_us in first_given_up(rig, *batches).items() if first.get(order, 0) > at_us]
+
+
+def first_given_up(rig: Rig, *batches: str) -> dict[str, int]:
+    """When the first call of an order that has no answer was given up, in µs, by the order's id."""
+    rows = [row for batch in batches for row in rig.store.batches.rows(batch) if unanswered(row)]
+    return {str(row.ordId): min(int(str(entry["at"])) for entry in row.log if not entry.get("sCode")) for row in rows}
 
 
 @pytest.mark.skipif(not long_form(), reason="long form only: the test before is its short form")

@@ -12,7 +12,6 @@ from tests.support.rig import Rig
 from tests.system.chaos.drill import (
     QUICK,
     all_off_book,
-    claimed,
     kill,
     lost_claims,
     place,
@@ -103,3 +102,9 @@ def freeze_with_claims(rig: Rig, worker: subprocess.Popen[bytes]) -> None:
         worker.send_signal(signal.SIGCONT)
         time.sleep(LATE_S)
     raise AssertionError("it never held a claim when it was stopped")
+
+
+def claimed(rig: Rig) -> set[str]:
+    """Orders that some worker has claimed."""
+    keys = rig.store.redis.keys(rig.store.keys.of("claimed", "*"))
+    return {str(job).rpartition("/o")[2] for key in keys for job in rig.store.redis.zrange(key, 0, -1)}
