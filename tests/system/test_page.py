@@ -46,6 +46,9 @@ LANES: Final = 40
 PICTURES: Final = os.environ.get("PICTURES", "")
 """A folder: then page and terminal are kept there as they look, in both themes and at both widths."""
 
+MOMENT: Final = r"(?:\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d [A-Z]+"
+"""How a time is told: of another day, once midnight is over, with its day."""
+
 EACH: Final = 1_300 if PICTURES else 700
 """Orders of each instrument: pictures take their time."""
 
@@ -208,7 +211,7 @@ def test_a_mass_cancel_on_hold_is_shown_so_until_it_is_released(rig: Rig, gatewa
     Masses(rig.store).take(parse_cancel_all({"account": "desk1", "batch_id": "held", "hold": True}))
     sign_in(page, gateway, "operate")
     row = page.locator("#batches tbody tr", has_text="held")
-    expect(row).to_contain_text(re.compile(r"mass cancel, on hold, empty since \d\d:\d\d:\d\d"))
+    expect(row).to_contain_text(re.compile(rf"mass cancel, on hold, empty since {MOMENT}"))
     expect(row.get_by_role("button", name="Withdraw held")).to_be_visible()
     row.get_by_role("button", name="Release held").click()
     answer(page, "calm again")
@@ -311,7 +314,7 @@ def test_what_a_mass_cancel_left_is_told(rig: Rig, gateway: Gateway, page: Page)
     expect(row).to_contain_text("mass cancel, done, NOT complete")
     expect(row).to_contain_text("Not cancelled, and can place orders: 2 triggers")
     expect(row).to_contain_text("Not known, and may place orders: rfq, quote")
-    expect(row).to_contain_text(re.compile(r"2 canceled; 2 partly filled; over \d\d:\d\d:\d\d [A-Z]+"))
+    expect(row).to_contain_text(re.compile(rf"2 canceled; 2 partly filled; over {MOMENT}"))
     expect(page.locator("#outcomes tbody")).to_contain_text("canceled, 0.5 filled")
     control.set_product_behaviour(ProductBehaviour())
     Masses(rig.store).take(CancelAll.model_validate({"account": "desk1", "batch_id": "swept", "with": ["algos"]}))
@@ -453,10 +456,12 @@ def test_the_page_is_worked_without_a_mouse(gateway: Gateway, page: Page) -> Non
 
 
 @pytest.mark.parametrize("width", [400, 1280])
-def test_nothing_is_wider_than_the_screen(width: int, gateway: Gateway, page: Page) -> None:
+def test_nothing_is_wider_than_the_screen(width: int, rig: Rig, gateway: Gateway, page: Page) -> None:
     """With everything on it."""
     page.set_viewport_size({"width": width, "height": 800})
     sign_in(page, gateway, "kill")
+    [order_id] = rig.exchange.control.place(UID, "ETH-USDT", 1)
+    rig.store.admission.admit(_batch(f"wide-{width}", order_id))
     expect(page.locator("#batches tbody tr").first).to_be_visible()
     assert page.evaluate("() => document.documentElement.scrollWidth") == width
     for opens, dialog in (("#decide", "#some"), ("#cancel-all", "#kill")):
@@ -465,6 +470,25 @@ def test_nothing_is_wider_than_the_screen(width: int, gateway: Gateway, page: Pa
         assert page.locator(dialog).evaluate("(each) => each.scrollWidth <= each.clientWidth")
         page.keyboard.press("Escape")
         expect(page.locator(dialog)).to_be_hidden()
+
+
+@pytest.mark.parametrize(
+    ("zone", "told"),
+    [
+        pytest.param("UTC", ["00:05:09 UTC", "2026-11-30 23:59:59 UTC"], id="the hour of midnight"),
+        pytest.param("Europe/Berlin", ["01:05:09 CET", "00:59:59 CET"], id="east"),
+        pytest.param("America/New_York", ["2026-11-30 19:05:09 GMT-5", "2026-11-30 18:59:59 GMT-5"], id="west"),
+    ],
+)
+def test_a_time_has_its_zone_and_its_day_if_not_today(
+    zone: str, told: list[str], gateway: Gateway, browser: Browser
+) -> None:
+    """Two digits each, whatever a browser makes of a locale: some write 0:05:09 in the hours before ten."""
+    with browser.new_context(timezone_id=zone) as context, context.new_page() as page:
+        page.goto(gateway.url)
+        page.clock.set_fixed_time("2026-12-01T12:00:00Z")
+        moments = "(all) => import('./dom.js').then((dom) => all.map(dom.moment))"
+        assert page.evaluate(moments, ["2026-12-01T00:05:09Z", "2026-11-30T23:59:59.9Z", None]) == [*told, ""]
 
 
 def test_what_is_not_shown_is_said(tmp_path: Path, page: Page) -> None:

@@ -15,6 +15,8 @@ export function say(text) {
   timer = setTimeout(() => { said.textContent = ""; }, 8000);
 }
 
+for (const no of document.querySelectorAll("dialog .no")) no.onclick = () => no.closest("dialog").close();
+
 const list = (place, lines) => place.replaceChildren(...lines.filter(Boolean).map((line) => make("li", {}, line)));
 
 // Does it, says what came of it and closes the dialog; with a fault it stays open.
@@ -30,20 +32,17 @@ async function attempt(dialog, act) {
 // Asks with a scope, line by line, and does `act(reason)`; stays open with the fault if that is refused.
 export function ask({ title, lines, yes, act }) {
   const dialog = one("#ask");
-  const form = one("form", dialog);
   const reason = one("#ask-reason");
-  const fault = one(".fault", dialog);
   one("#ask-title").textContent = title;
   one(".yes", dialog).textContent = yes;
   list(one("#ask-scope"), lines);
-  reason.value = fault.textContent = "";
-  form.onsubmit = async (event) => {
+  reason.value = one(".fault", dialog).textContent = "";
+  one("form", dialog).onsubmit = async (event) => {
     event.preventDefault();
     one(".yes", dialog).disabled = true;
     await attempt(dialog, () => act(reason.value.trim()));
     one(".yes", dialog).disabled = false;
   };
-  one(".no", dialog).onclick = () => dialog.close();
   dialog.showModal();
   reason.focus();
 }
@@ -140,7 +139,6 @@ export function decideSome() {
     });
     yes.disabled = false;
   };
-  one(".no", dialog).onclick = () => dialog.close();
   dialog.showModal();
   look();
 }
@@ -171,7 +169,6 @@ export function cancelAll() {
   for (const box of boxes()) box.checked = false;
   for (const field of [...["account", "type", "inst", "side"].map(kill), ...boxes()]) field.oninput = forget;
   one("form", dialog).onsubmit = (event) => event.preventDefault();
-  one(".no", dialog).onclick = () => dialog.close();
   kill("look").onclick = () => look(fault, hold);
   held(hold, async () => {
     const reason = kill("reason").value.trim();
@@ -232,7 +229,6 @@ function held(button, act) {
     waiting = 0;
     button.classList.remove("held");
   };
-  button.onpointerdown = begin;
-  button.onkeydown = begin;
+  button.onpointerdown = button.onkeydown = begin;
   button.onpointerup = button.onpointerleave = button.onkeyup = button.onblur = end;
 }

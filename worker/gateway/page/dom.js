@@ -48,11 +48,15 @@ export function bar(value, max, label, full = false) {
 }
 
 export const number = (value) => Number(value).toLocaleString("en-US");
-// With its zone: a desk in another country reads the same page.
-export const clock = (iso) => (iso ? new Date(iso).toLocaleTimeString("en-GB", { timeZoneName: "short" }) : "");
 export const plural = (count, word) => `${number(count)} ${word}${count === 1 ? "" : "s"}`;
+export const seconds = (value) => (value === null || value === undefined ? "" : value >= 90 ? `${Math.round(value / 60)} min` : `${Math.round(value)} s`);
 
-export function seconds(value) {
-  if (value === null || value === undefined) return "";
-  return value >= 90 ? `${Math.round(value / 60)} min` : `${Math.round(value)} s`;
+const stamp = new Intl.DateTimeFormat("en-GB", { year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23", timeZoneName: "short" });
+
+// With its zone, since a desk elsewhere reads the same page, and its day if not today. Joined here: how a locale does it changes with the browser.
+export function moment(when) {
+  if (!when) return "";
+  const at = Object.fromEntries(stamp.formatToParts(new Date(when)).map(({ type, value }) => [type, value]));
+  const today = new Date(when).toDateString() === new Date().toDateString();
+  return `${today ? "" : `${at.year}-${at.month}-${at.day} `}${at.hour}:${at.minute}:${at.second} ${at.timeZoneName}`;
 }

@@ -1,6 +1,6 @@
 // What each table shows of each thing: cells as [what it says, how it is made].
 
-import { bar, cell, clock, make, number, plural, seconds } from "./dom.js";
+import { bar, cell, make, moment, number, plural, seconds } from "./dom.js";
 
 const ends = ["canceled", "filled", "gone", "accepted", "rejected", "exhausted", "withdrawn"];
 
@@ -50,8 +50,8 @@ export function batchCells(batch, does) {
   const ended = batch.size - batch.waiting;
   const kind = massText(batch);
   const left = massLeft(batch);
-  const eta = batch.complete ? `${batch.mass ? "over" : "complete"} ${clock(batch.completed_at)}` : `${plural(batch.waiting, "order")} left${batch.eta_s ? `, the limits allow ${seconds(batch.eta_s)}` : ""}`;
-  const flat = batch.listing?.flat_wall_us ? `, empty since ${clock(batch.listing.flat_wall_us / 1000)}` : "";
+  const eta = batch.complete ? `${batch.mass ? "over" : "complete"} ${moment(batch.completed_at)}` : `${plural(batch.waiting, "order")} left${batch.eta_s ? `, the limits allow ${seconds(batch.eta_s)}` : ""}`;
+  const flat = batch.listing?.flat_wall_us ? `, empty since ${moment(batch.listing.flat_wall_us / 1000)}` : "";
   const trouble = batch.listing?.trouble || "";
   const why = [batch.requested_by && `by ${batch.requested_by}`, batch.reason].filter(Boolean).join(": ");
   const actions = does(batch);
@@ -76,7 +76,7 @@ export function batchCells(batch, does) {
 export function restText(rest) {
   if (!rest) return "";
   if (rest.paused_by) return `paused by ${rest.paused_by}${rest.reason ? `: ${rest.reason}` : ""}`;
-  return `${rest.reason}${rest.probing ? ", being tried" : rest.until ? `, until ${clock(rest.until)}` : ""}`;
+  return `${rest.reason}${rest.probing ? ", being tried" : rest.until ? `, until ${moment(rest.until)}` : ""}`;
 }
 
 export function laneCells(lane, actions) {
@@ -113,7 +113,7 @@ export function outcomeCells(row) {
   const part = row.status !== "filled" && Number(row.accFillSz) > 0 ? `${row.accFillSz} filled` : "";
   const wrong = row.status === "gone" && row.known === false ? "never known: its id may be wrong" : "";
   return [
-    cell(clock(row.finished_at)),
+    cell(moment(row.finished_at)),
     [[order, row.account], () => [order, make("small", {}, row.account)]],
     [[row.status, part, wrong, said], () => [
       make("span", { className: row.status }, row.status),
@@ -128,7 +128,7 @@ export function outcomeCells(row) {
 export function decisionCells(decision) {
   const about = [decision.batch_id && `batch ${decision.batch_id}`, decision.scope || decision.account].filter(Boolean).join(", ");
   return [
-    cell(clock(decision.at)),
+    cell(moment(decision.at)),
     [[decision.event, about], () => [make("b", {}, decision.event.replace("_", " ")), make("small", {}, about)]],
     cell([decision.by && `by ${decision.by}`, decision.reason].filter(Boolean).join(": ")),
   ];
@@ -149,7 +149,7 @@ export function notices(status, does) {
     const names = rest.accounts.length ? rest.accounts.join(", ") : rest.scope;
     told.push([rest.scope, `${names}: ${restText(rest)}`, rest.paused_by || rest.scope.startsWith("account:") ? does.resume(rest) : null]);
   }
-  for (const one of status.switches) if (one.ran_out) told.push([`switch ${one.uid}`, `The dead man's switch of ${one.uid} ran out ${clock(one.ran_out)}: the exchange cancelled.`, null]);
+  for (const one of status.switches) if (one.ran_out) told.push([`switch ${one.uid}`, `The dead man's switch of ${one.uid} ran out ${moment(one.ran_out)}: the exchange cancelled.`, null]);
   const urgent = status.oldest_urgent;
   if (urgent && urgent.waits_s > 5) told.push(["urgent", `An urgent order waits for ${seconds(urgent.waits_s)} in ${urgent.lane}.`, null]);
   for (const worker of status.workers) {
