@@ -14,6 +14,7 @@ from bulk_cancel.tasks.errors import AdmissionError, BatchConflictError, NotRepl
 from bulk_cancel.tasks.messages import CancelOrders, Order
 from bulk_cancel.tasks.receipts import Receipt
 from bulk_cancel.worker.config.users import ALGOS
+from bulk_cancel.worker.state.asked import Asked, columns
 from bulk_cancel.worker.state.chunks import chunks
 from bulk_cancel.worker.state.directory import AccountInfo, Directory
 from bulk_cancel.worker.state.forks import ForkLock
@@ -93,7 +94,7 @@ class Admission:
             replies.append(reply)
         return _receipt(asked, account, replies, repeated=len(asked.orders) - len(orders))
 
-    def _batch(self, asked: CancelOrders, orders: dict[str, dict[str, object]], refused: int) -> dict[str, object]:
+    def _batch(self, asked: CancelOrders, orders: dict[str, Asked], refused: int) -> dict[str, object]:
         named = {"reason": asked.reason, "requested_by": asked.requested_by}
         meta = {name: value for name, value in named.items() if value} | {
             "labels": json.dumps(dict(asked.labels)),
@@ -111,8 +112,8 @@ class Admission:
             "several": self._several,
         }
 
-    def _admit_chunk(self, batch: dict[str, object], chunk: Sequence[dict[str, object]]) -> Asking[dict[str, Any]]:
-        reply = yield from self.ask("admit", {"batch": batch, "orders": chunk}, batch_id=str(batch["id"]))
+    def _admit_chunk(self, batch: dict[str, object], chunk: Sequence[Asked]) -> Asking[dict[str, Any]]:
+        reply = yield from self.ask("admit", {"batch": batch, "orders": columns(chunk)}, batch_id=str(batch["id"]))
         if reply["status"] == "crowded":
             raise AdmissionError(
                 f"{reply['order']!r} is waited for by as many batches as an order may have; hand it in under a "
@@ -174,14 +175,14 @@ class Admission:
             )
 
 
-def _orders(orders: Sequence[Order], uid: str) -> dict[str, dict[str, object]]:
-    """The distinct orders by job id, in the order given, as the verb takes them."""
-    found: dict[str, dict[str, object]] = {}
+def _orders(orders: Sequence[Order], uid: str) -> dict[str, Asked]:
+    """The distinct orders by job id, in the order given."""
+    found: dict[str, Asked] = {}
     for order in orders:
         job = _job_of(order, uid)
         name = str(job)
         if name not in found:
-            found[name] = {"job": name, "lane": job.lane, "n": str(len(found)), "cl": job.cl_ord_id or ""}
+            found[name] = Asked(name, job.lane, str(len(found)), job.cl_ord_id or "")
     return found
 
 
@@ -191,15 +192,15 @@ def _job_of(order: Order, uid: str) -> JobId:
     return JobId(uid, order.instId, order.ordId, order.clOrdId)
 
 
-def _by_turns(orders: Iterable[dict[str, object]]) -> list[dict[str, object]]:
-    lanes: dict[object, list[dict[str, object]]] = {}
+def _by_turns(orders: Iterable[Asked]) -> list[Asked]:
+    lanes: dict[str, list[Asked]] = {}
     for order in orders:
-        lanes.setdefault(order["lane"], []).append(order)
+        lanes.setdefault(order.lane, []).append(order)
     turns = zip_longest(*(chunks(lane, PER_TURN) for lane in lanes.values()), fillvalue=())
     return [order for turn in turns for chunk in turn for order in chunk]
 
 
-def _digest(account: str, orders: dict[str, dict[str, object]]) -> str:
+def _digest(account: str, orders: Iterable[str]) -> str:
     """Names the orders as the producer knows them: a changed UID setting makes no other batch of them."""
     known = sorted(ALGOS * is_of_algos(job) + job.partition("/")[2] for job in orders)
     return hashlib.sha256("\n".join([account, *known]).encode()).hexdigest()[:32]

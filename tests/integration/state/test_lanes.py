@@ -325,7 +325,7 @@ class TestBatches:
         ask = rig.scripts.ask
 
         def seen(verb: str, argument: Mapping[str, Any]) -> Asking[dict[str, Any]]:
-            chunks.append(Counter(order["lane"] for order in argument["orders"]))
+            chunks.append(Counter(argument["orders"]["lane"]))
             return ask(verb, argument)
 
         monkeypatch.setattr(rig.scripts, "ask", seen)

@@ -13,6 +13,7 @@ from redis.exceptions import ResponseError
 
 from bulk_cancel.worker.books.confirm.proof import Finding
 from bulk_cancel.worker.state.admission import CHUNK
+from bulk_cancel.worker.state.asked import Asked, columns
 from bulk_cancel.worker.state.chunks import chunks
 from bulk_cancel.worker.state.ids import JobId
 from bulk_cancel.worker.state.keys import Keys
@@ -51,9 +52,9 @@ class Children:
         if mass != "1" or sealed != "0":
             return
         batch = {"id": batch_id, "urgent": urgent == "1", "account": account, "seen": _NEVER_US}
-        orders = [{"job": child, "lane": JobId.parse(child).lane, "cl": ""} for child in children]
+        orders = [Asked(child, JobId.parse(child).lane) for child in children]
         try:
-            self._scripts.run("admit", {"batch": batch, "orders": orders})
+            self._scripts.run("admit", {"batch": batch, "orders": columns(orders)})
         except ResponseError as error:
             if not is_full(error):
                 raise

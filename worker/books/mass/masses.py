@@ -20,6 +20,7 @@ from bulk_cancel.worker.books.mass.state import Mass, read_mass
 from bulk_cancel.worker.config.users import ALGOS, owner_of
 from bulk_cancel.worker.okx.answers import Row
 from bulk_cancel.worker.state.admission import earliest_us
+from bulk_cancel.worker.state.asked import Asked, columns
 from bulk_cancel.worker.state.batches import BatchState
 from bulk_cancel.worker.state.directory import AccountInfo
 from bulk_cancel.worker.state.ids import JobId
@@ -164,7 +165,7 @@ class Masses:
         """
         mass = listing.mass
         batch = {"id": mass.batch_id, "urgent": mass.urgent, "account": mass.account, "seen": listing.now_us}
-        argument = {"batch": batch, "orders": [_order(holder or mass.uid, row) for row in page]}
+        argument = {"batch": batch, "orders": columns([_order(holder or mass.uid, row) for row in page])}
         reply = self._admission.run("admit", argument, batch_id=mass.batch_id)
         if reply["status"] == "ended":
             raise MassEnded
@@ -309,11 +310,11 @@ class Masses:
             raise MassEnded
 
 
-def _order(uid: str, row: Row) -> dict[str, Any]:
-    """The order as the verb takes it; its client id is kept where it is a plain one."""
+def _order(uid: str, row: Row) -> Asked:
+    """The order as it is handed in; its client id is kept where it is a plain one."""
     job = JobId(uid, row["instId"], row["ordId"], None)
     client = row.get("clOrdId", "")
-    return {"job": str(job), "lane": job.lane, "cl": client if _PLAIN.fullmatch(client) else ""}
+    return Asked(str(job), job.lane, cl=client if _PLAIN.fullmatch(client) else "")
 
 
 def _asked(asked: CancelAll) -> tuple[str, int]:

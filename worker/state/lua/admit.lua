@@ -12,7 +12,9 @@
 -- ARGV[1]  JSON: batch {id, digest, size, urgent, account, deadline_s, retention_s, meta {field: text}, several (whether
 --          the runner has other shards)}, or of a mass cancel
 --          {id, urgent, account, seen (µs after which the orders were open)},
---          orders [{job, lane, n, cl}], n = its number in the batch, as text (of a mass cancel: none)
+--          orders {job [id], lane [lane], n [text], cl [text]}, column by column, since a table for each would cost as much as
+--          all the rest of a reading; n = its number in the batch (left out of a mass cancel), cl = its client id (left out
+--          if none has one)
 -- return   JSON: {status ("ok" | "conflict"), new, joined, remembered, known, sealed, size, waiting, created (wall µs),
 --          now (wall µs), lanes {lane: [queued, single used, batch used, µs for which it is held]}, paused [scope] (by operators)}
 --          or {status ("ended": a mass cancel that takes no more)}
@@ -24,7 +26,8 @@ local input = cjson.decode(ARGV[1])
 local batch, now, wall = input.batch, clock()
 local key = K.batch(batch.id)
 local count = { new = 0, joined = 0, remembered = 0, known = 0 }
-local lanes, rows = {}, {}
+local lanes, rows, waiting = {}, {}, 0
+local ids, lane_of, numbers, client_ids = input.orders.job, input.orders.lane, input.orders.n or {}, input.orders.cl or {}
 
 local function create()
   batch_create(batch, wall)
@@ -64,7 +67,6 @@ local digest, sealed, holds = read[1], read[2], read[3] == '1'
 
 -- Which orders of the chunk are in the batch already, from an earlier call.
 local function known()
-  local ids = column(input.orders, 'job')
   jobs_read(ids)
   return redis.call('HMGET', K.rows(batch.id), unpack(ids))
 end
@@ -74,14 +76,16 @@ local known_rows, size = known(), redis.call('HLEN', K.rows(batch.id))
 local ASKED_MOST = 1000
 
 local function crowd(job)
-  local following = job and job.live and job.next and cjson.decode(job.next)
-  return job and job.live and math.max(#words(job.batches), following and #words(following.batches) or 0) or 0
+  local following = job.next and cjson.decode(job.next)
+  return math.max(#words(job.batches), following and #words(following.batches) or 0)
 end
 
 -- A mass cancel is asked for by people, not in a loop, and must not leave out an order.
 local function crowded()
-  for index, order in ipairs(input.orders) do
-    if not batch.seen and not known_rows[index] and crowd(job_read(order.job)) >= ASKED_MOST then return order.job end
+  if batch.seen then return end
+  for index, id in ipairs(ids) do
+    local job = not known_rows[index] and job_read(id)
+    if job and job.live and crowd(job) >= ASKED_MOST then return id end
   end
 end
 
@@ -105,81 +109,79 @@ if sealed ~= '1' and not batch.seen then batch_deadline(batch, now, wall) end
 if holds then batch_deadline({ id = batch.id, deadline_s = read[4] }, now, wall) end
 local deadline = redis.call('HGET', key, 'deadline')
 local asker = { batch = batch.id, account = batch.account, urgent = batch.urgent, deadline = deadline, asked = text(now) }
-local base = redis.call('INCRBY', K.seq(), #input.orders) - #input.orders
+local base = redis.call('INCRBY', K.seq(), #ids) - #ids + (batch.urgent and 0 or URGENT_BELOW)
+local handed_in = ' ' .. text(wall) .. ' '
 
-local function place_of(index) return text(base + index + (batch.urgent and 0 or URGENT_BELOW)) end
+local function place_of(index) return digits(base + index) end
 
-local function waiting_row(order) return order.n .. ' ' .. text(wall) .. ' ' .. order.cl end
+local function waiting_row(index) return numbers[index] .. handed_in .. (client_ids[index] or '') end
 
-local function add_row(job, row)
-  rows[#rows + 1] = job
+local function add_row(index, row)
+  rows[#rows + 1] = ids[index]
   rows[#rows + 1] = row
 end
 
-local function wait_row(order)
-  add_row(order.job, waiting_row(order))
-  tally(key, 'waiting', 1)
-end
-
-local function remember(order, job, result)
-  add_row(order.job, row_json(waiting_row(order), result))
+local function remember(index, job, result)
+  add_row(index, row_json(waiting_row(index), result))
   tally(key, 'status:' .. job.state, 1)
   count.remembered = count.remembered + 1
 end
 
-local function admit(order, index)
-  local job = job_read(order.job)
-  local known = memory(asker, job, batch.seen)
-  lanes[order.lane] = true
-  if known then return remember(order, job, known) end
-  wait_row(order)
-  if ask(asker, order.lane, order.job, job, place_of(index)) then count.joined = count.joined + 1
+local function admit(id, index)
+  local job, lane = job_read(id), lane_of[index]
+  local known = job and memory(asker, job, batch.seen)
+  lanes[lane] = true
+  if known then return remember(index, job, known) end
+  add_row(index, waiting_row(index))
+  waiting = waiting + 1
+  if ask(asker, lane, id, job, place_of(index)) then count.joined = count.joined + 1
   else count.new = count.new + 1 end
 end
 
 -- hurry: an order that waits in the batch already goes to the front of the line if the batch is urgent by now.
-local function hurry(order, row, index)
-  local job = not row_ended(row) and job_read(order.job)
+local function hurry(id, index, row)
+  local job = not row_ended(row) and job_read(id)
   if not job or not job.live then return end
-  hasten(asker, order.lane, job, place_of(index))
-  lanes[order.lane] = true
+  hasten(asker, lane_of[index], job, place_of(index))
+  lanes[lane_of[index]] = true
 end
 
 -- A mass cancel saw the order open: if that was after it had ended, it goes again.
-local function see_again(order, row, index)
+local function see_again(id, index, row)
   count.known = count.known + 1
-  if not row_ended(row) then return hurry(order, row, index) end
+  if not row_ended(row) then return hurry(id, index, row) end
   if DECIDED[cjson.decode(row).status] or ended_at(row) > batch.seen then return end
-  lanes[order.lane] = true
-  ask_again(asker, order.lane, order.job, row, place_of(index), batch.seen)
+  lanes[lane_of[index]] = true
+  ask_again(asker, lane_of[index], id, row, place_of(index), batch.seen)
 end
 
 local function admit_seen()
   local named = {} -- a page, or what several algo orders placed, may name an order twice
-  for index, order in ipairs(input.orders) do
+  for index, id in ipairs(ids) do
     local row = known_rows[index]
-    if row then see_again(order, row, index)
-    elseif not named[order.job] then
-      named[order.job] = true
-      order.n, size = text(size), size + 1
-      admit(order, index)
+    if row then see_again(id, index, row)
+    elseif not named[id] then
+      named[id] = true
+      numbers[index], size = text(size), size + 1
+      admit(id, index)
     end
   end
   redis.call('HSET', key, 'size', size)
 end
 
 local function admit_all()
-  for index, order in ipairs(input.orders) do
+  for index, id in ipairs(ids) do
     local row = known_rows[index]
     if row then
       count.known = count.known + 1
-      hurry(order, row, index)
-    else admit(order, index) end
-    lanes[order.lane] = true
+      hurry(id, index, row)
+    else admit(id, index) end
+    lanes[lane_of[index]] = true
   end
 end
 
 if batch.seen then admit_seen() else admit_all() end
+if waiting > 0 then tally(key, 'waiting', waiting) end
 hset_all(K.rows(batch.id), rows)
 write_out(wall)
 for lane in pairs(lanes) do

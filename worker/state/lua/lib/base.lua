@@ -9,13 +9,16 @@ local DAY_S = 86400
 -- What a caller may ask for again, because the answer was lost, is kept so long; it asks within seconds, if at all.
 local ANSWER_KEPT_S = 120
 
+-- digits: an integer as text; above 1e14 it loses some when Lua concatenates or cjson encodes it.
+local function digits(number) return string.format('%d', number) end
+
 local texts = {}
 
--- text: an integer in digits; above 1e14 it loses some when Lua concatenates or cjson encodes it.
+-- text: the same of numbers that come again and again.
 local function text(number)
   local known = texts[number]
   if not known then
-    known = string.format('%d', number)
+    known = digits(number)
     texts[number] = known
   end
   return known

@@ -50,6 +50,9 @@ end
 -- Rows that end are collected, too: batch → {jobs, told [{counter, result}]}.
 local rows_ending = {}
 
+-- How many jobs ended, by what is told of them and by lane.
+local jobs_ended = {}
+
 -- row_end: the batch's row of the job ends; told = {counter, result, known (false: the exchange never knew its order)}.
 local function row_end(batch, job, told)
   local rows = rows_ending[batch] or { jobs = {}, told = {} }
@@ -112,11 +115,22 @@ local function rows_write(batch, rows)
   hset_all(K.rows(batch), ended)
 end
 
+local function jobs_ended_tally()
+  for told, lanes in pairs(jobs_ended) do
+    for lane, count in pairs(lanes) do
+      tally(K.lane(lane), told.counter, count)
+      tally(K.totals(), told.counter, count)
+    end
+  end
+  jobs_ended = {}
+end
+
 -- write_out: what moves and ends have collected; before the board is looked at.
 local function write_out(wall)
   jobs_write()
   local touched = rows_ending
   for batch, rows in pairs(touched) do rows_write(batch, rows) end
+  jobs_ended_tally()
   counts_write()
   for batch in pairs(touched) do batch_close(batch, wall) end
   rows_ending = {}
@@ -243,8 +257,8 @@ end
 local function announce(lane, job, ending, told, wall, retention)
   for _, batch in ipairs(told.batches) do row_end(batch, job.id, told) end
   outcome_add(job, ending, told, wall, retention)
-  tally(K.lane(lane), told.counter, 1)
-  tally(K.totals(), told.counter, 1)
+  local lanes = collected(jobs_ended, told)
+  lanes[lane] = (lanes[lane] or 0) + 1
   expose(job, ending.status, wall, retention)
 end
 
