@@ -483,7 +483,7 @@ def test_nothing_is_wider_than_the_screen(width: int, rig: Rig, gateway: Gateway
 def test_a_time_has_its_zone_and_its_day_if_not_today(
     zone: str, told: list[str], gateway: Gateway, browser: Browser
 ) -> None:
-    """Two digits each, whatever a browser makes of a locale: some write 0:05:09 in the hours before ten."""
+    """Two digits each: most locales write the hours before ten with one, 0:05:09, once the zone is to be told, too."""
     with browser.new_context(timezone_id=zone) as context, context.new_page() as page:
         page.goto(gateway.url)
         page.clock.set_fixed_time("2026-12-01T12:00:00Z")

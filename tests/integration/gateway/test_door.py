@@ -373,7 +373,8 @@ def test_an_address_names_every_method_that_it_takes(below: str, desk: Desk) -> 
         "/v1/batches/b1/outcomes": "GET",
         "/v1/accounts/desk1/pause": "DELETE, PUT",
         "/v1/session": "DELETE, GET, POST",
-        "/": "GET",
+        "/": "GET, HEAD",
+        "/readyz": "GET, HEAD",
     }
     with Door(desk.store, below=below) as door:
         told = {path: door.call("PATCH", path, token=None) for path in asked}
@@ -384,6 +385,16 @@ def test_an_address_names_every_method_that_it_takes(below: str, desk: Desk) -> 
 def test_a_dry_run_needs_the_exchange(door: Door) -> None:
     """It is not there in this test: nothing is guessed."""
     assert kind_of(door.call("POST", "/v1/dry-run", json={"account": "none"})) == "unknown-account"
+
+
+@pytest.mark.parametrize("path", ["/", "/main.js", "/healthz", "/readyz"])
+def test_a_head_tells_what_a_get_would(path: str, door: Door) -> None:
+    """Balancers and monitors probe by it."""
+    asked, told = (door.call(method, path, token=None) for method in ("HEAD", "GET"))
+    names = ("Content-Type", "Content-Length", "Cache-Control", "ETag")
+    assert asked.status_code == told.status_code
+    assert [asked.headers.get(name) for name in names] == [told.headers.get(name) for name in names]
+    assert (asked.content, bool(told.content)) == (b"", True)
 
 
 def test_health_says_what_is_missing(desk: Desk, door: Door) -> None:

@@ -53,7 +53,7 @@ export const seconds = (value) => (value === null || value === undefined ? "" : 
 
 const stamp = new Intl.DateTimeFormat("en-GB", { year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23", timeZoneName: "short" });
 
-// With its zone, since a desk elsewhere reads the same page, and its day if not today. Joined here: how a locale does it changes with the browser.
+// With its zone, since a desk elsewhere reads the same page, and its day if not today. Joined here: a time with a zone is 0:05:09 in most locales.
 export function moment(when) {
   if (!when) return "";
   const at = Object.fromEntries(stamp.formatToParts(new Date(when)).map(({ type, value }) => [type, value]));

@@ -22,12 +22,14 @@ _OK = {"description": "So it is", "content": {"application/json": {"schema": sha
 _NOT = {**_OK, "description": "Not so; `ready` says what is missing"}
 
 
+@router.head("/healthz", include_in_schema=False)
 @router.get("/healthz", operation_id="alive", responses={200: _OK})
 async def alive() -> Response:
     """This process answers; nothing is asked of Redis, so that nobody restarts it because Redis is away."""
     return answer("health", {"ok": True})
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", operation_id="ready", responses={200: _OK, 503: _NOT})
 def ready(runner: Runner) -> Response:
     """Redis is reached, its state has a format that this release reads, and a worker is alive.

@@ -39,7 +39,7 @@ def _add(path: str, name: str) -> None:
     async def serve(known: Annotated[str | None, Header(alias="If-None-Match")] = None) -> Response:
         return _serve(name, known)
 
-    router.add_api_route(path, serve, name=name)
+    router.add_api_route(path, serve, name=name, methods=["GET", "HEAD"])
 
 
 _add("/", "index.html")
