@@ -15,7 +15,7 @@ from bulk_cancel.tasks import BulkCancel
 from bulk_cancel.worker.simulator.config import DEFAULT_KEY, Config
 from bulk_cancel.worker.simulator.embedded import EmbeddedRedis
 from bulk_cancel.worker.state.shards import Shards
-from bulk_cancel.worker.state.store import adopt
+from bulk_cancel.worker.state.store import Store, adopt
 from tests.support.desks import Desk, desk, settings_of
 from tests.support.rig import Rig, orders
 
@@ -113,11 +113,16 @@ def runner(shards: int, accounts: int) -> Iterator[Runner]:
             for _ in range(WORKERS // shards):
                 rig.start_worker()
         # `desk1` is the rig's own
-        until(lambda: sum(len(shard.store.directory.all()) for shard in stores.all()) > accounts)
+        until(lambda: sum(_published(shard.store) for shard in stores.all()) > accounts)
         time.sleep(SETTLE_S)
         urls = {name: server.url for name, server in others.items()}
         client = stack.enter_context(BulkCancel(rig.redis.url, shards=urls or None))
         yield Runner(rig, others, homes, client)
+
+
+def _published(store: Store) -> int:
+    """How many accounts workers have told its Redis of; what the settings say proves no worker."""
+    return store.redis.hlen(store.keys.of("accounts"))
 
 
 def _told(desks: Sequence[Desk], homes: Mapping[str, str], others: Mapping[str, EmbeddedRedis]) -> dict[str, str]:
