@@ -10,7 +10,7 @@
 --   lane, ended            set by `job_end`: it goes nowhere, and `ended.memory` is what is kept of it
 
 -- by_order_id: the job names its order by the exchange's id; a client id may be used again.
-local function by_order_id(job) return string.match(job, '^[^/]*/[^/]*/(.)') == 'o' end
+local function by_order_id(job) return string.find(job, '^[^/]*/[^/]*/o%d+$') ~= nil end
 
 -- Jobs by id as this script has left them; false: there is none.
 local known_jobs = {}
@@ -44,14 +44,11 @@ local function job_new(id, key, place, common, kept)
   return setmetatable({ id = id, key = key, place = place, live = place ~= nil, common = common, kept = kept }, common.reads)
 end
 
-local BRACE = 123 -- with which the text of an ended job begins
-
 -- job_of: written = the text that Redis has of the job.
 local function job_of(id, key, written)
-  if string.byte(written) == BRACE then return job_new(id, key, nil, common_in(written), common_in(written)) end
-  local blank = string.find(written, ' ', 1, true)
-  local common = common_in(string.sub(written, blank + 1))
-  return job_new(id, key, string.sub(written, 1, blank - 1), common, common)
+  local place, from = string.match(written, '^(%d+) ()')
+  local common = common_in(from and string.sub(written, from) or written)
+  return job_new(id, key, place, common, common)
 end
 
 local function job_text(job) return job.place .. ' ' .. common_text(job.common) end
